@@ -1,0 +1,81 @@
+//! Visitors that say themselves that they are none: crawlers and fetchers of previews.
+
+use axum::http::{HeaderMap, header};
+
+/// Parts of the `User-Agent` by which well-known crawlers, preview fetchers and monitors declare themselves,
+/// lower case. Who hides is for fraud rules to find, not for this list.
+const DECLARED: &[&str] = &[
+    // Search engines.
+    "googlebot",
+    "google-inspectiontool",
+    "googleother",
+    "adsbot-google",
+    "mediapartners-google",
+    "apis-google",
+    "bingbot",
+    "bingpreview",
+    "adidxbot",
+    "duckduckbot",
+    "applebot",
+    "yandexbot",
+    "baiduspider",
+    "slurp",
+    "petalbot",
+    "seznambot",
+    // Previews of links in messages and posts.
+    "facebookexternalhit",
+    "facebookcatalog",
+    "meta-externalagent",
+    "twitterbot",
+    "linkedinbot",
+    "pinterestbot",
+    "slackbot",
+    "slack-imgproxy",
+    "discordbot",
+    "telegrambot",
+    "whatsapp/",
+    "skypeuripreview",
+    "redditbot",
+    "embedly",
+    "iframely",
+    "mastodon/",
+    // Language models and archives.
+    "gptbot",
+    "oai-searchbot",
+    "chatgpt-user",
+    "claudebot",
+    "claude-user",
+    "perplexitybot",
+    "ccbot",
+    "bytespider",
+    "amazonbot",
+    "archive.org_bot",
+    // Link checkers and monitors.
+    "ahrefsbot",
+    "semrushbot",
+    "mj12bot",
+    "dotbot",
+    "uptimerobot",
+    "pingdom",
+    "statuscake",
+    "site24x7",
+    "headlesschrome-lighthouse",
+    "chrome-lighthouse",
+];
+
+/// Whether the visitor declares itself a machine, by its agent or because it asks only to have the page
+/// ready.
+pub(crate) fn is_declared_bot(headers: &HeaderMap) -> bool {
+    let prefetches = ["sec-purpose", "purpose", "x-moz"].iter().any(|name| {
+        headers
+            .get(*name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.to_ascii_lowercase().contains("prefetch"))
+    });
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    prefetches || DECLARED.iter().any(|declared| agent.contains(declared))
+}

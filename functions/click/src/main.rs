@@ -1,0 +1,6 @@
+//! The function `click`: one binary, routes from its library.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    tributary::edge::serve(click::routes()).await
+}

@@ -1,0 +1,86 @@
+//! `/v1/partners/{id}/enrolments`: which programs a partner is in, under which plans.
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use tributary::edge::{
+    App, Body, Cursor, Fields, Limit, Once, Operator, Principal, Problem, Query, Reply, codes,
+    path_id,
+};
+use tributary::ids::PartnerId;
+use tributary::operators::model::Scope;
+use tributary::partners::{self, Enrolled};
+use tributary::programs::model::{MAX_CODE, is_plan_code};
+
+use crate::schema;
+
+/// Enrol a partner in a program.
+///
+/// Another plan for a partner who is enrolled pays from `effective_from` on, now unless told, and
+/// replaces what was to begin after it; the same plan again changes nothing. Asks for the scope `channel`.
+#[utoipa::path(post, path = "/v1/partners/{id}/enrolments", tag = "partners", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The partner's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    request_body = schema::NewEnrolmentBody,
+    responses((status = 201, description = "Enrolled", body = schema::EnrolmentView),
+        (status = 200, description = "Was enrolled; the plan is as asked for", body = schema::EnrolmentView)))]
+pub(crate) async fn enrol(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    once: Once,
+    body: Body,
+) -> Result<Response, Problem> {
+    operator.demand(&[Scope::Channel])?;
+    let once = once.of(&operator.id.to_string(), &body.0);
+    if let Some(reply) = once.answered(&app).await? {
+        return Ok(reply.into_response());
+    }
+    let id: PartnerId = path_id(&path, "partner")?;
+    let (program, plan, effective_from) = Fields::read(&body.0, |f| {
+        let program = f.id("program");
+        let plan = f.parsed(
+            "plan",
+            MAX_CODE,
+            codes::CHARACTERS_REFUSED,
+            "is a plan's code",
+            |text| is_plan_code(text).then(|| text.to_owned()),
+        );
+        let effective_from = f.opt_time("effective_from");
+        Some((program?, plan?, effective_from))
+    })?;
+    let change = partners::enrol(&app, id, program, plan, effective_from).await?;
+    let reply = match &change.value {
+        Enrolled::New(enrolment) => Reply::created(&schema::enrolment(enrolment)),
+        Enrolled::Again(enrolment) => Reply::ok(&schema::enrolment(enrolment)),
+    };
+    once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
+        .await
+}
+
+/// List a partner's enrolments.
+///
+/// A partner reads its own.
+#[utoipa::path(get, path = "/v1/partners/{id}/enrolments", tag = "partners", security(("operator_key" = []), ("partner_key" = [])),
+    params(("id" = String, Path, description = "The partner's id"),
+        ("limit" = Option<u32>, Query, description = "Entries of a page, 1 to 200; 50 unless told"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses((status = 200, description = "A page", body = schema::EnrolmentListView)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    principal: Principal,
+    Path(path): Path<String>,
+    query: Query,
+) -> Result<Reply, Problem> {
+    let id: PartnerId = path_id(&path, "partner")?;
+    principal.may_read(id, &[Scope::Read])?;
+    query.only(&["limit", "cursor"])?;
+    let Limit(limit) = Limit::read(query.get("limit"))?;
+    let list = format!("enrolments?partner={id}");
+    let after = Cursor::read(&list, query.get("cursor"))?;
+    partners::find(&app, id).await?;
+    let (found, position) = partners::enrolments(&app, id, after, limit).await?;
+    Ok(Reply::ok(&schema::EnrolmentListView {
+        items: found.iter().map(schema::enrolment).collect(),
+        next_cursor: position.map(|position| Cursor::write(&list, &position)),
+    }))
+}

@@ -1,0 +1,277 @@
+//! What partners' requests and answers look like.
+
+use serde::Serialize;
+use tributary::edge::ApiKey;
+use tributary::operators::model::KeyRecord;
+use tributary::partners::Known;
+use tributary::partners::model::{Assignment, Contact, Enrolment, Partner, PayoutMethod};
+use utoipa::ToSchema;
+
+/// A new partner.
+#[derive(ToSchema)]
+#[schema(as = NewPartner, example = json!({"name": "Ada's Reviews", "email": "ada@example.com", "country": "GB", "kind": "affiliate"}))]
+pub struct NewPartnerBody {
+    /// Name, at most 120 characters.
+    pub name: String,
+    /// Email address.
+    pub email: String,
+    /// ISO 3166 two-letter code.
+    pub country: String,
+    /// `affiliate`, `referrer`, `reseller` or `service`.
+    pub kind: String,
+}
+
+/// Changes of a partner; what is absent stays.
+#[derive(ToSchema)]
+#[schema(as = PartnerChange, example = json!({"email": "accounts@example.com"}))]
+pub struct PartnerPatchBody {
+    /// Name, at most 120 characters.
+    pub name: Option<String>,
+    /// Email address.
+    pub email: Option<String>,
+    /// ISO 3166 two-letter code.
+    pub country: Option<String>,
+    /// `affiliate`, `referrer`, `reseller` or `service`.
+    pub kind: Option<String>,
+}
+
+/// A partner.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Partner, example = json!({"id": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "name": "Ada's Reviews", "email": "ada@example.com", "country": "GB", "kind": "affiliate", "status": "active", "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
+pub struct PartnerView {
+    /// Id.
+    pub id: String,
+    /// Name; `null` once erased.
+    pub name: Option<String>,
+    /// Email address; `null` once erased.
+    pub email: Option<String>,
+    /// ISO 3166 two-letter code.
+    pub country: String,
+    /// `affiliate`, `referrer`, `reseller` or `service`.
+    pub kind: &'static str,
+    /// `active` or `suspended`. A suspended partner earns nothing new and is not paid.
+    pub status: &'static str,
+    /// Since when.
+    pub created_at: String,
+    /// Counts changes; also the `ETag`.
+    pub version: u64,
+}
+
+/// A page of partners.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PartnerList)]
+pub struct PartnerListView {
+    /// Newest first.
+    pub items: Vec<PartnerView>,
+    /// Where the list goes on; `null` at its end.
+    pub next_cursor: Option<String>,
+}
+
+/// A place in a program.
+#[derive(ToSchema)]
+#[schema(as = NewEnrolment, example = json!({"program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "plan": "standard"}))]
+pub struct NewEnrolmentBody {
+    /// The program's id.
+    pub program: String,
+    /// The code of one of its plans.
+    pub plan: String,
+    /// From when on the plan pays. Absent in a first enrolment: all events; in a later one: from now on.
+    pub effective_from: Option<String>,
+}
+
+/// A partner's place in a program.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Enrolment, example = json!({"partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "plans": [{"plan": "standard", "effective_from": null}], "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
+pub struct EnrolmentView {
+    /// The partner's id.
+    pub partner: String,
+    /// The program's id.
+    pub program: String,
+    /// Which plan pays from when on, oldest first.
+    pub plans: Vec<AssignmentView>,
+    /// Since when it stands.
+    pub created_at: String,
+    /// Counts changes.
+    pub version: u64,
+}
+
+/// A plan from a moment on.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Assignment)]
+pub struct AssignmentView {
+    /// The plan's code.
+    pub plan: String,
+    /// From when on; `null` from the beginning of time.
+    pub effective_from: Option<String>,
+}
+
+/// A page of enrolments.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EnrolmentList)]
+pub struct EnrolmentListView {
+    /// By program.
+    pub items: Vec<EnrolmentView>,
+    /// Where the list goes on; `null` at its end.
+    pub next_cursor: Option<String>,
+}
+
+/// A partner's key in force, without its secret.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PartnerKey, example = json!({"id": "key_01kar52v4e8qzr5n3m6x7p9tdc", "created_at": "2026-11-23T07:00:00Z"}))]
+pub struct KeyView {
+    /// Id, by which it is revoked.
+    pub id: String,
+    /// Since when.
+    pub created_at: String,
+    /// The key itself, in the answer that made it and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// The keys of one partner.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PartnerKeyList)]
+pub struct KeyListView {
+    /// Newest first; all of them.
+    pub items: Vec<KeyView>,
+    /// Always `null`: the number of keys is limited.
+    pub next_cursor: Option<String>,
+}
+
+/// Where a partner is paid: a PayPal wallet, or a bank account by IBAN and BIC or by US routing number.
+#[derive(ToSchema)]
+#[schema(as = NewPayoutMethod, example = json!({"kind": "bank", "name": "Ada Lovelace", "address": {"line1": "1 Mill Lane", "city": "London", "postcode": "N1 1AA", "country": "GB"}, "iban": "GB33BUKB20201555555555", "bic": "BUKBGB22"}))]
+pub struct PayoutMethodBody {
+    /// `paypal` or `bank`.
+    pub kind: String,
+    /// `paypal`: the wallet's email address.
+    pub wallet: Option<String>,
+    /// `bank`: the payee's legal name.
+    pub name: Option<String>,
+    /// `bank`: the payee's address.
+    pub address: Option<AddressBody>,
+    /// `bank`: the IBAN, with `bic`.
+    pub iban: Option<String>,
+    /// `bank`: the BIC, with `iban`.
+    pub bic: Option<String>,
+    /// `bank`: the US routing number, with `account_number` and `account_type`.
+    pub routing_number: Option<String>,
+    /// `bank`: the US account number, 4 to 17 digits.
+    pub account_number: Option<String>,
+    /// `bank`: `checking` or `savings`.
+    pub account_type: Option<String>,
+    /// The currency the account is held in, ISO 4217.
+    pub currency: Option<String>,
+}
+
+/// A payee's postal address.
+#[derive(ToSchema)]
+#[schema(as = Address)]
+pub struct AddressBody {
+    /// Street and number.
+    pub line1: String,
+    /// More.
+    pub line2: Option<String>,
+    /// City.
+    pub city: String,
+    /// State, province or county.
+    pub region: Option<String>,
+    /// Postcode.
+    pub postcode: String,
+    /// ISO 3166 two-letter code.
+    pub country: String,
+}
+
+/// Where a partner is paid, masked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PayoutMethod, example = json!({"partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "kind": "bank", "account": "GB33 •••• 5555", "currency": null, "updated_at": "2026-11-23T07:00:00Z", "version": 1}))]
+pub struct PayoutMethodView {
+    /// The partner's id.
+    pub partner: String,
+    /// `paypal` or `bank`.
+    pub kind: &'static str,
+    /// The account, masked.
+    pub account: String,
+    /// The currency the account is held in, if it was stated.
+    pub currency: Option<&'static str>,
+    /// Since when it is this account.
+    pub updated_at: String,
+    /// Counts changes; also the `ETag`.
+    pub version: u64,
+}
+
+pub(crate) fn partner(known: &Known) -> PartnerView {
+    let Known { partner, contact } = known;
+    let Partner {
+        id,
+        kind,
+        country,
+        status,
+        created_at,
+        version,
+    } = partner;
+    let (name, email) = match contact {
+        Some(Contact { name, email }) => (Some(name.clone()), Some(email.clone())),
+        None => (None, None),
+    };
+    PartnerView {
+        id: id.to_string(),
+        name,
+        email,
+        country: country.clone(),
+        kind: kind.name(),
+        status: status.name(),
+        created_at: created_at.to_string(),
+        version: *version,
+    }
+}
+
+pub(crate) fn enrolment(enrolment: &Enrolment) -> EnrolmentView {
+    let Enrolment {
+        partner,
+        program,
+        assignments,
+        created_at,
+        version,
+    } = enrolment;
+    let assignment = |Assignment { plan, from }: &Assignment| AssignmentView {
+        plan: plan.clone(),
+        effective_from: from.map(|from| from.to_string()),
+    };
+    EnrolmentView {
+        partner: partner.to_string(),
+        program: program.to_string(),
+        plans: assignments.iter().map(assignment).collect(),
+        created_at: created_at.to_string(),
+        version: *version,
+    }
+}
+
+pub(crate) fn key(record: &KeyRecord, shown: Option<&ApiKey>) -> KeyView {
+    KeyView {
+        id: record.id.to_string(),
+        created_at: record.created_at.to_string(),
+        key: shown.map(|key| key.reveal().to_owned()),
+    }
+}
+
+pub(crate) fn payout_method(method: &PayoutMethod) -> PayoutMethodView {
+    let PayoutMethod {
+        partner,
+        kind,
+        masked,
+        currency,
+        sealed: _,
+        reference: _,
+        updated_at,
+        version,
+    } = method;
+    PayoutMethodView {
+        partner: partner.to_string(),
+        kind: kind.name(),
+        account: masked.clone(),
+        currency: currency.map(tributary::money::Currency::code),
+        updated_at: updated_at.to_string(),
+        version: *version,
+    }
+}

@@ -1,0 +1,190 @@
+//! `/v1/payouts/batches`: who is paid, who is left out and why, and the payment file.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::response::{IntoResponse, Response};
+use tributary::edge::{
+    App, Body, Cursor, Fields, Limit, Once, Operator, Problem, Query, Reply, codes, path_id,
+};
+use tributary::ids::BatchId;
+use tributary::money::Money;
+use tributary::operators::model::Scope;
+use tributary::payouts;
+use tributary::payouts::BatchRequest;
+use tributary::payouts::model::{FundingAccount, Resolved, parts};
+
+use crate::schema;
+
+/// Ask for a payout batch.
+///
+/// It pays each partner of the program what is payable at the cutoff, if that is above zero and not
+/// below the minimum; everybody else is left out and told why. The batch is planned and its money
+/// reserved in the background; read it until it is `reserved`, then download its file. Asks for the
+/// scope `finance`.
+#[utoipa::path(post, path = "/v1/payouts/batches", tag = "payouts", security(("operator_key" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    request_body = schema::NewBatchBody,
+    responses((status = 202, description = "Accepted", body = schema::BatchView),
+        (status = 409, description = "`wrong_state`: another batch of the program is still being planned"),
+        (status = 422, description = "`currency_mismatch`, `time_in_future`, `reference_unknown`, `funding_kind_unsupported` for a bank account, `currency_unsupported` where PayPal does not pay")))]
+pub(crate) async fn ask(
+    State(app): State<App>,
+    operator: Operator,
+    once: Once,
+    body: Body,
+) -> Result<Response, Problem> {
+    operator.demand(&[Scope::Finance])?;
+    let once = once.of(&operator.id.to_string(), &body.0);
+    if let Some(reply) = once.answered(&app).await? {
+        return Ok(reply.into_response());
+    }
+    let request = Fields::read(&body.0, |f| {
+        let program = f.id("program");
+        let currency = f.currency("currency");
+        let cutoff = f.time("cutoff");
+        let minimum = match currency {
+            Some(currency) => f.opt_amount("minimum", currency),
+            None => {
+                f.raw("minimum");
+                None
+            }
+        };
+        let reason = "is 1 to 32 characters of a-z, 0-9 and -";
+        let funding_account = f.parsed(
+            "funding_account",
+            64,
+            codes::CHARACTERS_REFUSED,
+            reason,
+            |text| FundingAccount::is_slug(text).then(|| text.to_owned()),
+        );
+        Some(BatchRequest {
+            program: program?,
+            currency: currency?,
+            cutoff: cutoff?,
+            minimum,
+            funding_account: funding_account?,
+        })
+    })?;
+    let change = payouts::ask(&app, operator.id, request).await?;
+    let batch = &change.value;
+    let view = schema::batch(batch, batch.stage(Resolved::default()));
+    let reply = Reply::accepted(&view);
+    once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
+        .await
+}
+
+/// List batches, newest first.
+#[utoipa::path(get, path = "/v1/payouts/batches", tag = "payouts", security(("operator_key" = [])),
+    params(("limit" = Option<u32>, Query, description = "Entries of a page, 1 to 200; 50 unless told"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses((status = 200, description = "A page", body = schema::BatchListView)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    operator: Operator,
+    query: Query,
+) -> Result<Reply, Problem> {
+    operator.demand(&[Scope::Read])?;
+    query.only(&["limit", "cursor"])?;
+    let Limit(limit) = Limit::read(query.get("limit"))?;
+    let below = Cursor::read("batches", query.get("cursor"))?;
+    let (found, position) = payouts::batches(&app, below, limit).await?;
+    Ok(Reply::ok(&schema::BatchListView {
+        items: found.iter().map(schema::listed_batch).collect(),
+        next_cursor: position.map(|position| Cursor::write("batches", &position)),
+    }))
+}
+
+/// Get one batch: where it stands, its totals, whom it pays, and whom it leaves out and why.
+#[utoipa::path(get, path = "/v1/payouts/batches/{id}", tag = "payouts", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The batch's id"),
+        ("limit" = Option<u32>, Query, description = "Entries of each of the two lists, 1 to 200; 50 unless told"),
+        ("lines_cursor" = Option<String>, Query, description = "`lines_next_cursor` of the page before"),
+        ("left_out_cursor" = Option<String>, Query, description = "`left_out_next_cursor` of the page before")),
+    responses((status = 200, description = "The batch", body = schema::BatchWithLinesView)))]
+pub(crate) async fn find(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    query: Query,
+) -> Result<Reply, Problem> {
+    operator.demand(&[Scope::Read])?;
+    query.only(&["limit", "lines_cursor", "left_out_cursor"])?;
+    let id: BatchId = path_id(&path, "batch")?;
+    let Limit(limit) = Limit::read(query.get("limit"))?;
+    let (lines_name, left_name) = (format!("batches/{id}/lines"), format!("batches/{id}/left"));
+    let lines_after = Cursor::read(&lines_name, query.get("lines_cursor"))?;
+    let left_after = Cursor::read(&left_name, query.get("left_out_cursor"))?;
+    let batch = payouts::batch(&app, id).await?;
+    let (stage, resolved) = payouts::progress(&app, &batch).await?;
+    let (lines, lines_next) = payouts::batch_lines(&app, id, lines_after, limit).await?;
+    let (left_out, left_next) = payouts::left_out(&app, id, left_after, limit).await?;
+    let Resolved {
+        planned,
+        reserved,
+        reserved_minor,
+        left_out: omitted,
+    } = resolved;
+    Ok(Reply::ok(&schema::BatchWithLinesView {
+        batch: schema::batch(&batch, stage),
+        payout_count: reserved,
+        total: Money::new(reserved_minor, batch.minimum.currency()).to_string(),
+        reserving_count: planned,
+        left_out_count: omitted,
+        parts: parts(reserved),
+        lines: lines
+            .iter()
+            .map(|(line, state)| schema::batch_line(line, *state))
+            .collect(),
+        lines_next_cursor: lines_next.map(|position| Cursor::write(&lines_name, &position)),
+        left_out: left_out.iter().map(schema::left_out).collect(),
+        left_out_next_cursor: left_next.map(|position| Cursor::write(&left_name, &position)),
+    }))
+}
+
+/// Download a part of the batch's payment file.
+///
+/// PayPal's payouts CSV: no header; wallet, amount, currency, payout id, note, `PAYPAL`; at most 5,000
+/// rows a part. The first download freezes the batch as submitted: later ones are byte for byte the
+/// same. Asks for the scope `finance`.
+#[utoipa::path(get, path = "/v1/payouts/batches/{id}/file", tag = "payouts", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The batch's id"),
+        ("format" = String, Query, description = "`paypal`"),
+        ("part" = Option<u32>, Query, description = "Which part, from 1; 1 unless told. The answer's `Tributary-Parts` says how many there are")),
+    responses((status = 200, description = "The part", body = String, content_type = "text/csv"),
+        (status = 409, description = "`batch_not_ready` until all its money is reserved; `wrong_state` when it pays nobody")))]
+pub(crate) async fn file(
+    State(app): State<App>,
+    operator: Operator,
+    method: Method,
+    Path(path): Path<String>,
+    query: Query,
+) -> Result<Response, Problem> {
+    operator.demand(&[Scope::Finance])?;
+    // The first download freezes the batch, and a HEAD is no download.
+    if method == Method::HEAD {
+        return Err(Problem::new(
+            codes::METHOD_NOT_ALLOWED,
+            codes::METHOD_NOT_ALLOWED.meaning,
+        ));
+    }
+    let part = Fields::read_pairs(&query.0, |f| {
+        f.choice("format", &[("paypal", ())])?;
+        let part = f.opt_integer("part", 1, i64::from(u32::MAX));
+        Some(part.unwrap_or(1))
+    })?;
+    let id: BatchId = path_id(&path, "batch")?;
+    let file = payouts::paypal_file(&app, id, part.unsigned_abs()).await?;
+    let disposition = format!("attachment; filename=\"{id}-paypal-{}.csv\"", file.part);
+    let mut response = file.bytes.into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/csv; charset=utf-8"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("tributary-parts", HeaderValue::from(file.parts));
+    if let Ok(value) = HeaderValue::from_str(&disposition) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    Ok(response)
+}

@@ -1,0 +1,412 @@
+//! What payouts' requests and answers look like.
+
+use serde::Serialize;
+use tributary::money::{Currency, Money};
+use tributary::payouts::model::{
+    Batch, BatchLine, BatchState, FundingAccount, LineId, LineStage, Omission, Payout, PayoutState,
+    Returned, Stage,
+};
+use utoipa::ToSchema;
+
+/// A funding account.
+#[derive(ToSchema)]
+#[schema(as = NewFundingAccount, example = json!({"name": "PayPal, sterling", "kind": "paypal", "currency": "GBP", "paypal_email": "payouts@vendor.example"}))]
+pub struct FundingAccountBody {
+    /// Name, at most 120 characters.
+    pub name: String,
+    /// `paypal` or `bank`.
+    pub kind: String,
+    /// The currency it pays in, ISO 4217.
+    pub currency: String,
+    /// `paypal`: the account's email address.
+    pub paypal_email: Option<String>,
+    /// `bank`: the IBAN, with `bic`.
+    pub iban: Option<String>,
+    /// `bank`: the BIC, with `iban`.
+    pub bic: Option<String>,
+    /// `bank`: the ABA routing number, with `account_number` and `account_type`.
+    pub routing_number: Option<String>,
+    /// `bank`: the US account number, 4 to 17 digits.
+    pub account_number: Option<String>,
+    /// `bank`: `checking` or `savings`.
+    pub account_type: Option<String>,
+}
+
+/// A funding account, masked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FundingAccount, example = json!({"id": "paypal-gbp", "name": "PayPal, sterling", "kind": "paypal", "currency": "GBP", "account": "p•••@vendor.example", "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
+pub struct FundingAccountView {
+    /// The account's name in addresses.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// `paypal` or `bank`.
+    pub kind: &'static str,
+    /// The currency it pays in.
+    pub currency: &'static str,
+    /// The account, masked.
+    pub account: String,
+    /// Since when.
+    pub created_at: String,
+    /// Counts changes; also in `ETag`.
+    pub version: u64,
+}
+
+/// A page of funding accounts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FundingAccountList)]
+pub struct FundingAccountListView {
+    /// By their ids.
+    pub items: Vec<FundingAccountView>,
+    /// Where the list goes on; `null` at its end.
+    pub next_cursor: Option<String>,
+}
+
+/// A new payout batch.
+#[derive(ToSchema)]
+#[schema(as = NewBatch, example = json!({"program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "currency": "GBP", "cutoff": "2026-11-30T23:59:59Z", "minimum": "50.00", "funding_account": "paypal-gbp"}))]
+pub struct NewBatchBody {
+    /// Whose partners are paid.
+    pub program: String,
+    /// The program's currency.
+    pub currency: String,
+    /// Lines that were payable by then are paid; not in the future.
+    pub cutoff: String,
+    /// Nobody is paid less; zero unless told.
+    pub minimum: Option<String>,
+    /// A funding account of kind `paypal` in that currency.
+    pub funding_account: String,
+}
+
+/// A payout batch.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Batch, example = json!({"id": "bat_01kar52v4e8qzr5n3m6x7p9tdc", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "state": "reserved", "currency": "GBP", "cutoff": "2026-11-30T23:59:59Z", "minimum": "50.00", "funding_account": "paypal-gbp", "created_by": "opr_01kar52v4e8qzr5n3m6x7p9tdc", "created_at": "2026-12-01T07:00:00Z", "submitted_at": null}))]
+pub struct BatchView {
+    /// Id.
+    pub id: String,
+    /// Its program.
+    pub program: String,
+    /// `planning` (who is paid is being decided), `planned` (money is being reserved), `reserved` (the
+    /// file can be downloaded), `empty` (nobody is paid), `submitted` (the file was downloaded).
+    pub state: &'static str,
+    /// Currency.
+    pub currency: &'static str,
+    /// Lines payable by then are paid.
+    pub cutoff: String,
+    /// Nobody is paid less.
+    pub minimum: String,
+    /// The account that pays.
+    pub funding_account: String,
+    /// The operator who asked for it.
+    pub created_by: String,
+    /// Since when.
+    pub created_at: String,
+    /// When its file was first downloaded.
+    pub submitted_at: Option<String>,
+}
+
+/// A page of batches. A list tells `planned` also of batches whose money is reserved by now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchList)]
+pub struct BatchListView {
+    /// Newest first.
+    pub items: Vec<BatchView>,
+    /// Where the list goes on; `null` at its end.
+    pub next_cursor: Option<String>,
+}
+
+/// A batch with its totals, whom it pays and whom it leaves out.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchWithLines)]
+pub struct BatchWithLinesView {
+    /// The batch.
+    #[serde(flatten)]
+    pub batch: BatchView,
+    /// Payouts whose money is reserved.
+    pub payout_count: u64,
+    /// Their sum.
+    pub total: String,
+    /// Payouts whose money is still being reserved.
+    pub reserving_count: u64,
+    /// Partners left out.
+    pub left_out_count: u64,
+    /// Parts of the payment file.
+    pub parts: u64,
+    /// Whom it pays, by payout id, as in the file.
+    pub lines: Vec<BatchLineView>,
+    /// Where `lines` go on, as `lines_cursor`; `null` at their end.
+    pub lines_next_cursor: Option<String>,
+    /// Whom it leaves out, by partner id.
+    pub left_out: Vec<LeftOutView>,
+    /// Where `left_out` goes on, as `left_out_cursor`; `null` at its end.
+    pub left_out_next_cursor: Option<String>,
+}
+
+/// A payout in its batch.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchLine, example = json!({"payout": "po_01kar52v4e8qzr5n3m6x7p9tdc", "partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "state": "reserved", "amount": "58.80", "currency": "GBP", "account": "a•••@example.com", "note": "Summer: commissions until 2026-11-30"}))]
+pub struct BatchLineView {
+    /// The payout's id.
+    pub payout: String,
+    /// Who is paid.
+    pub partner: String,
+    /// `planned`, `reserved`, `settled`, `returned` or `withdrawn` (given back before submission).
+    pub state: &'static str,
+    /// How much, once it is reserved.
+    pub amount: Option<String>,
+    /// Currency, once it is reserved.
+    pub currency: Option<&'static str>,
+    /// The payee's account, masked, once it is reserved.
+    pub account: Option<String>,
+    /// What the payee reads, once it is reserved.
+    pub note: Option<String>,
+}
+
+/// A partner that is left out.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LeftOut, example = json!({"partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "reason": "below_minimum", "amount": "44.10", "currency": "GBP", "payout": null}))]
+pub struct LeftOutView {
+    /// Who.
+    pub partner: String,
+    /// `suspended`, `negative_balance`, `nothing_to_pay`, `below_minimum`, `no_payout_method`,
+    /// `payout_method_differs` (it wants to be paid otherwise than this batch pays) or
+    /// `payout_method_refused` (its wallet cannot stand in a file).
+    pub reason: &'static str,
+    /// What stays open for the next batch.
+    pub amount: String,
+    /// Currency.
+    pub currency: &'static str,
+    /// Its payout, when the decision fell only after money had been reserved.
+    pub payout: Option<String>,
+}
+
+/// A payout's return.
+#[derive(ToSchema)]
+#[schema(as = PayoutReturn, example = json!({"reason": "The wallet is closed", "evidence": "PayPal transaction 8XY12345AB678901C"}))]
+pub struct ReturnBody {
+    /// Why it came back, at most 500 characters.
+    pub reason: String,
+    /// What shows it, such as a bank's reference; at most 500 characters.
+    pub evidence: String,
+}
+
+/// One partner's payout in a batch.
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = Payout, example = json!({"id": "po_01kar52v4e8qzr5n3m6x7p9tdc", "batch": "bat_01kar52v4e8qzr5n3m6x7p9tdc", "partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "state": "settled", "amount": "58.80", "currency": "GBP", "line_count": 4, "cutoff": "2026-11-30T23:59:59Z", "created_at": "2026-12-01T07:00:00Z", "settled_at": "2026-12-02T07:00:00Z", "returned_at": null, "reason": null, "evidence": null}))]
+pub struct PayoutView {
+    /// Id; stands in the payment file.
+    pub id: String,
+    /// Its batch.
+    pub batch: String,
+    /// Who is paid.
+    pub partner: String,
+    /// For which program.
+    pub program: String,
+    /// `planned`, `reserved`, `settled`, `returned` or `withdrawn` (given back before submission).
+    pub state: &'static str,
+    /// What its lines come to, so far.
+    pub amount: String,
+    /// Currency.
+    pub currency: &'static str,
+    /// How many lines it has, so far.
+    pub line_count: u64,
+    /// Lines payable by then are in it.
+    pub cutoff: String,
+    /// Since when.
+    pub created_at: String,
+    /// When it arrived.
+    pub settled_at: Option<String>,
+    /// When it came back.
+    pub returned_at: Option<String>,
+    /// Why it came back.
+    pub reason: Option<String>,
+    /// What shows that it came back.
+    pub evidence: Option<String>,
+}
+
+/// A page of payouts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PayoutList)]
+pub struct PayoutListView {
+    /// Newest first.
+    pub items: Vec<PayoutView>,
+    /// Where the list goes on; `null` at its end.
+    pub next_cursor: Option<String>,
+}
+
+/// A payout with its lines.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PayoutWithLines)]
+pub struct PayoutWithLinesView {
+    /// The payout.
+    #[serde(flatten)]
+    pub payout: PayoutView,
+    /// What it consists of, in the order it was taken.
+    pub lines: Vec<PayoutLineView>,
+    /// Where `lines` go on, as `cursor`; `null` at their end.
+    pub next_cursor: Option<String>,
+}
+
+/// A line of a payout.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PayoutLine, example = json!({"kind": "commission", "conversion": "cnv_01kar52v4e8qzr5n3m6x7p9tdc", "transfer": null, "amount": "14.70", "currency": "GBP"}))]
+pub struct PayoutLineView {
+    /// `commission`, or `clawback`: taken back after it had been in a payout.
+    pub kind: &'static str,
+    /// The conversion, for a commission.
+    pub conversion: Option<String>,
+    /// The transfer that took it back, for a clawback.
+    pub transfer: Option<String>,
+    /// What it comes to; negative for a clawback.
+    pub amount: String,
+    /// Currency.
+    pub currency: &'static str,
+}
+
+pub(crate) fn funding_account(account: &FundingAccount) -> FundingAccountView {
+    let FundingAccount {
+        id,
+        name,
+        kind,
+        currency,
+        masked,
+        sealed: _,
+        created_at,
+        version,
+    } = account;
+    FundingAccountView {
+        id: id.clone(),
+        name: name.clone(),
+        kind: kind.name(),
+        currency: currency.code(),
+        account: masked.clone(),
+        created_at: created_at.to_string(),
+        version: *version,
+    }
+}
+
+pub(crate) fn batch(batch: &Batch, stage: Stage) -> BatchView {
+    let Batch {
+        id,
+        program,
+        cutoff,
+        minimum,
+        funding_account,
+        kind: _,
+        state: _,
+        walk: _,
+        created_by,
+        created_at,
+        submitted_at,
+        frozen: _,
+    } = batch;
+    BatchView {
+        id: id.to_string(),
+        program: program.to_string(),
+        state: stage.name(),
+        currency: minimum.currency().code(),
+        cutoff: cutoff.to_string(),
+        minimum: minimum.to_string(),
+        funding_account: funding_account.clone(),
+        created_by: created_by.to_string(),
+        created_at: created_at.to_string(),
+        submitted_at: submitted_at.map(|at| at.to_string()),
+    }
+}
+
+/// A batch as a list tells it, without having read its payouts.
+pub(crate) fn listed_batch(listed: &Batch) -> BatchView {
+    let stage = match listed.state {
+        BatchState::Planning => Stage::Planning,
+        BatchState::Planned => Stage::Reserving,
+        BatchState::Submitted => Stage::Submitted,
+    };
+    batch(listed, stage)
+}
+
+pub(crate) fn batch_line(line: &BatchLine, state: PayoutState) -> BatchLineView {
+    let BatchLine {
+        payout,
+        partner,
+        stage,
+    } = line;
+    let frozen = match stage {
+        LineStage::Frozen(instruction) => Some(instruction),
+        LineStage::Planned | LineStage::Withdrawn => None,
+    };
+    BatchLineView {
+        payout: payout.to_string(),
+        partner: partner.to_string(),
+        state: state.name(),
+        amount: frozen.map(|paid| paid.amount.to_string()),
+        currency: frozen.map(|paid| paid.amount.currency().code()),
+        account: frozen.map(|paid| paid.masked.clone()),
+        note: frozen.map(|paid| paid.note.clone()),
+    }
+}
+
+pub(crate) fn left_out(omission: &Omission) -> LeftOutView {
+    let Omission {
+        partner,
+        reason,
+        amount,
+        payout,
+    } = omission;
+    LeftOutView {
+        partner: partner.to_string(),
+        reason: reason.name(),
+        amount: amount.to_string(),
+        currency: amount.currency().code(),
+        payout: payout.map(|payout| payout.to_string()),
+    }
+}
+
+pub(crate) fn payout(payout: &Payout) -> PayoutView {
+    let Payout {
+        id,
+        batch,
+        partner,
+        program,
+        cutoff,
+        terms: _,
+        state,
+        chunks: _,
+        reopened: _,
+        lines,
+        amount,
+        created_at,
+        settled_at,
+        returned,
+    } = payout;
+    let part = |part: fn(&Returned) -> String| returned.as_ref().map(part);
+    PayoutView {
+        id: id.to_string(),
+        batch: batch.to_string(),
+        partner: partner.to_string(),
+        program: program.to_string(),
+        state: state.name(),
+        amount: amount.to_string(),
+        currency: amount.currency().code(),
+        line_count: *lines,
+        cutoff: cutoff.to_string(),
+        created_at: created_at.to_string(),
+        settled_at: settled_at.map(|at| at.to_string()),
+        returned_at: part(|why| why.at.to_string()),
+        reason: part(|why| why.reason.clone()),
+        evidence: part(|why| why.evidence.clone()),
+    }
+}
+
+pub(crate) fn payout_line(line: LineId, minor: i64, currency: Currency) -> PayoutLineView {
+    let (kind, conversion, transfer) = match line {
+        LineId::Commission(id) => ("commission", Some(id.to_string()), None),
+        LineId::Clawback(id) => ("clawback", None, Some(id.to_string())),
+    };
+    PayoutLineView {
+        kind,
+        conversion,
+        transfer,
+        amount: Money::new(minor, currency).to_string(),
+        currency: currency.code(),
+    }
+}

@@ -1,0 +1,6 @@
+//! The `programs` function.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    tributary::edge::serve(programs::routes()).await
+}

@@ -1,0 +1,185 @@
+//! `/v1/programs/{id}/plans`: immutable versions of commission plans.
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use tributary::edge::{
+    App, Body, Cursor, Fields, Limit, Once, Operator, Problem, Query, Reply, codes, path_id,
+};
+use tributary::ids::ProgramId;
+use tributary::money::Currency;
+use tributary::operators::model::Scope;
+use tributary::programs::error::ProgramError;
+use tributary::programs::model::{
+    Component, MAX_CODE, MAX_COMPONENTS, MAX_HOLD_DAYS, is_event, is_plan_code,
+};
+use tributary::programs::{self, NewPlan};
+
+use crate::schema;
+
+/// Tries to make the next version while others make theirs.
+const MAX_TRIES: usize = 8;
+
+/// Make a plan's next version.
+///
+/// A version never changes; events are paid by the version that was effective latest when they happened.
+/// An event that no component names pays 0. Asks for the scope `channel`.
+#[utoipa::path(post, path = "/v1/programs/{id}/plans", tag = "programs", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The program's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    request_body = schema::NewPlanBody,
+    responses((status = 201, description = "Made", body = schema::PlanView)))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    once: Once,
+    body: Body,
+) -> Result<Response, Problem> {
+    operator.demand(&[Scope::Channel])?;
+    let once = once.of(&operator.id.to_string(), &body.0);
+    if let Some(reply) = once.answered(&app).await? {
+        return Ok(reply.into_response());
+    }
+    let id: ProgramId = path_id(&path, "program")?;
+    let program = programs::program(&app, id)
+        .await?
+        .ok_or(ProgramError::NotFound(id))?;
+    let new = read(&body.0, program.currency)?;
+    let mut tries = 1;
+    loop {
+        let change = programs::add_plan(&app, &program, new.clone()).await?;
+        let reply = Reply::created(&schema::plan(&change.value));
+        let answer = once
+            .commit(&app, change, |_| reply.clone(), |_| reply.clone())
+            .await;
+        match answer {
+            // Another version took the number: the next one is free.
+            Err(problem) if problem.code() == codes::CONFLICT && tries < MAX_TRIES => tries += 1,
+            answer => return answer,
+        }
+    }
+}
+
+fn read(body: &Value, currency: Currency) -> Result<NewPlan, Problem> {
+    Fields::read(body, |f| {
+        let code = f.parsed(
+            "code",
+            MAX_CODE,
+            codes::CHARACTERS_REFUSED,
+            "is lower-case letters, digits, _ and -, beginning with a letter or digit",
+            |text| is_plan_code(text).then(|| text.to_owned()),
+        );
+        let effective_from = f.opt_time("effective_from");
+        let hold_days = f.integer("hold_days", 0, MAX_HOLD_DAYS);
+        let components = f.objects("components", 1, MAX_COMPONENTS, |f| component(f, currency));
+        Some(NewPlan {
+            code: code?,
+            effective_from,
+            hold_days: u32::try_from(hold_days?).ok()?,
+            components: components?,
+        })
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Flat,
+    Percent,
+}
+
+/// The most that one unit may pay, in minor units: times the largest quantity, twenty components and forty
+/// conversions of one transaction it still is a number that 64 bits hold.
+const MAX_FLAT_MINOR: i64 = 10_000_000_000;
+
+fn component(f: &mut Fields<'_>, currency: Currency) -> Option<Component> {
+    let kind = f.choice("kind", &[("flat", Kind::Flat), ("percent", Kind::Percent)]);
+    let event = f.parsed(
+        "event",
+        MAX_CODE,
+        codes::CHARACTERS_REFUSED,
+        "is lower-case letters, digits, _, - and ., beginning with a letter or digit",
+        |text| is_event(text).then(|| text.to_owned()),
+    );
+    match kind {
+        Some(Kind::Flat) => {
+            let amount = f.amount("amount", currency);
+            if amount.is_some_and(|amount| amount.minor() > MAX_FLAT_MINOR) {
+                f.refuse(
+                    codes::AMOUNT_OVER_LIMIT,
+                    "amount",
+                    "is over the limit for a flat amount",
+                );
+            }
+            Some(Component::Flat {
+                event: event?,
+                amount: amount?,
+            })
+        }
+        Some(Kind::Percent) => {
+            let rate = f.rate("rate");
+            Some(Component::Percent {
+                event: event?,
+                rate: rate?,
+            })
+        }
+        None => {
+            // Which of the two belongs here is not known, so neither is called unknown.
+            f.raw("amount");
+            f.raw("rate");
+            None
+        }
+    }
+}
+
+/// List the versions of a program's plans, by code and version.
+#[utoipa::path(get, path = "/v1/programs/{id}/plans", tag = "programs", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The program's id"),
+        ("limit" = Option<u32>, Query, description = "Entries of a page, 1 to 200; 50 unless told"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses((status = 200, description = "A page", body = schema::PlanListView)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    query: Query,
+) -> Result<Reply, Problem> {
+    operator.demand(&[Scope::Read])?;
+    page(&app, &path, None, &query).await
+}
+
+/// List the versions of one plan, oldest first.
+#[utoipa::path(get, path = "/v1/programs/{id}/plans/{plan}", tag = "programs", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The program's id"),
+        ("plan" = String, Path, description = "The plan's code"),
+        ("limit" = Option<u32>, Query, description = "Entries of a page, 1 to 200; 50 unless told"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
+    responses((status = 200, description = "A page", body = schema::PlanListView)))]
+pub(crate) async fn find(
+    State(app): State<App>,
+    operator: Operator,
+    Path((path, plan)): Path<(String, String)>,
+    query: Query,
+) -> Result<Reply, Problem> {
+    operator.demand(&[Scope::Read])?;
+    if !is_plan_code(&plan) {
+        return Err(ProgramError::PlanNotFound(plan).into());
+    }
+    page(&app, &path, Some(&plan), &query).await
+}
+
+async fn page(app: &App, path: &str, plan: Option<&str>, query: &Query) -> Result<Reply, Problem> {
+    let id: ProgramId = path_id(path, "program")?;
+    query.only(&["limit", "cursor"])?;
+    let Limit(limit) = Limit::read(query.get("limit"))?;
+    let list = format!("plans?program={id}&plan={}", plan.unwrap_or_default());
+    let after = Cursor::read(&list, query.get("cursor"))?;
+    programs::program(app, id)
+        .await?
+        .ok_or(ProgramError::NotFound(id))?;
+    let (found, position) = programs::plans(app, id, plan, after, limit).await?;
+    Ok(Reply::ok(&schema::PlanListView {
+        items: found.iter().map(schema::plan).collect(),
+        next_cursor: position.map(|position| Cursor::write(&list, &position)),
+    }))
+}

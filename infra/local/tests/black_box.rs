@@ -1,0 +1,359 @@
+//! The running binary over HTTP, killed in the middle of its work.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use tributary::clock::Clock;
+use tributary_local::api::{Api, text};
+use tributary_local::instance::{Instance, Settings};
+
+const ORDERS: usize = 2_000;
+
+/// A server process; ended when dropped.
+struct Server {
+    process: Child,
+    url: String,
+    log: PathBuf,
+}
+
+impl Server {
+    fn start(data: &Path) -> Self {
+        let log = data.with_extension("log");
+        let errors = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_tributary-local"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .env("RUST_LOG", "info,tributary=debug")
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let first = lines
+            .next()
+            .unwrap_or_else(|| panic!("{}", std::fs::read_to_string(&log).unwrap()))
+            .unwrap();
+        let url = first.rsplit(' ').next().unwrap().to_owned();
+        // Read on, so that the server never waits for a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, url, log }
+    }
+
+    fn kill(mut self) {
+        // SIGKILL on Unix: nothing is flushed, no handler runs.
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Orders of two countries; returns the file and what each country's sales come to, line by line.
+fn orders(folder: &Path) -> (PathBuf, i64, i64) {
+    let path = folder.join("orders.csv");
+    let mut file = std::fs::File::create(&path).unwrap();
+    writeln!(
+        file,
+        "invoice,occurred_at,customer,country,quantity,amount_minor"
+    )
+    .unwrap();
+    let (mut home, mut abroad) = (0, 0);
+    let mut random: u64 = 42;
+    for number in 0..ORDERS {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let amount = i64::try_from(random >> 44).unwrap() % 50_000 + 1;
+        let country = if (random >> 33) & 3 == 0 {
+            "Norway"
+        } else {
+            "United Kingdom"
+        };
+        // 7.5 % at home; 4.00 and 2 % abroad: half away from zero, line by line.
+        match country {
+            "Norway" => abroad += 400 + (amount * 20 + 500) / 1_000,
+            _ => home += (amount * 75 + 500) / 1_000,
+        }
+        let (day, hour, minute) = (number % 28 + 1, number / 60 % 24, number % 60);
+        let (invoice, customer) = (500_000 + number, number % 97);
+        writeln!(
+            file,
+            "{invoice},2011-03-{day:02}T{hour:02}:{minute:02}:00Z,{customer},{country},1,{amount}"
+        )
+        .unwrap();
+    }
+    (path, home, abroad)
+}
+
+fn replay(server: &Server, data: &Path, file: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_tributary-local"))
+        .args(["replay", "--to", &server.url, "--hold-days", "30"])
+        .args([
+            "--plan",
+            "United Kingdom=7.5%",
+            "--plan",
+            "Norway=4.00+2%",
+            "--operator-key-file",
+        ])
+        .arg(data.join("operator-key"))
+        .arg(file)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+async fn get(instance: &Instance, key: &str, path: &str) -> Value {
+    let request = Request::get(path)
+        .header("authorization", format!("Bearer {key}"))
+        .body(Body::empty())
+        .unwrap();
+    let response = instance.router().oneshot(request).await.unwrap();
+    let status = response.status();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(
+        status.is_success(),
+        "{path}: {}",
+        String::from_utf8_lossy(&bytes)
+    );
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// Every entry of a list.
+async fn all(instance: &Instance, key: &str, path: &str) -> Vec<Value> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = get(instance, key, &format!("{path}limit=200{cursor}")).await;
+        found.extend(page["items"].as_array().unwrap().iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+    }
+}
+
+/// How many conversions a store holds, read from its files while a server writes to them.
+fn stored(data: &Path) -> usize {
+    let path = data.join("dynamodb.sqlite");
+    let Ok(connection) =
+        rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
+    else {
+        return 0;
+    };
+    let count = "SELECT count(*) FROM \"tributary-main\" WHERE sk = 'FACTS'";
+    connection
+        .query_row(count, [], |row| row.get(0))
+        .unwrap_or(0)
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_of_a_replay_nothing_acknowledged_is_lost_and_nothing_is_paid_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("store");
+    let (file, home, abroad) = orders(folder.path());
+    // Kills at different depths into the work: while it sets up, early, and late.
+    for depth in [0, 200, 1_300] {
+        let server = Server::start(&data);
+        let mut client = replay(&server, &data, &file);
+        while stored(&data) < depth && client.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        server.kill();
+        let _ = client.wait().unwrap();
+    }
+    assert!(stored(&data) < ORDERS, "the kills came before the end");
+    // What was acknowledged before is a duplicate now; the rest is new; nothing is refused.
+    let server = Server::start(&data);
+    let finished = replay(&server, &data, &file).wait_with_output().unwrap();
+    let said = String::from_utf8(finished.stdout).unwrap();
+    assert!(
+        finished.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&finished.stderr)
+    );
+    assert!(
+        said.contains(&format!("sent {ORDERS}, ")) && said.contains("refused 0"),
+        "{said}"
+    );
+    let second = replay(&server, &data, &file).wait_with_output().unwrap();
+    let said = String::from_utf8(second.stdout).unwrap();
+    assert!(
+        said.contains(&format!("accepted 0, duplicate {ORDERS}, refused 0")),
+        "{said}"
+    );
+    let log = server.log.clone();
+    server.kill();
+
+    // The store as the last kill left it, opened here, with what was under way brought to its end.
+    let clock = Clock::manual(Clock::System.now());
+    let settings = Settings {
+        data: Some(data.clone()),
+        ..Settings::in_memory(clock.clone())
+    };
+    let instance = Instance::open(settings).await.unwrap();
+    let key = instance.operator_key(None, Some(&data)).await.unwrap().text;
+    for _ in 0..30 {
+        instance.settle().await.unwrap();
+        clock.set(instance.app().now() + jiff::SignedDuration::from_mins(7));
+        instance.cloud().clock_moved();
+        instance.run_clockwork(instance.app().now()).await.unwrap();
+    }
+    instance.settle().await.unwrap();
+    let programs = all(&instance, &key, "/v1/programs?").await;
+    assert_eq!(programs.len(), 1);
+    let program = programs[0]["id"].as_str().unwrap();
+    let conversions = all(
+        &instance,
+        &key,
+        &format!("/v1/conversions?program={program}&"),
+    )
+    .await;
+    assert_eq!(conversions.len(), ORDERS);
+    for conversion in &conversions {
+        assert_eq!(conversion["state"], "payable", "{conversion}");
+    }
+    let mut sums = Vec::new();
+    for partner in all(&instance, &key, "/v1/partners?").await {
+        let path = format!("/v1/partners/{}/balances", partner["id"].as_str().unwrap());
+        let balances = get(&instance, &key, &path).await;
+        let minor = |field: &str| {
+            balances["items"][0][field]
+                .as_str()
+                .unwrap()
+                .replace('.', "")
+                .parse::<i64>()
+                .unwrap()
+        };
+        assert_eq!(minor("pending"), 0, "all holds have passed");
+        sums.push((
+            partner["name"].as_str().unwrap().to_owned(),
+            minor("payable"),
+        ));
+    }
+    sums.sort();
+    assert_eq!(
+        sums,
+        [
+            ("Norway".to_owned(), abroad),
+            ("United Kingdom".to_owned(), home)
+        ]
+    );
+
+    // Not a word of the key in the logs, at the product's most talkative level.
+    let logged = std::fs::read_to_string(log).unwrap();
+    assert!(logged.contains("request"), "the log holds the requests");
+    assert!(!logged.contains(&key));
+}
+
+#[tokio::test]
+async fn the_log_holds_no_issued_secret_token_or_bank_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("store");
+    let server = Server::start(&data);
+    let key = std::fs::read_to_string(data.join("operator-key")).unwrap();
+    let api = Api::new(&server.url, key.trim()).unwrap();
+    let attribution = json!({ "model": "last_click", "window_days": 30 });
+    let program = json!({ "name": "Spring", "currency": "GBP", "attribution": attribution });
+    let program = api.post("/v1/programs", &program).await.unwrap();
+    let (id, token) = (text(&program, "/id"), text(&program, "/postback_token"));
+    let person = json!({ "name": "Ada Lovelace", "email": "ada@private.example", "country": "GB", "kind": "affiliate" });
+    let partner = text(&api.post("/v1/partners", &person).await.unwrap(), "/id");
+    let partner_key = api
+        .post(&format!("/v1/partners/{partner}/keys"), &json!({}))
+        .await
+        .unwrap();
+    let partner_key = text(&partner_key, "/key");
+    let address = json!({ "line1": "1 High Street", "city": "London", "postcode": "N1 1AA", "country": "GB" });
+    let bank = json!({ "kind": "bank", "name": "Ada Lovelace", "iban": "GB33BUKB20201555555555", "bic": "BUKBGB22", "address": address });
+    let method = format!("/v1/partners/{partner}/payout-method");
+    api.put(&method, &bank).await.unwrap();
+    let _ = api
+        .put(
+            &method,
+            &json!({ "kind": "bank", "iban": "GB33BUKB20201555555556" }),
+        )
+        .await
+        .unwrap_err();
+    // The token in the query, by a known and by an unknown coupon, once right and once wrong.
+    let as_nobody = Api::new(&server.url, "").unwrap();
+    for query in ["transaction_id=o-1&coupon=NONE&amount=5.00", "amount=five"] {
+        let path = format!("/v1/postbacks/{id}?token={token}&{query}");
+        let _ = as_nobody
+            .send(reqwest::Method::GET, &path, None, None)
+            .await
+            .unwrap();
+    }
+    let own = Api::new(&server.url, &partner_key).unwrap();
+    own.get(&format!("/v1/partners/{partner}/balances"))
+        .await
+        .unwrap();
+    let log = server.log.clone();
+    server.kill();
+    let logged = std::fs::read_to_string(log).unwrap();
+    assert!(
+        logged.contains("/v1/postbacks/{program}"),
+        "the log names routes"
+    );
+    let signing_secret = text(&program, "/signing_secret").replace("whsec_", "");
+    let secrets = [
+        key.trim(),
+        &token,
+        &signing_secret,
+        &partner_key,
+        "GB33BUKB2020155555555",
+        "ada@private.example",
+        "Lovelace",
+    ];
+    for secret in secrets {
+        assert!(secret.len() >= 8 && !logged.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn the_tour_succeeds_and_ends_with_statement_and_file() {
+    let tour = Command::new(env!("CARGO_BIN_EXE_tributary-local"))
+        .arg("tour")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(tour.stdout).unwrap();
+    assert!(
+        tour.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&tour.stderr)
+    );
+    assert!(
+        said.contains("The partner's statement:") && said.contains(",PAYPAL"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_second_process_on_one_store_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("store");
+    let _server = Server::start(&data);
+    let second = Command::new(env!("CARGO_BIN_EXE_tributary-local"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .output()
+        .unwrap();
+    assert!(!second.status.success());
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(said.contains("in use by another process"), "{said}");
+}

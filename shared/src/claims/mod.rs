@@ -1,0 +1,163 @@
+//! Claims: whose customer a conversion's is, and why.
+
+pub mod model;
+mod store;
+
+use std::sync::Arc;
+
+use model::{CLOCK_SLACK_MINUTES, Candidate, Evidence, Ruling, Source, Unattributed, attribute};
+
+use crate::clock::{Timestamp, days_before, minutes_after};
+use crate::edge::App;
+use crate::ids::{LinkId, PartnerId};
+use crate::programs::model::{AttributionModel, Coupon, PlanVersion, Program};
+use crate::table::{Error, Stored};
+use crate::tracking::model::Facts;
+use crate::{partners, programs};
+
+/// A ruling, and the plan version that pays the winner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Who, why, and who not.
+    pub ruling: Ruling,
+    /// The version in force when the event occurred; there is one whenever there is a winner.
+    pub plan: Option<Arc<PlanVersion>>,
+}
+
+/// Rules on a conversion. Where the first click of a customer counts, the conversion's own is recorded
+/// before the others are read, so that of two rulings at once the later one sees both.
+///
+/// All but a customer's claims comes from the caches. Errors: the table's; safe to repeat.
+///
+/// # Errors
+/// The table's.
+pub async fn rule(app: &App, program: &Program, facts: &Facts) -> Result<Verdict, Error> {
+    weigh(app, program, facts, true).await
+}
+
+/// Rules as [`rule`] would, recording nothing.
+///
+/// # Errors
+/// The table's.
+pub async fn foresee(app: &App, program: &Program, facts: &Facts) -> Result<Verdict, Error> {
+    weigh(app, program, facts, false).await
+}
+
+async fn weigh(
+    app: &App,
+    program: &Program,
+    facts: &Facts,
+    record: bool,
+) -> Result<Verdict, Error> {
+    let mut candidates = Vec::new();
+    if let Some(code) = &facts.coupon {
+        candidates.push(by_coupon(app, program, code, facts.occurred_at).await?);
+    }
+    for (link, at) in clicks(app, program, facts, record).await? {
+        candidates.push(by_click(app, program, link, at, facts.occurred_at).await?);
+    }
+    let ruling = attribute(program.attribution, facts.occurred_at, candidates);
+    let plan = match ruling.winner.as_ref().and_then(|winner| winner.partner) {
+        Some(partner) => plan(app, program, partner, facts.occurred_at).await?.ok(),
+        None => None,
+    };
+    Ok(Verdict { ruling, plan })
+}
+
+/// The clicks that speak for a conversion: its own, and with it, where the first one counts, the
+/// customer's others in the window.
+async fn clicks(
+    app: &App,
+    program: &Program,
+    facts: &Facts,
+    record: bool,
+) -> Result<Vec<(LinkId, Timestamp)>, Error> {
+    let own = facts.click.map(|click| (click.link, click.at));
+    let (AttributionModel::FirstClick, Some(customer)) =
+        (program.attribution.model, &facts.customer)
+    else {
+        return Ok(own.into_iter().collect());
+    };
+    if let (Some((link, at)), true) = (own, record) {
+        let put = store::put(program.id, customer, link, at)?;
+        match app.main.put_new(put).await? {
+            Stored::New | Stored::Already(_) => {}
+        }
+    }
+    let from = days_before(facts.occurred_at, program.attribution.window_days);
+    let to = minutes_after(facts.occurred_at, CLOCK_SLACK_MINUTES);
+    let mut clicks = store::clicks(&app.main, program.id, customer, from, to).await?;
+    clicks.extend(own);
+    Ok(clicks)
+}
+
+async fn by_coupon(
+    app: &App,
+    program: &Program,
+    code: &str,
+    occurred_at: Timestamp,
+) -> Result<Candidate, Error> {
+    let found = programs::coupon(app, program.id, code).await?;
+    let source = match &found {
+        None => None,
+        Some(coupon) => Some(Source {
+            partner: coupon.partner,
+            disabled_at: coupon.disabled_at,
+            partner_fault: plan(app, program, coupon.partner, occurred_at).await?.err(),
+        }),
+    };
+    let coupon = Coupon::id_of(program.id, code);
+    Ok(Candidate {
+        evidence: Evidence::Coupon { coupon },
+        source,
+    })
+}
+
+async fn by_click(
+    app: &App,
+    program: &Program,
+    link: LinkId,
+    at: Timestamp,
+    occurred_at: Timestamp,
+) -> Result<Candidate, Error> {
+    let found = programs::link(app, link)
+        .await?
+        .filter(|link| link.program == program.id);
+    let source = match &found {
+        None => None,
+        Some(link) => Some(Source {
+            partner: link.partner,
+            disabled_at: link.disabled_at,
+            partner_fault: plan(app, program, link.partner, occurred_at).await?.err(),
+        }),
+    };
+    Ok(Candidate {
+        evidence: Evidence::Click { link, at },
+        source,
+    })
+}
+
+/// The plan version that pays a partner for an event of that time, or why none does.
+async fn plan(
+    app: &App,
+    program: &Program,
+    partner: PartnerId,
+    occurred_at: Timestamp,
+) -> Result<Result<Arc<PlanVersion>, Unattributed>, Error> {
+    let record = partners::partner(app, partner).await?;
+    let enrolment = partners::enrolment(app, partner, program.id).await?;
+    let code = enrolment
+        .as_ref()
+        .and_then(|enrolment| enrolment.plan_at(occurred_at));
+    let versions = match code {
+        Some(code) => programs::plan_versions(app, program.id, code).await?,
+        None => None,
+    };
+    let standing = model::standing(
+        record.as_deref(),
+        enrolment.as_deref(),
+        |_| versions.as_deref().map(Vec::as_slice),
+        occurred_at,
+    );
+    Ok(standing.map(|version| Arc::new(version.clone())))
+}

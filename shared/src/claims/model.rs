@@ -1,0 +1,472 @@
+//! Claims and attribution: who is credited with a conversion, and why. Pure.
+
+use crate::clock::{Timestamp, days_after, minutes_after};
+use crate::ids::{CouponId, LinkId, PartnerId};
+use crate::partners::model::{Enrolment, Partner, PartnerStatus};
+use crate::programs::model::{Attribution, PlanVersion, version_at};
+
+/// A click up to this much after its conversion counts as made at it: the clocks of trackers and shops differ.
+pub const CLOCK_SLACK_MINUTES: i64 = 5;
+/// Losing claims that are kept with a ruling.
+pub const MAX_LOSERS: usize = 4;
+
+/// Why a partner is said to have brought a customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// A click on a link.
+    Click {
+        /// The link.
+        link: LinkId,
+        /// When.
+        at: Timestamp,
+    },
+    /// A coupon that was used.
+    Coupon {
+        /// The coupon.
+        coupon: CouponId,
+    },
+}
+
+/// Why a claim does not hold, or a conversion has no partner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unattributed {
+    /// The click is older than the window.
+    ClickExpired,
+    /// The click is later than the conversion.
+    ClickAfterConversion,
+    /// The link does not exist any more.
+    LinkUnknown,
+    /// The link was disabled before the click or conversion.
+    LinkDisabled,
+    /// No such coupon in the program.
+    CouponUnknown,
+    /// The coupon was disabled.
+    CouponDisabled,
+    /// The partner is suspended.
+    PartnerSuspended,
+    /// The partner is not enrolled in the program, or was not yet.
+    NotEnrolled,
+    /// The partner's plan has no version that was effective then.
+    NoPlan,
+}
+
+impl Unattributed {
+    /// All, for reading them back.
+    pub const ALL: [Self; 9] = [
+        Self::ClickExpired,
+        Self::ClickAfterConversion,
+        Self::LinkUnknown,
+        Self::LinkDisabled,
+        Self::CouponUnknown,
+        Self::CouponDisabled,
+        Self::PartnerSuspended,
+        Self::NotEnrolled,
+        Self::NoPlan,
+    ];
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
+    /// What it means, for people.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::ClickExpired => "the click is older than the program's window",
+            Self::ClickAfterConversion => "the click is later than the conversion",
+            Self::LinkUnknown => "the link does not exist",
+            Self::LinkDisabled => "the link was disabled",
+            Self::CouponUnknown => "the program has no such coupon",
+            Self::CouponDisabled => "the coupon was disabled",
+            Self::PartnerSuspended => "the partner is suspended",
+            Self::NotEnrolled => "the partner was not enrolled in the program",
+            Self::NoPlan => "the partner's plan had no version in force",
+        }
+    }
+
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClickExpired => "click_expired",
+            Self::ClickAfterConversion => "click_after_conversion",
+            Self::LinkUnknown => "link_unknown",
+            Self::LinkDisabled => "link_disabled",
+            Self::CouponUnknown => "coupon_unknown",
+            Self::CouponDisabled => "coupon_disabled",
+            Self::PartnerSuspended => "partner_suspended",
+            Self::NotEnrolled => "not_enrolled",
+            Self::NoPlan => "no_plan",
+        }
+    }
+}
+
+/// A right to a customer, as it stood when it was weighed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose, when that is known.
+    pub partner: Option<PartnerId>,
+    /// Because of what.
+    pub evidence: Evidence,
+    /// Why it does not hold; `None` for one that does, though another may outrank it.
+    pub fault: Option<Unattributed>,
+}
+
+/// The answer to "whose customer is this?".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// The claim that won, if one did.
+    pub winner: Option<Claim>,
+    /// The others, each with why it lost or does not hold.
+    pub losers: Vec<Claim>,
+}
+
+/// What speaks for a claim, as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The click or coupon.
+    pub evidence: Evidence,
+    /// The link's or coupon's record; `None` when there is none in the program.
+    pub source: Option<Source>,
+}
+
+/// A link or coupon, as far as a claim depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Whose.
+    pub partner: PartnerId,
+    /// Since when it no longer counts.
+    pub disabled_at: Option<Timestamp>,
+    /// Why the partner cannot be credited, if so; see [`standing`].
+    pub partner_fault: Option<Unattributed>,
+}
+
+/// Whether a partner can be credited with an event of that time: active, enrolled then, and with a plan
+/// that had a version in force.
+///
+/// # Errors
+/// Why not.
+pub fn standing<'a>(
+    partner: Option<&Partner>,
+    enrolment: Option<&Enrolment>,
+    versions: impl FnOnce(&str) -> Option<&'a [PlanVersion]>,
+    occurred_at: Timestamp,
+) -> Result<&'a PlanVersion, Unattributed> {
+    let partner = partner.ok_or(Unattributed::NotEnrolled)?;
+    if partner.status == PartnerStatus::Suspended {
+        return Err(Unattributed::PartnerSuspended);
+    }
+    let plan = enrolment
+        .and_then(|enrolment| enrolment.plan_at(occurred_at))
+        .ok_or(Unattributed::NotEnrolled)?;
+    versions(plan)
+        .and_then(|versions| version_at(versions, occurred_at))
+        .ok_or(Unattributed::NoPlan)
+}
+
+/// Why a candidate does not hold for an event of that time; `None` when it does.
+#[must_use]
+pub fn fault(
+    candidate: &Candidate,
+    attribution: Attribution,
+    occurred_at: Timestamp,
+) -> Option<Unattributed> {
+    match (candidate.evidence, &candidate.source) {
+        (Evidence::Click { .. }, None) => Some(Unattributed::LinkUnknown),
+        (Evidence::Coupon { .. }, None) => Some(Unattributed::CouponUnknown),
+        (Evidence::Click { at, .. }, Some(source)) => {
+            if at > minutes_after(occurred_at, CLOCK_SLACK_MINUTES) {
+                Some(Unattributed::ClickAfterConversion)
+            } else if occurred_at > days_after(at, attribution.window_days) {
+                Some(Unattributed::ClickExpired)
+            } else if source.disabled_at.is_some_and(|disabled| disabled <= at) {
+                Some(Unattributed::LinkDisabled)
+            } else {
+                source.partner_fault
+            }
+        }
+        (Evidence::Coupon { .. }, Some(source)) => {
+            if source
+                .disabled_at
+                .is_some_and(|disabled| disabled <= occurred_at)
+            {
+                Some(Unattributed::CouponDisabled)
+            } else {
+                source.partner_fault
+            }
+        }
+    }
+}
+
+/// Whose an event is: the first claim that holds, coupons before clicks, and of several clicks the
+/// earliest. Losers keep why they do not hold, or nothing when they were only outranked.
+#[must_use]
+pub fn attribute(
+    attribution: Attribution,
+    occurred_at: Timestamp,
+    candidates: Vec<Candidate>,
+) -> Ruling {
+    let mut claims: Vec<Claim> = candidates
+        .into_iter()
+        .map(|candidate| Claim {
+            partner: candidate.source.map(|source| source.partner),
+            evidence: candidate.evidence,
+            fault: fault(&candidate, attribution, occurred_at),
+        })
+        .collect();
+    claims.sort_by_key(|claim| match claim.evidence {
+        Evidence::Coupon { coupon } => (0, Timestamp::MIN, coupon.bytes()),
+        Evidence::Click { at, link } => (1, at, link.bytes()),
+    });
+    claims.dedup_by(|a, b| a.evidence == b.evidence);
+    let winner = claims
+        .iter()
+        .position(|claim| claim.fault.is_none())
+        .map(|position| claims.remove(position));
+    claims.truncate(MAX_LOSERS);
+    Ruling {
+        winner,
+        losers: claims,
+    }
+}
+
+impl Ruling {
+    /// Why nobody is credited: the reason of the claim that ranked first.
+    #[must_use]
+    pub fn reason(&self) -> Option<Unattributed> {
+        if self.winner.is_some() {
+            return None;
+        }
+        self.losers.iter().find_map(|claim| claim.fault)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::ids::ProgramId;
+    use crate::partners::model::{Assignment, PartnerKind};
+    use crate::programs::model::AttributionModel;
+    use proptest::prelude::*;
+
+    const WINDOW: Attribution = Attribution {
+        model: AttributionModel::LastClick,
+        window_days: 30,
+    };
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn click(link: u8, at: Timestamp) -> Candidate {
+        Candidate {
+            evidence: Evidence::Click {
+                link: LinkId::from_bytes([link; 16]),
+                at,
+            },
+            source: Some(Source {
+                partner: PartnerId::from_bytes([link; 16]),
+                disabled_at: None,
+                partner_fault: None,
+            }),
+        }
+    }
+
+    fn coupon(id: u8) -> Candidate {
+        Candidate {
+            evidence: Evidence::Coupon {
+                coupon: CouponId::from_bytes([id; 16]),
+            },
+            ..click(id, Timestamp::UNIX_EPOCH)
+        }
+    }
+
+    fn disabled(mut candidate: Candidate, disabled_at: Timestamp) -> Candidate {
+        if let Some(source) = &mut candidate.source {
+            source.disabled_at = Some(disabled_at);
+        }
+        candidate
+    }
+
+    fn unknown(mut candidate: Candidate) -> Candidate {
+        candidate.source = None;
+        candidate
+    }
+
+    #[test]
+    fn a_click_holds_to_the_last_instant_of_its_window() {
+        let sold = at("2026-03-31T12:00:00Z");
+        let exactly = at("2026-03-01T12:00:00Z");
+        assert_eq!(fault(&click(1, exactly), WINDOW, sold), None);
+        assert_eq!(
+            fault(&click(1, at("2026-03-01T11:59:59.999Z")), WINDOW, sold),
+            Some(Unattributed::ClickExpired)
+        );
+    }
+
+    #[test]
+    fn a_click_just_after_its_conversion_is_forgiven_and_a_later_one_is_not() {
+        let sold = at("2026-03-31T12:00:00Z");
+        assert_eq!(
+            fault(&click(1, at("2026-03-31T12:05:00Z")), WINDOW, sold),
+            None
+        );
+        assert_eq!(
+            fault(&click(1, at("2026-03-31T12:05:00.001Z")), WINDOW, sold),
+            Some(Unattributed::ClickAfterConversion)
+        );
+    }
+
+    #[test]
+    fn a_link_counts_for_clicks_before_it_was_disabled_only() {
+        let clicked = at("2026-03-10T00:00:00Z");
+        let sold = at("2026-03-12T00:00:00Z");
+        let later = disabled(click(1, clicked), at("2026-03-11T00:00:00Z"));
+        assert_eq!(fault(&later, WINDOW, sold), None);
+        let before = disabled(click(1, clicked), clicked);
+        assert_eq!(
+            fault(&before, WINDOW, sold),
+            Some(Unattributed::LinkDisabled)
+        );
+    }
+
+    #[test]
+    fn a_coupon_outranks_a_click_that_holds_as_well() {
+        let sold = at("2026-03-12T00:00:00Z");
+        let ruling = attribute(WINDOW, sold, vec![click(1, sold), coupon(2)]);
+        assert_eq!(
+            ruling.winner.unwrap().partner,
+            Some(PartnerId::from_bytes([2; 16]))
+        );
+        assert_eq!(ruling.losers.len(), 1);
+        assert_eq!(ruling.losers[0].fault, None, "it was only outranked");
+    }
+
+    #[test]
+    fn a_click_wins_when_the_coupon_does_not_hold() {
+        let sold = at("2026-03-12T00:00:00Z");
+        let ruling = attribute(WINDOW, sold, vec![click(1, sold), unknown(coupon(2))]);
+        assert_eq!(
+            ruling.winner.as_ref().unwrap().partner,
+            Some(PartnerId::from_bytes([1; 16]))
+        );
+        assert_eq!(ruling.losers[0].fault, Some(Unattributed::CouponUnknown));
+        assert_eq!(ruling.reason(), None);
+    }
+
+    #[test]
+    fn the_first_click_that_holds_wins() {
+        let sold = at("2026-03-31T00:00:00Z");
+        let expired = click(1, at("2026-01-01T00:00:00Z"));
+        let first = click(2, at("2026-03-05T00:00:00Z"));
+        let last = click(3, at("2026-03-20T00:00:00Z"));
+        let ruling = attribute(WINDOW, sold, vec![last, first, expired]);
+        assert_eq!(
+            ruling.winner.unwrap().partner,
+            Some(PartnerId::from_bytes([2; 16]))
+        );
+        assert_eq!(
+            ruling
+                .losers
+                .iter()
+                .map(|claim| claim.fault)
+                .collect::<Vec<_>>(),
+            [Some(Unattributed::ClickExpired), None]
+        );
+    }
+
+    #[test]
+    fn nobody_is_credited_for_the_reason_of_the_claim_that_ranks_first() {
+        let sold = at("2026-03-31T00:00:00Z");
+        let expired = click(1, at("2026-01-01T00:00:00Z"));
+        let ruling = attribute(WINDOW, sold, vec![expired, disabled(coupon(2), sold)]);
+        assert_eq!(ruling.winner, None);
+        assert_eq!(ruling.reason(), Some(Unattributed::CouponDisabled));
+    }
+
+    #[test]
+    fn a_partner_must_be_active_enrolled_and_have_a_plan_in_force() {
+        let since = at("2026-01-01T00:00:00Z");
+        let partner = |status| Partner {
+            id: PartnerId::from_bytes([1; 16]),
+            kind: PartnerKind::Affiliate,
+            country: "GB".to_owned(),
+            status,
+            created_at: since,
+            version: 1,
+        };
+        let program = ProgramId::from_bytes([9; 16]);
+        let enrolment = Enrolment {
+            partner: PartnerId::from_bytes([1; 16]),
+            program,
+            assignments: vec![Assignment {
+                plan: "standard".to_owned(),
+                from: Some(since),
+            }],
+            created_at: since,
+            version: 1,
+        };
+        let versions = [PlanVersion {
+            program,
+            code: "standard".to_owned(),
+            version: 1,
+            effective_from: at("2026-02-01T00:00:00Z"),
+            hold_days: 30,
+            components: Vec::new(),
+            created_at: since,
+        }];
+        let check = |partner: Option<Partner>, enrolment: Option<&Enrolment>, when: &str| {
+            standing(partner.as_ref(), enrolment, |_| Some(&versions), at(when))
+                .map(|version| version.version)
+        };
+        let active = || Some(partner(PartnerStatus::Active));
+        assert_eq!(
+            check(active(), Some(&enrolment), "2026-02-01T00:00:00Z"),
+            Ok(1)
+        );
+        assert_eq!(
+            check(active(), Some(&enrolment), "2026-01-31T23:59:59Z"),
+            Err(Unattributed::NoPlan)
+        );
+        assert_eq!(
+            check(active(), Some(&enrolment), "2025-12-31T00:00:00Z"),
+            Err(Unattributed::NotEnrolled)
+        );
+        assert_eq!(
+            check(active(), None, "2026-02-01T00:00:00Z"),
+            Err(Unattributed::NotEnrolled)
+        );
+        assert_eq!(
+            check(
+                Some(partner(PartnerStatus::Suspended)),
+                Some(&enrolment),
+                "2026-02-01T00:00:00Z"
+            ),
+            Err(Unattributed::PartnerSuspended)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_ruling_does_not_depend_on_the_order_of_the_claims(
+            days in prop::collection::vec((0_u8..6, 0_u32..60), 0..5),
+            with_coupon in any::<bool>(),
+            seed in any::<u64>(),
+        ) {
+            let sold = at("2026-03-31T00:00:00Z");
+            let mut candidates: Vec<Candidate> = days
+                .iter()
+                .map(|(link, day)| click(*link, crate::clock::days_before(sold, *day)))
+                .collect();
+            if with_coupon {
+                candidates.push(coupon(7));
+            }
+            let ruling = attribute(WINDOW, sold, candidates.clone());
+            fastrand::Rng::with_seed(seed).shuffle(&mut candidates);
+            prop_assert_eq!(attribute(WINDOW, sold, candidates), ruling);
+        }
+    }
+}

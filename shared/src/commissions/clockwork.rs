@@ -1,0 +1,560 @@
+//! What happens by the clock: holds that pass, and work that transport has lost.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt, stream};
+use jiff::ToSpan;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::model::{Missing, Outcome, missing, release};
+use super::store::{self, hold_partition, outcome_key};
+use super::{GROUP, Job};
+use crate::clock::{Timestamp, minutes_after, month, month_end, parse, stamp};
+use crate::edge::{self, App, Queue, SEND_BATCH};
+use crate::ids::{BatchId, ConversionId, PayoutId, ProgramId};
+use crate::ledger::model::AccountId;
+use crate::ledger::store::{DUE_SHARDS, post};
+use crate::programs::model::Program;
+use crate::table::{Entry, Error, Index, Key, Op, Put, Range, Refusal, TransactError};
+use crate::tracking::store::{
+    SHARDS, changes_partition, conversion_of, facts_partition, find_many,
+};
+use crate::{payouts, programs};
+
+/// Due holds read at once in a shard. The more, the better they group by account.
+const RELEASE_PAGE: usize = 1_000;
+/// Transactions of one shard in one run; the next run goes on.
+const RELEASE_TRANSACTIONS: usize = 400;
+/// How long a run may begin new work: the function has a minute, and what is begun must end in it.
+const RUN_SECONDS: u64 = 20;
+/// How far before the watermark a pass begins: an index lags behind its table, and clocks differ.
+const OVERLAP_MINUTES: i64 = 10;
+/// Entries read at once of each list partition.
+const RECONCILE_PAGE: usize = 500;
+/// Messages sent by one run for one program; what it does not reach, the next run does.
+const MAX_REQUEUED: usize = 10_000;
+/// Calls to the queue at once.
+const SENDS_AT_ONCE: usize = 8;
+/// Payout work queued again by one run.
+const MAX_PAYOUT_WORK: usize = 1_000;
+/// A conversion without its outcome after that long is worth an alarm.
+const ALARM_MINUTES: i64 = 15;
+/// Conversions checked at once, in parallel reads of a hundred items.
+const CHECK_BATCH: usize = 330;
+
+/// What one run released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Released {
+    /// Commissions that became payable.
+    pub conversions: usize,
+    /// Transactions that it took.
+    pub transactions: usize,
+    /// Commissions that were due and could not be released now.
+    pub failed: usize,
+}
+
+/// What one run queued again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reconciled {
+    /// Conversions looked at.
+    pub checked: usize,
+    /// Conversions queued again.
+    pub requeued: usize,
+    /// Of these, conversions that have waited for [`ALARM_MINUTES`].
+    pub overdue: usize,
+    /// Batches and payouts queued again.
+    pub payout_work: usize,
+}
+
+// ---- Holds
+
+/// Releases holds that have passed by `now`: moves `pending` to `payable`, one transfer for up to
+/// [`GROUP`] commissions of an account. Bounded; what is left is due in the next run as well.
+///
+/// # Errors
+/// The table's, after all shards were tried. Safe to repeat.
+pub async fn release_due(app: &App, now: Timestamp) -> Result<Released, Error> {
+    let until = Instant::now() + Duration::from_secs(RUN_SECONDS);
+    let shards = futures_util::future::join_all(
+        (0..DUE_SHARDS).map(|shard| shard_due(app, shard, now, until)),
+    )
+    .await;
+    let mut sum = Released::default();
+    for released in shards {
+        let Released {
+            conversions,
+            transactions,
+            failed,
+        } = released?;
+        sum.conversions += conversions;
+        sum.transactions += transactions;
+        sum.failed += failed;
+    }
+    Ok(sum)
+}
+
+async fn shard_due(
+    app: &App,
+    shard: u8,
+    now: Timestamp,
+    until: Instant,
+) -> Result<Released, Error> {
+    let mut sum = Released::default();
+    let mut after = String::new();
+    // `$` is the character after `#`: what is due at this very instant is included.
+    let high = format!("{}$", stamp(now));
+    loop {
+        let range = Range::partition(Index::Due, hold_partition(shard), RELEASE_PAGE)
+            .between(format!("{after}\0"), &high);
+        let (entries, more) = app.main.entries(&range).await?;
+        let due = due(app, &entries, now).await?;
+        sum.failed += due.malformed;
+        for (account, outcomes) in due.accounts {
+            for group in outcomes.chunks(GROUP) {
+                if sum.transactions >= RELEASE_TRANSACTIONS || Instant::now() >= until {
+                    return Ok(sum);
+                }
+                let released = release_group(app, account, group, now).await;
+                sum.conversions += released.conversions;
+                sum.transactions += released.transactions;
+                sum.failed += released.failed;
+            }
+        }
+        match entries.last() {
+            Some(last) if more => after = last.sort.clone(),
+            _ => return Ok(sum),
+        }
+    }
+}
+
+struct Due {
+    accounts: Vec<(AccountId, Vec<Outcome>)>,
+    malformed: usize,
+}
+
+/// The outcomes behind entries that are still held and due, by account. The index only proposes.
+async fn due(app: &App, entries: &[Entry], now: Timestamp) -> Result<Due, Error> {
+    let mut items = app
+        .main
+        .get_many(entries.iter().map(|entry| entry.key.clone()))
+        .await?;
+    let mut positions: HashMap<AccountId, usize> = HashMap::new();
+    let mut accounts: Vec<(AccountId, Vec<Outcome>)> = Vec::new();
+    let mut malformed = 0;
+    for item in entries.iter().filter_map(|entry| items.remove(&entry.key)) {
+        let outcome = match store::outcome(item) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::error!(%error, "a held outcome cannot be read");
+                malformed += 1;
+                continue;
+            }
+        };
+        let Some(account) = outcome.account().filter(|_| outcome.is_due(now)) else {
+            continue;
+        };
+        let position = *positions.entry(account).or_insert_with(|| {
+            accounts.push((account, Vec::new()));
+            accounts.len() - 1
+        });
+        accounts[position].1.push(outcome);
+    }
+    Ok(Due {
+        accounts,
+        malformed,
+    })
+}
+
+/// Releases outcomes of one account in one transaction; those that moved meanwhile are dropped and the
+/// rest is tried again.
+async fn release_group(
+    app: &App,
+    account: AccountId,
+    group: &[Outcome],
+    now: Timestamp,
+) -> Released {
+    // Due is what the schedule's time says; posted it is now, never before what it releases.
+    let now = now.max(app.now());
+    let mut left: Vec<&Outcome> = group.iter().collect();
+    let mut sum = Released::default();
+    let fail = |mut sum: Released, left: &[&Outcome], error: &dyn std::fmt::Display| {
+        tracing::warn!(%error, commissions = left.len(), "holds not released");
+        sum.failed += left.len();
+        sum
+    };
+    loop {
+        let ops = match release_ops(account, &left, now) {
+            Ok(Some(ops)) => ops,
+            Ok(None) => return sum,
+            Err(error) => return fail(sum, &left, &error),
+        };
+        sum.transactions += 1;
+        let refusals = match app.main.transact(&ops).await {
+            Ok(()) => {
+                sum.conversions += left.len();
+                return sum;
+            }
+            Err(TransactError::Refused(refusals)) => refusals,
+            Err(TransactError::Table(error)) => return fail(sum, &left, &error),
+        };
+        let before = left.len();
+        let mut refusals = refusals.into_iter();
+        left.retain(|_| !matches!(refusals.next(), Some(Refusal::Condition(_))));
+        if left.len() == before {
+            let error = "a release stands there, but its outcomes do not show it";
+            return fail(sum, &left, &error);
+        }
+    }
+}
+
+fn release_ops(
+    account: AccountId,
+    held: &[&Outcome],
+    now: Timestamp,
+) -> Result<Option<Vec<Op>>, Error> {
+    let transfer =
+        release(account, held, now).map_err(|error| Error::Failed(format!("a release {error}")))?;
+    let Some(transfer) = transfer else {
+        return Ok(None);
+    };
+    let mut ops: Vec<Op> = held
+        .iter()
+        .map(|outcome| store::release(outcome, account, now))
+        .collect();
+    ops.extend(post(&transfer)?);
+    Ok(Some(ops))
+}
+
+// ---- What transport has lost
+
+/// Where the reconciler stands in a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Watermark {
+    pk: String,
+    sk: String,
+    /// Everything received or changed before has been absorbed.
+    at: Timestamp,
+    /// A pass that one run did not finish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pass: Option<Pass>,
+}
+
+/// One walk over the lists, from before the watermark to the instant when it began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Pass {
+    /// Walked up to there.
+    frontier: Timestamp,
+    /// Ends before there.
+    until: Timestamp,
+    /// The oldest that was found unreconciled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oldest: Option<Timestamp>,
+}
+
+fn watermark_key(program: ProgramId) -> Key {
+    Key::new("CLOCKWORK", format!("WATERMARK#{program}"))
+}
+
+/// Queues again what has no outcome, or has changes that its outcome does not show, and payout work that is
+/// left. Finds it through the lists by time, from a watermark with overlap, so neither a lost queue nor a
+/// trimmed stream loses anything. What is just under way is queued a second time, which does no harm.
+///
+/// # Errors
+/// The table's, or a queue that takes nothing. Safe to repeat.
+pub async fn reconcile(app: &App, now: Timestamp) -> Result<Reconciled, Error> {
+    let until = Instant::now() + Duration::from_secs(RUN_SECONDS);
+    let mut sum = Reconciled::default();
+    // The failure of one part does not keep the others from their work; the first is told at the end.
+    let mut failed = None;
+    match requeue_payouts(app).await {
+        Ok(count) => sum.payout_work = count,
+        Err(error) => failed = Some(error),
+    }
+    let mut programs = programs::all_programs(app).await?;
+    // Whatever a run does not reach, another run begins with.
+    if !programs.is_empty() {
+        let turn = usize::try_from(now.as_second() / 60).unwrap_or(0);
+        let turn = turn % programs.len();
+        programs.rotate_left(turn);
+    }
+    for program in &programs {
+        if Instant::now() >= until {
+            break;
+        }
+        let found = match reconcile_program(app, program, now, until).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::error!(%error, program = %program.id, "a program was not reconciled");
+                failed.get_or_insert(error);
+                continue;
+            }
+        };
+        let Reconciled {
+            checked,
+            requeued,
+            overdue,
+            payout_work: _,
+        } = found;
+        sum.checked += checked;
+        sum.requeued += requeued;
+        sum.overdue += overdue;
+    }
+    if sum.overdue > 0 {
+        edge::count(
+            "UnreconciledConversions",
+            u64::try_from(sum.overdue).unwrap_or(u64::MAX),
+        );
+    }
+    failed.map_or(Ok(sum), Err)
+}
+
+async fn reconcile_program(
+    app: &App,
+    program: &Program,
+    now: Timestamp,
+    until: Instant,
+) -> Result<Reconciled, Error> {
+    let Key { pk, sk } = watermark_key(program.id);
+    let stored: Option<Watermark> = app.main.get(&watermark_key(program.id)).await?;
+    let mut mark = stored.unwrap_or(Watermark {
+        pk,
+        sk,
+        at: program.created_at,
+        pass: None,
+    });
+    let mut pass = mark.pass.take().unwrap_or_else(|| Pass {
+        frontier: minutes_after(mark.at, -OVERLAP_MINUTES),
+        // What stands at this very millisecond is included.
+        until: now.checked_add(1.millisecond()).unwrap_or(now),
+        oldest: None,
+    });
+    let mut sum = Reconciled::default();
+    let mut outcome = Ok(());
+    while pass.frontier < pass.until {
+        if sum.requeued >= MAX_REQUEUED || Instant::now() >= until {
+            break;
+        }
+        match slice(app, program.id, &mut pass, now, &mut sum).await {
+            Ok(()) => {}
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        }
+    }
+    if pass.frontier < pass.until {
+        mark.pass = Some(pass);
+    } else {
+        mark.at = pass.oldest.unwrap_or(pass.until);
+    }
+    app.main.put(Put::new(&mark)?).await?;
+    outcome.map(|()| sum)
+}
+
+/// One step of a pass: a page of every partition, cut where the first of them ends.
+async fn slice(
+    app: &App,
+    program: ProgramId,
+    pass: &mut Pass,
+    now: Timestamp,
+    sum: &mut Reconciled,
+) -> Result<(), Error> {
+    let at_month = month(pass.frontier);
+    let end = month_end(pass.frontier).min(pass.until);
+    let partitions = (0..SHARDS).flat_map(|shard| {
+        [
+            (facts_partition(program, at_month, shard), true),
+            (changes_partition(program, at_month, shard), false),
+        ]
+    });
+    // Positions go on after the stamp, so those at `end` itself sort above this bound.
+    let range = (stamp(pass.frontier), stamp(end));
+    let pages = try_join_all(partitions.map(|(partition, facts)| {
+        let range = range.clone();
+        async move {
+            let page = page(app, &partition, range).await?;
+            Ok::<_, Error>((page, facts))
+        }
+    }))
+    .await?;
+    let reached = pages
+        .iter()
+        .filter_map(|((_, reached), _)| *reached)
+        .min()
+        .unwrap_or(end);
+    // Facts without an outcome may lack one; changes are to be compared with theirs.
+    let mut fresh: BTreeMap<ConversionId, Timestamp> = BTreeMap::new();
+    let mut changed: BTreeMap<ConversionId, Timestamp> = BTreeMap::new();
+    for ((entries, _), facts) in &pages {
+        for (at, id) in entries {
+            if *at < reached {
+                let group = if *facts { &mut fresh } else { &mut changed };
+                group.insert(*id, *at);
+            }
+        }
+    }
+    sum.checked += fresh.len() + changed.len();
+    let mut lacking: BTreeMap<ConversionId, Timestamp> = without_outcome(app, fresh).await?;
+    lacking.extend(changed);
+    let lacking = unreconciled(app, lacking).await?;
+    let jobs: Vec<Job> = lacking.keys().map(|id| Job { conversion: *id }).collect();
+    send_all(app, Queue::Commissions, &jobs).await?;
+    sum.requeued += jobs.len();
+    let alarm = minutes_after(now, -ALARM_MINUTES);
+    sum.overdue += lacking.values().filter(|at| **at < alarm).count();
+    if let Some(oldest) = lacking.values().min() {
+        pass.oldest = Some(pass.oldest.map_or(*oldest, |before| before.min(*oldest)));
+    }
+    pass.frontier = reached;
+    Ok(())
+}
+
+type Positions = Vec<(Timestamp, ConversionId)>;
+
+/// Entries of a partition from the first bound up to the second, and how far they reach if that is not the
+/// end: all before that instant were read. Goes on until an instant is complete, however many share it.
+async fn page(
+    app: &App,
+    partition: &str,
+    (low, high): (String, String),
+) -> Result<(Positions, Option<Timestamp>), Error> {
+    let mut found: Positions = Vec::new();
+    let mut from = low;
+    loop {
+        let range = Range::partition(Index::List, partition, RECONCILE_PAGE).between(from, &high);
+        let (entries, more) = app.main.entries(&range).await?;
+        for entry in &entries {
+            let at = entry.sort.split('#').next().and_then(parse);
+            if let (Some(at), Some(id)) = (at, conversion_of(&entry.key)) {
+                found.push((at, id));
+            }
+        }
+        let (Some(last), true) = (entries.last(), more) else {
+            return Ok((found, None));
+        };
+        let (first_at, last_at) = (
+            found.first().map(|(at, _)| *at),
+            found.last().map(|(at, _)| *at),
+        );
+        if first_at < last_at {
+            return Ok((found, last_at));
+        }
+        from = format!("{}\0", last.sort);
+    }
+}
+
+/// Those whose outcome does not exist: one read of one item each.
+async fn without_outcome(
+    app: &App,
+    mut fresh: BTreeMap<ConversionId, Timestamp>,
+) -> Result<BTreeMap<ConversionId, Timestamp>, Error> {
+    let ids: Vec<ConversionId> = fresh.keys().copied().collect();
+    for ids in ids.chunks(CHECK_BATCH) {
+        let found = app
+            .main
+            .get_many(ids.iter().map(|id| outcome_key(*id)))
+            .await?;
+        for id in ids {
+            if found.contains_key(&outcome_key(*id)) {
+                fresh.remove(id);
+            }
+        }
+    }
+    Ok(fresh)
+}
+
+/// Those of which something is missing. One that cannot be read counts as such: it waits for a person.
+async fn unreconciled(
+    app: &App,
+    mut candidates: BTreeMap<ConversionId, Timestamp>,
+) -> Result<BTreeMap<ConversionId, Timestamp>, Error> {
+    let ids: Vec<ConversionId> = candidates.keys().copied().collect();
+    for ids in ids.chunks(CHECK_BATCH) {
+        let mut records = match find_many(&app.main, ids).await {
+            Ok(records) => records,
+            Err(Error::Malformed(reason)) => {
+                tracing::error!(
+                    reason,
+                    "a conversion cannot be read; all beside it are queued"
+                );
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for id in ids {
+            let Some((facts, changes, item)) = records.remove(id) else {
+                candidates.remove(id);
+                continue;
+            };
+            let outcome = match item.map(store::outcome).transpose() {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    tracing::error!(%error, conversion = %id, "an outcome cannot be read");
+                    continue;
+                }
+            };
+            if missing(facts.as_ref(), &changes, outcome.as_ref()) == Missing::Nothing {
+                candidates.remove(id);
+            }
+        }
+    }
+    Ok(candidates)
+}
+
+/// Sends all, ten at a time.
+async fn send_all<T: Serialize>(app: &App, queue: Queue, messages: &[T]) -> Result<(), Error> {
+    let sends: Vec<_> = messages
+        .chunks(SEND_BATCH)
+        .map(|batch| app.queues.send(queue, batch))
+        .collect();
+    let failed: usize = stream::iter(sends)
+        .buffer_unordered(SENDS_AT_ONCE)
+        .fold(0, |sum, failed| async move { sum + failed.len() })
+        .await;
+    if failed > 0 {
+        return Err(Error::Busy(format!("{failed} messages were not taken")));
+    }
+    Ok(())
+}
+
+/// Queues batches and payouts again that have work left.
+async fn requeue_payouts(app: &App) -> Result<usize, Error> {
+    let range = Range::partition(Index::Due, payouts::store::WORK, MAX_PAYOUT_WORK);
+    let (entries, _) = app.main.entries(&range).await?;
+    let mut seen = HashSet::new();
+    let jobs: Vec<serde_json::Value> = entries
+        .iter()
+        .filter_map(|entry| job_of(&entry.key.pk, &entry.key.sk))
+        .map(|(_, job)| job)
+        .filter(|job| seen.insert(job.to_string()))
+        .collect();
+    send_all(app, Queue::Payouts, &jobs).await?;
+    Ok(jobs.len())
+}
+
+/// The queue and message for what is to be done about an item that has changed, from its key; `None` when
+/// nothing is. Outcomes name no job: nothing follows from them.
+#[must_use]
+pub fn job_of(pk: &str, sk: &str) -> Option<(Queue, serde_json::Value)> {
+    match sk {
+        "FACTS" | "CHANGES" => {
+            let conversion = conversion_of(&Key::new(pk, sk))?;
+            Some((
+                Queue::Commissions,
+                serde_json::json!({ "conversion": conversion }),
+            ))
+        }
+        "BATCH" => {
+            let id: BatchId = pk.strip_prefix("BATCH#")?.parse().ok()?;
+            Some((Queue::Payouts, serde_json::json!({ "batch": id })))
+        }
+        "PAYOUT" => {
+            let id: PayoutId = pk.strip_prefix("PAYOUT#")?.parse().ok()?;
+            Some((Queue::Payouts, serde_json::json!({ "payout": id })))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,164 @@
+//! What every use case is given: tables, queues, clock, keys, configuration and a short-lived cache.
+
+use std::any::Any;
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+
+use jiff::SignedDuration;
+
+use super::config::Config;
+use super::keyring::Keyring;
+use super::queues::Queues;
+use crate::clock::{Clock, Timestamp};
+use crate::ids::Fresh;
+use crate::table::{Error, Table};
+
+/// Programs, links, keys and the like are at most this old when they decide something.
+pub const CACHE_SECONDS: i64 = 30;
+/// Entries the cache holds; the least used leave first.
+const CACHE_ENTRIES: usize = 10_000;
+
+/// Where randomness comes from.
+#[derive(Clone, Debug, Default)]
+pub enum Entropy {
+    /// The machine's.
+    #[default]
+    System,
+    /// A seeded generator, for runs that must be the same every time.
+    Seeded(Arc<Mutex<fastrand::Rng>>),
+}
+
+impl Entropy {
+    /// A generator that gives the same bytes for the same seed.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self::Seeded(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
+    }
+
+    /// Random bytes.
+    ///
+    /// # Panics
+    /// When the machine has no randomness: no id may then be made.
+    #[must_use]
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0_u8; N];
+        match self {
+            Self::System => getrandom::fill(&mut bytes).expect("the machine gives randomness"),
+            Self::Seeded(generator) => {
+                generator
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .fill(&mut bytes);
+            }
+        }
+        bytes
+    }
+}
+
+type Cached = (Timestamp, Arc<dyn Any + Send + Sync>);
+
+/// Records read at most [`CACHE_SECONDS`] ago. Absence is never remembered.
+pub struct Cache {
+    entries: quick_cache::sync::Cache<String, Cached>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            entries: quick_cache::sync::Cache::new(CACHE_ENTRIES),
+        }
+    }
+}
+
+impl Cache {
+    fn fresh<T: Send + Sync + 'static>(&self, name: &str, now: Timestamp) -> Option<Arc<T>> {
+        let (read_at, value) = self.entries.get(name)?;
+        let age = now.duration_since(read_at);
+        (age >= SignedDuration::ZERO && age < SignedDuration::from_secs(CACHE_SECONDS))
+            .then(|| value.downcast::<T>().ok())?
+    }
+
+    /// Drops a record that this process has just changed, so that it sees its own writes at once.
+    pub fn forget(&self, name: &str) {
+        self.entries.remove(name);
+    }
+}
+
+/// The parts of an application.
+pub struct Parts {
+    /// Everything but clicks.
+    pub main: Table,
+    /// Clicks.
+    pub clicks: Table,
+    /// The queues.
+    pub queues: Queues,
+    /// Now.
+    pub clock: Clock,
+    /// Randomness for ids and secrets.
+    pub entropy: Entropy,
+    /// Configuration.
+    pub config: Config,
+    /// Keys.
+    pub keyring: Keyring,
+    /// Recently read records.
+    pub cache: Cache,
+}
+
+/// The application, cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// From its parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A new id of any kind.
+    #[must_use]
+    pub fn fresh<T: Fresh>(&self) -> T {
+        T::fresh(self.now(), self.entropy.bytes())
+    }
+
+    /// A record by its unique name, at most [`CACHE_SECONDS`] old; `load` reads it when it is not at hand.
+    ///
+    /// # Errors
+    /// What `load` gives.
+    pub async fn cached<T, F>(
+        &self,
+        name: &str,
+        load: impl FnOnce() -> F,
+    ) -> Result<Option<Arc<T>>, Error>
+    where
+        T: Send + Sync + 'static,
+        F: Future<Output = Result<Option<T>, Error>>,
+    {
+        let now = self.now();
+        if let Some(value) = self.cache.fresh::<T>(name, now) {
+            return Ok(Some(value));
+        }
+        let Some(value) = load().await?.map(Arc::new) else {
+            return Ok(None);
+        };
+        self.cache
+            .entries
+            .insert(name.to_owned(), (now, value.clone()));
+        Ok(Some(value))
+    }
+}

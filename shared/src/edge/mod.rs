@@ -1,0 +1,28 @@
+//! Everything a function needs once: the application, its configuration, authentication, request
+//! reading, problems, idempotency, pages, batches and telemetry.
+
+mod app;
+mod auth;
+mod config;
+mod fields;
+mod keyring;
+mod once;
+mod page;
+mod problem;
+mod queues;
+mod reply;
+mod serve;
+mod telemetry;
+
+pub use app::{App, CACHE_SECONDS, Cache, Entropy, Parts};
+pub use auth::{ApiKey, IfMatch, Operator, PartnerPrincipal, Principal, hash_secret};
+pub use config::{Config, ConfigError};
+pub use fields::{Body, Fields, MAX_BODY_BYTES, Query, path_id, read_limited};
+pub use keyring::{CLICK_ID_LEN, Keyring, KeyringError};
+pub use once::{Change, MAX_ONCE_KEY, Once, Write};
+pub use page::{Cursor, Limit, MAX_PAGE};
+pub use problem::{ALL_CODES, Code, FieldError, Problem, ProblemBody, codes};
+pub use queues::{Queue, Queues, SEND_BATCH};
+pub use reply::{Reply, versioned};
+pub use serve::{batch_failures, finish, run, serve};
+pub use telemetry::{count, init as init_telemetry};

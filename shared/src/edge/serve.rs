@@ -1,0 +1,196 @@
+//! From routes and handlers to running functions.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_types::SdkConfig;
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use lambda_runtime::LambdaEvent;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::Instrument;
+
+use super::app::{App, Cache, Entropy, Parts};
+use super::config::Config;
+use super::keyring::Keyring;
+use super::problem::{Problem, codes};
+use super::queues::Queues;
+use super::telemetry;
+use crate::clock::Clock;
+use crate::table::{Key, Table};
+
+/// Longest wait for the first connection during start; the function serves all the same when it is over.
+const WARM_UP_MS: u64 = 1_000;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Completes a function's routes: 404 and 405 as problems, a request id, one span per request, and a
+/// panic that fails one request only.
+pub fn finish(routes: Router<App>, app: App) -> Router {
+    routes
+        .fallback(|| async { Problem::not_found("page") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(codes::METHOD_NOT_ALLOWED, codes::METHOD_NOT_ALLOWED.meaning)
+        })
+        .layer(middleware::from_fn_with_state(app.clone(), observe))
+        .with_state(app)
+}
+
+async fn observe(
+    axum::extract::State(app): axum::extract::State<App>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let id: String = app
+        .entropy
+        .bytes::<8>()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    // The route's template, not its path: a path may hold a click code, a query may hold a token.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str)
+        .to_owned();
+    let span = tracing::info_span!("request", id, method = %request.method(), route);
+    async move {
+        let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => Problem::internal(&"a handler panicked").into_response(),
+        };
+        tracing::debug!(status = response.status().as_u16(), "answered");
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// Runs an HTTP function under Lambda.
+///
+/// # Errors
+/// A wrong configuration, or the runtime's end.
+pub async fn serve(routes: Router<App>) -> Result<(), lambda_http::Error> {
+    telemetry::init();
+    let app = from_environment().await?;
+    lambda_http::run(finish(routes, app)).await
+}
+
+/// Runs a triggered function under Lambda: one event type in, one answer out.
+///
+/// # Errors
+/// A wrong configuration, or the runtime's end.
+pub async fn run<E, R, F>(handle: impl Fn(App, E) -> F) -> Result<(), lambda_runtime::Error>
+where
+    E: DeserializeOwned,
+    R: Serialize,
+    F: Future<Output = Result<R, lambda_runtime::Error>>,
+{
+    telemetry::init();
+    let app = from_environment().await?;
+    let handle = &handle;
+    lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<E>| {
+        let app = app.clone();
+        async move { handle(app, event.payload).await }
+    }))
+    .await
+}
+
+/// The application as the environment describes it. Clients are built, and the first connection made,
+/// during init, which Lambda gives more processor than the calls that follow.
+async fn from_environment() -> Result<App, lambda_runtime::Error> {
+    let config = Config::read(|name| std::env::var(name).ok())?;
+    let aws = aws_from_environment()?;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
+    let main = Table::new(dynamodb.clone(), &config.main_table);
+    let document = keyring_document(&aws);
+    let warm = tokio::time::timeout(std::time::Duration::from_millis(WARM_UP_MS), async {
+        // Whatever it answers, the connection stands.
+        let _ = main.get::<serde_json::Value>(&Key::new("WARM", "UP")).await;
+    });
+    let (document, _) = tokio::join!(document, warm);
+    Ok(App::new(Parts {
+        clicks: Table::new(dynamodb, &config.clicks_table),
+        queues: Queues::new(
+            aws_sdk_sqs::Client::new(&aws),
+            &config.commissions_queue_url,
+            &config.payouts_queue_url,
+        ),
+        main,
+        clock: Clock::System,
+        entropy: Entropy::System,
+        keyring: Keyring::read(&document?)?,
+        config,
+        cache: Cache::default(),
+    }))
+}
+
+/// What the SDK's clients share. Lambda gives region and credentials in the environment, and so does
+/// cargo-lambda; the SDK's own search through profiles, metadata services and token services would make
+/// every function half a megabyte larger and its start slower.
+fn aws_from_environment() -> Result<SdkConfig, lambda_runtime::Error> {
+    let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let needed = |name: &str| given(name).ok_or(format!("configuration: {name} is not set"));
+    let region = given("AWS_REGION").map_or_else(|| needed("AWS_DEFAULT_REGION"), Ok)?;
+    let credentials = Credentials::new(
+        needed("AWS_ACCESS_KEY_ID")?,
+        needed("AWS_SECRET_ACCESS_KEY")?,
+        given("AWS_SESSION_TOKEN"),
+        None,
+        "environment",
+    );
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let mut aws = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http);
+    aws.set_endpoint_url(given("AWS_ENDPOINT_URL"));
+    Ok(aws.build())
+}
+
+/// `TRIBUTARY_KEYRING_FILE` (a path, for functions run by cargo-lambda) or `TRIBUTARY_KEYRING_SECRET`
+/// (the name or ARN of a Secrets Manager secret).
+async fn keyring_document(aws: &SdkConfig) -> Result<String, lambda_runtime::Error> {
+    if let Ok(path) = std::env::var("TRIBUTARY_KEYRING_FILE") {
+        return Ok(std::fs::read_to_string(path)?);
+    }
+    let secret = std::env::var("TRIBUTARY_KEYRING_SECRET").map_err(
+        |_| "configuration: TRIBUTARY_KEYRING_SECRET or TRIBUTARY_KEYRING_FILE must be set",
+    )?;
+    let answer = aws_sdk_secretsmanager::Client::new(aws)
+        .get_secret_value()
+        .secret_id(secret)
+        .send()
+        .await?;
+    Ok(answer
+        .secret_string
+        .ok_or("the keyring secret has no text")?)
+}
+
+/// The partial batch response that names these messages: they come again, the others are done.
+#[must_use]
+pub fn batch_failures(message_ids: impl IntoIterator<Item = String>) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = message_ids
+        .into_iter()
+        .map(|id| {
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            failure
+        })
+        .collect();
+    response
+}

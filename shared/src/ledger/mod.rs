@@ -1,0 +1,161 @@
+//! The ledger: what stands where, what moved, and statements that add up.
+
+pub mod error;
+pub mod model;
+pub mod store;
+
+use std::time::Duration;
+
+use error::LedgerError;
+use model::{Account, Balance, Section, Transfer, complete, sections, total};
+use store::ListFrom;
+
+use crate::clock::{Timestamp, month};
+use crate::edge::App;
+use crate::ids::PartnerId;
+
+/// Most transfers of one statement: it then stays below what a function may answer (6 MB).
+pub const MAX_STATEMENT_LINES: usize = 10_000;
+/// Most transfers read for one statement: those of the period and all after it.
+const MAX_STATEMENT_READ: usize = 100_000;
+/// Entries of the list in one read: ten `BatchGetItem` calls at once follow.
+const LIST_PAGE: usize = 1_000;
+/// Tries until accounts and list agree, with waits between that outlast the usual lag of an index.
+const STATEMENT_TRIES: u32 = 6;
+const STATEMENT_WAIT_MS: u64 = 40;
+
+/// A partner's balances by currency.
+///
+/// # Errors
+/// The table's.
+pub async fn balances(app: &App, partner: PartnerId) -> Result<Vec<Balance>, LedgerError> {
+    Ok(total(&store::accounts(&app.main, partner).await?)?)
+}
+
+/// A page of a partner's transfers, newest first, below a position; and the position to go on from.
+///
+/// # Errors
+/// The table's.
+pub async fn transfers(
+    app: &App,
+    partner: PartnerId,
+    below: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<Transfer>, Option<String>), LedgerError> {
+    let accounts = store::accounts(&app.main, partner).await?;
+    let begin = below.and_then(position);
+    let mut found = Vec::new();
+    for month in months(&accounts).into_iter().rev() {
+        let from = match &begin {
+            Some((begin, _)) if month > *begin => continue,
+            Some((begin, position)) if month == *begin => ListFrom::Below(position.clone()),
+            _ => ListFrom::Newest,
+        };
+        let wanted = limit - found.len();
+        let (entries, more) = store::entries(&app.main, partner, month, from, wanted).await?;
+        found.extend(
+            entries
+                .into_iter()
+                .map(|entry| (format!("{month}#{}", entry.sort), entry)),
+        );
+        if more || found.len() == limit {
+            break;
+        }
+    }
+    let next = found
+        .last()
+        .filter(|_| found.len() == limit)
+        .map(|(position, _)| position.clone());
+    let entries: Vec<_> = found.into_iter().map(|(_, entry)| entry).collect();
+    Ok((store::read(&app.main, &entries).await?, next))
+}
+
+/// `<yyyymm>#<list position>`, as a cursor holds it.
+fn position(text: &str) -> Option<(u32, String)> {
+    let (month, position) = text.split_once('#')?;
+    Some((month.parse().ok()?, position.to_owned()))
+}
+
+/// The months with transfers, oldest first.
+fn months(accounts: &[Account]) -> Vec<u32> {
+    let mut months: Vec<u32> = accounts
+        .iter()
+        .flat_map(|account| account.posted.keys().copied())
+        .collect();
+    months.sort_unstable();
+    months.dedup();
+    months
+}
+
+/// A partner's statement from `from` on, up to but not including `to`; without `to`, or with one that is
+/// not past, up to this moment, so that the closing equals the balances. One section per currency.
+///
+/// The accounts are the truth; the list is read until it has exactly the transfers the accounts count.
+///
+/// # Errors
+/// `PeriodTooLong`; `Behind` when transfers keep being posted; the table's.
+pub async fn statement(
+    app: &App,
+    partner: PartnerId,
+    from: Timestamp,
+    to: Option<Timestamp>,
+) -> Result<Vec<Section>, LedgerError> {
+    let to = to.filter(|to| *to < app.now());
+    let mut accounts = store::accounts(&app.main, partner).await?;
+    for round in 0..STATEMENT_TRIES {
+        if round > 0 {
+            tokio::time::sleep(Duration::from_millis(STATEMENT_WAIT_MS << round)).await;
+        }
+        let mut transfers = since(app, partner, &accounts, month(from)).await?;
+        // What happened in one instant reads in the order in which money moves.
+        transfers.sort_by_key(|transfer| (transfer.at, transfer.kind));
+        // Transfers posted while the list was read stand in accounts that are read after it.
+        let after = store::accounts(&app.main, partner).await?;
+        // Only they count: an earlier state could have as many transfers and not be the same ones.
+        if complete(&after, &transfers, month(from)) {
+            let sections = sections(&after, transfers, from, to)?;
+            let lines: usize = sections.iter().map(|section| section.lines.len()).sum();
+            return if lines > MAX_STATEMENT_LINES {
+                Err(LedgerError::PeriodTooLong {
+                    most: MAX_STATEMENT_LINES,
+                })
+            } else {
+                Ok(sections)
+            };
+        }
+        accounts = after;
+    }
+    Err(LedgerError::Behind)
+}
+
+/// All transfers that the list has from the beginning of a month on, oldest first.
+async fn since(
+    app: &App,
+    partner: PartnerId,
+    accounts: &[Account],
+    from_month: u32,
+) -> Result<Vec<Transfer>, LedgerError> {
+    let mut found = Vec::new();
+    for month in months(accounts) {
+        if month < from_month {
+            continue;
+        }
+        let mut position = String::new();
+        loop {
+            let from = ListFrom::Above(position);
+            let (entries, more) =
+                store::entries(&app.main, partner, month, from, LIST_PAGE).await?;
+            found.extend(store::read(&app.main, &entries).await?);
+            if found.len() > MAX_STATEMENT_READ {
+                return Err(LedgerError::PeriodTooLong {
+                    most: MAX_STATEMENT_READ,
+                });
+            }
+            match entries.last() {
+                Some(last) if more => position = last.sort.clone(),
+                _ => break,
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,21 @@
+//! Tributary's domain crate: everything the functions share.
+//!
+//! In reading order, lower knows nothing of higher: pure values, the nouns (each `model` pure, each
+//! `store` its keys and items, each `mod` its use cases), the table layer, and the edge, which holds
+//! what every function needs once.
+
+pub mod clock;
+pub mod ids;
+pub mod money;
+
+pub mod claims;
+pub mod commissions;
+pub mod ledger;
+pub mod operators;
+pub mod partners;
+pub mod payouts;
+pub mod programs;
+pub mod tracking;
+
+pub mod edge;
+pub mod table;

@@ -1,0 +1,85 @@
+//! What can go wrong with partners, enrolments and payout methods.
+
+use crate::edge::{KeyringError, Problem, codes};
+use crate::ids::{PartnerId, ProgramId};
+use crate::table;
+
+/// What can go wrong with partners, enrolments and payout methods.
+#[derive(Debug, thiserror::Error)]
+pub enum PartnerError {
+    /// No such partner.
+    #[error("there is no partner {0}")]
+    NotFound(PartnerId),
+    /// The partner has no payout method.
+    #[error("the partner has no payout method")]
+    NoPayoutMethod,
+    /// What a request names as its partner does not exist.
+    #[error("the partner does not exist")]
+    Unknown,
+    /// What a request names as its program does not exist.
+    #[error("the program does not exist")]
+    ProgramUnknown,
+    /// What a request names as its plan does not exist in the program.
+    #[error("the program has no plan {0}")]
+    PlanUnknown(String),
+    /// The partner is not in the program.
+    #[error("the partner is not enrolled in {0}")]
+    NotEnrolled(ProgramId),
+    /// The partner is suspended.
+    #[error("the partner is suspended")]
+    Suspended,
+    /// More plans over time than an enrolment may name.
+    #[error("the enrolment names too many plans")]
+    TooManyPlans,
+    /// It is no longer the version that the change is based on.
+    #[error("it has another version by now")]
+    Stale,
+    /// It changed between reading and writing.
+    #[error("it changed at the same moment")]
+    Moved,
+    /// A sealed account could not be sealed or opened.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The table.
+    #[error(transparent)]
+    Table(#[from] table::Error),
+}
+
+impl From<PartnerError> for Problem {
+    fn from(error: PartnerError) -> Self {
+        match error {
+            PartnerError::NotFound(_) => Self::not_found("partner"),
+            PartnerError::NoPayoutMethod => Self::not_found("payout method"),
+            PartnerError::Unknown => Self::field(
+                codes::REFERENCE_UNKNOWN,
+                "partner",
+                "there is no such partner",
+            ),
+            PartnerError::ProgramUnknown => Self::field(
+                codes::REFERENCE_UNKNOWN,
+                "program",
+                "there is no such program",
+            ),
+            PartnerError::PlanUnknown(code) => Self::field(
+                codes::REFERENCE_UNKNOWN,
+                "plan",
+                format!("the program has no plan {code}"),
+            ),
+            PartnerError::NotEnrolled(_) => {
+                Self::field(codes::NOT_ENROLLED, "partner", codes::NOT_ENROLLED.meaning)
+            }
+            PartnerError::Suspended => Self::field(
+                codes::PARTNER_SUSPENDED,
+                "partner",
+                codes::PARTNER_SUSPENDED.meaning,
+            ),
+            PartnerError::TooManyPlans => {
+                Self::new(codes::LIMIT_REACHED, codes::LIMIT_REACHED.meaning)
+            }
+            PartnerError::Stale => Self::new(codes::VERSION_STALE, codes::VERSION_STALE.meaning),
+            PartnerError::Moved => Self::new(codes::CONFLICT, codes::CONFLICT.meaning),
+            PartnerError::Keyring(error) => Self::internal(&error),
+            PartnerError::Table(error) => error.into(),
+        }
+    }
+}

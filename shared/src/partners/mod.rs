@@ -1,0 +1,407 @@
+//! Partners, their places in programs, and how they are paid.
+
+pub mod error;
+pub mod model;
+mod store;
+
+use std::sync::Arc;
+
+use error::PartnerError;
+use model::{
+    Account, Assignment, Contact, Enrolment, Partner, PartnerKind, PartnerStatus, PayInstruction,
+    PayoutMethod, Reassignment,
+};
+
+use crate::clock::Timestamp;
+use crate::edge::{App, Change, Write};
+use crate::ids::{PartnerId, ProgramId};
+use crate::money::Currency;
+use crate::programs;
+use crate::table;
+pub use store::{read_account, write_account};
+
+/// A partner to be made.
+#[derive(Clone, Debug)]
+pub struct NewPartner {
+    /// Name and email.
+    pub contact: Contact,
+    /// ISO 3166 two-letter code.
+    pub country: String,
+    /// What it does.
+    pub kind: PartnerKind,
+}
+
+/// A partner with its name and email, unless those were erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The partner.
+    pub partner: Partner,
+    /// Name and email.
+    pub contact: Option<Contact>,
+}
+
+/// A new partner.
+///
+/// # Errors
+/// The table's.
+pub fn create(app: &App, new: NewPartner) -> Result<Change<Known, PartnerError>, PartnerError> {
+    let NewPartner {
+        contact,
+        country,
+        kind,
+    } = new;
+    let partner = Partner {
+        id: app.fresh(),
+        kind,
+        country,
+        status: PartnerStatus::Active,
+        created_at: app.now(),
+        version: 1,
+    };
+    let writes = vec![
+        Write::new(store::put_partner(&partner)?, |_| PartnerError::Moved),
+        Write::new(store::put_contact(partner.id, &contact)?, |_| {
+            PartnerError::Moved
+        }),
+    ];
+    Ok(Change {
+        value: Known {
+            partner,
+            contact: Some(contact),
+        },
+        writes,
+    })
+}
+
+fn partner_name(id: PartnerId) -> String {
+    format!("PTR#{id}")
+}
+
+/// A partner, at most [`crate::edge::CACHE_SECONDS`] old.
+///
+/// # Errors
+/// The table's.
+pub async fn partner(app: &App, id: PartnerId) -> Result<Option<Arc<Partner>>, table::Error> {
+    app.cached(&partner_name(id), || store::find_partner(&app.main, id))
+        .await
+}
+
+/// A partner with its contact, as it stands.
+///
+/// # Errors
+/// `NotFound`, the table's.
+pub async fn find(app: &App, id: PartnerId) -> Result<Known, PartnerError> {
+    store::find_with_contact(&app.main, id)
+        .await?
+        .map(|(partner, contact)| Known { partner, contact })
+        .ok_or(PartnerError::NotFound(id))
+}
+
+/// A page of partners, newest first, and the position to go on from.
+///
+/// # Errors
+/// The table's.
+pub async fn list(
+    app: &App,
+    below: Option<String>,
+    limit: usize,
+) -> Result<(Vec<Known>, Option<String>), PartnerError> {
+    let (found, position) = store::partners(&app.main, below, limit).await?;
+    let known = found
+        .into_iter()
+        .map(|(partner, contact)| Known { partner, contact })
+        .collect();
+    Ok((known, position))
+}
+
+/// Changes of a partner; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct PartnerPatch {
+    /// Name.
+    pub name: Option<String>,
+    /// Email address.
+    pub email: Option<String>,
+    /// ISO 3166 two-letter code.
+    pub country: Option<String>,
+    /// What it does.
+    pub kind: Option<PartnerKind>,
+}
+
+/// Changes a partner whose version is `based_on`.
+///
+/// # Errors
+/// `NotFound`, `Stale`, the table's.
+pub async fn amend(
+    app: &App,
+    id: PartnerId,
+    based_on: u64,
+    patch: PartnerPatch,
+) -> Result<Change<Known, PartnerError>, PartnerError> {
+    let Known { partner, contact } = find(app, id).await?;
+    if partner.version != based_on {
+        return Err(PartnerError::Stale);
+    }
+    let PartnerPatch {
+        name,
+        email,
+        country,
+        kind,
+    } = patch;
+    let partner = Partner {
+        country: country.unwrap_or(partner.country),
+        kind: kind.unwrap_or(partner.kind),
+        version: partner.version + 1,
+        ..partner
+    };
+    let renamed = name.is_some() || email.is_some();
+    let contact = match contact {
+        Some(contact) => Some(Contact {
+            name: name.unwrap_or(contact.name),
+            email: email.unwrap_or(contact.email),
+        }),
+        // Erased ones come back only whole.
+        None => name.zip(email).map(|(name, email)| Contact { name, email }),
+    };
+    app.cache.forget(&partner_name(id));
+    let mut writes = vec![Write::new(store::change_partner(&partner)?, |_| {
+        PartnerError::Stale
+    })];
+    if let (true, Some(contact)) = (renamed, &contact) {
+        writes.push(Write::new(store::change_contact(id, contact), |_| {
+            PartnerError::Moved
+        }));
+    }
+    Ok(Change {
+        value: Known { partner, contact },
+        writes,
+    })
+}
+
+/// Suspends or reinstates a partner; of one that is so already nothing changes.
+///
+/// # Errors
+/// `NotFound`, `Moved`, the table's.
+pub async fn set_status(
+    app: &App,
+    id: PartnerId,
+    status: PartnerStatus,
+) -> Result<Change<Known, PartnerError>, PartnerError> {
+    let Known { partner, contact } = find(app, id).await?;
+    if partner.status == status {
+        return Ok(Change {
+            value: Known { partner, contact },
+            writes: Vec::new(),
+        });
+    }
+    let partner = Partner {
+        status,
+        version: partner.version + 1,
+        ..partner
+    };
+    app.cache.forget(&partner_name(id));
+    let write = Write::new(store::change_partner(&partner)?, |_| PartnerError::Moved);
+    Ok(Change {
+        value: Known { partner, contact },
+        writes: vec![write],
+    })
+}
+
+fn enrolment_name(partner: PartnerId, program: ProgramId) -> String {
+    format!("ENROL#{partner}#{program}")
+}
+
+/// An enrolment, at most [`crate::edge::CACHE_SECONDS`] old.
+///
+/// # Errors
+/// The table's.
+pub async fn enrolment(
+    app: &App,
+    partner: PartnerId,
+    program: ProgramId,
+) -> Result<Option<Arc<Enrolment>>, table::Error> {
+    app.cached(&enrolment_name(partner, program), || {
+        store::find_enrolment(&app.main, partner, program)
+    })
+    .await
+}
+
+/// The enrolment of a partner who exists and is active.
+///
+/// # Errors
+/// `Unknown`, `Suspended`, `NotEnrolled`, the table's.
+pub async fn enrolled(
+    app: &App,
+    id: PartnerId,
+    program: ProgramId,
+) -> Result<Arc<Enrolment>, PartnerError> {
+    let (found, enrolment) =
+        futures_util::future::try_join(partner(app, id), enrolment(app, id, program)).await?;
+    let found = found.ok_or(PartnerError::Unknown)?;
+    if found.status == PartnerStatus::Suspended {
+        return Err(PartnerError::Suspended);
+    }
+    enrolment.ok_or(PartnerError::NotEnrolled(program))
+}
+
+/// Whether an enrolment was made or changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Enrolled {
+    /// The partner is new in the program.
+    New(Enrolment),
+    /// The partner was in it; the plan may have changed.
+    Again(Enrolment),
+}
+
+/// Puts a partner into a program under a plan.
+///
+/// A first enrolment without `effective_from` covers all time before it too; another plan for one who is
+/// enrolled pays from `effective_from` on, now when absent, and replaces what was to begin after it. The
+/// same plan again changes nothing.
+///
+/// # Errors
+/// `NotFound`, `ProgramUnknown`, `PlanUnknown`, `TooManyPlans`, `Moved`, the table's.
+pub async fn enrol(
+    app: &App,
+    partner: PartnerId,
+    program: ProgramId,
+    plan: String,
+    effective_from: Option<Timestamp>,
+) -> Result<Change<Enrolled, PartnerError>, PartnerError> {
+    let reads = futures_util::future::try_join(
+        store::find_partner(&app.main, partner),
+        store::find_enrolment(&app.main, partner, program),
+    );
+    let catalogue = futures_util::future::try_join(
+        programs::program(app, program),
+        programs::plan_versions(app, program, &plan),
+    );
+    let ((found, enrolled), (known_program, versions)) =
+        futures_util::future::try_join(reads, catalogue).await?;
+    found.ok_or(PartnerError::NotFound(partner))?;
+    known_program.ok_or(PartnerError::ProgramUnknown)?;
+    if versions.is_none() {
+        return Err(PartnerError::PlanUnknown(plan));
+    }
+    let now = app.now();
+    app.cache.forget(&enrolment_name(partner, program));
+    let (enrolment, value) = match enrolled {
+        None => {
+            let enrolment = Enrolment {
+                partner,
+                program,
+                assignments: vec![Assignment {
+                    plan,
+                    from: effective_from,
+                }],
+                created_at: now,
+                version: 1,
+            };
+            (enrolment.clone(), Enrolled::New(enrolment))
+        }
+        Some(before) => match before.reassigned(&plan, effective_from.unwrap_or(now)) {
+            Reassignment::Changed(after) => (after.clone(), Enrolled::Again(after)),
+            Reassignment::TooMany => return Err(PartnerError::TooManyPlans),
+            Reassignment::Unchanged => {
+                return Ok(Change {
+                    value: Enrolled::Again(before),
+                    writes: Vec::new(),
+                });
+            }
+        },
+    };
+    let write = Write::new(store::save_enrolment(&enrolment)?, |_| PartnerError::Moved);
+    Ok(Change {
+        value,
+        writes: vec![write],
+    })
+}
+
+/// A page of a partner's enrolments, by program, and the position to go on from.
+///
+/// # Errors
+/// The table's.
+pub async fn enrolments(
+    app: &App,
+    partner: PartnerId,
+    after: Option<String>,
+    limit: usize,
+) -> Result<(Vec<Enrolment>, Option<String>), PartnerError> {
+    Ok(store::enrolments(&app.main, partner, after, limit).await?)
+}
+
+/// Sets where a partner is paid; `based_on` demands that the method it replaces has that version.
+///
+/// # Errors
+/// `NotFound`, `Stale`, `Moved`, `Keyring`, the table's.
+pub async fn set_payout_method(
+    app: &App,
+    id: PartnerId,
+    based_on: Option<u64>,
+    account: &Account,
+    currency: Option<Currency>,
+) -> Result<Change<PayoutMethod, PartnerError>, PartnerError> {
+    let (found, before) = futures_util::future::try_join(
+        store::find_partner(&app.main, id),
+        store::find_method(&app.main, id),
+    )
+    .await?;
+    found.ok_or(PartnerError::NotFound(id))?;
+    let version = before.as_ref().map_or(0, |before| before.version);
+    if based_on.is_some_and(|based_on| based_on != version) {
+        return Err(PartnerError::Stale);
+    }
+    let reference = app.keyring.reference("account", &account.identity());
+    let text = write_account(account)?;
+    let method = PayoutMethod {
+        partner: id,
+        kind: account.kind(),
+        masked: account.masked(),
+        currency,
+        sealed: app
+            .keyring
+            .seal(&PayoutMethod::place(id), text.as_bytes())?,
+        reference,
+        updated_at: app.now(),
+        version: version + 1,
+    };
+    let write = Write::new(store::save_method(&method)?, |_| PartnerError::Moved);
+    Ok(Change {
+        value: method,
+        writes: vec![write],
+    })
+}
+
+/// Where a partner is paid, masked.
+///
+/// # Errors
+/// `NoPayoutMethod`, the table's.
+pub async fn payout_method(app: &App, id: PartnerId) -> Result<PayoutMethod, PartnerError> {
+    store::find_method(&app.main, id)
+        .await?
+        .ok_or(PartnerError::NoPayoutMethod)
+}
+
+/// Where a partner is paid, opened, to pay it; `None` when no method was given.
+///
+/// # Errors
+/// `Keyring` when the keyring has lost the key that sealed it; the table's.
+pub async fn pay_instruction(
+    app: &App,
+    id: PartnerId,
+) -> Result<Option<PayInstruction>, PartnerError> {
+    let Some(method) = store::find_method(&app.main, id).await? else {
+        return Ok(None);
+    };
+    let PayoutMethod {
+        masked,
+        currency,
+        sealed,
+        ..
+    } = method;
+    let opened = app.keyring.open(&PayoutMethod::place(id), &sealed)?;
+    Ok(Some(PayInstruction {
+        account: read_account(&opened)?,
+        currency,
+        masked,
+    }))
+}

@@ -1,0 +1,666 @@
+//! Partners, their enrolments and payout methods: pure rules.
+
+use std::fmt;
+
+use crate::clock::Timestamp;
+use crate::ids::{PartnerId, ProgramId};
+use crate::money::Currency;
+
+/// Characters of a partner's or payee's name.
+pub const MAX_NAME: usize = 120;
+/// Characters of one line of an address.
+pub const MAX_ADDRESS_LINE: usize = 120;
+/// Characters of a postcode.
+pub const MAX_POSTCODE: usize = 16;
+/// Plans that one enrolment may name over time.
+pub const MAX_ASSIGNMENTS: usize = 100;
+
+/// Kinds of partners by their names.
+pub const PARTNER_KINDS: &[(&str, PartnerKind)] = &[
+    ("affiliate", PartnerKind::Affiliate),
+    ("referrer", PartnerKind::Referrer),
+    ("reseller", PartnerKind::Reseller),
+    ("service", PartnerKind::Service),
+];
+
+/// The officially assigned ISO 3166-1 two-letter codes.
+pub const COUNTRIES: &[&str] = &[
+    "AD", "AE", "AF", "AG", "AI", "AL", "AM", "AO", "AQ", "AR", "AS", "AT", "AU", "AW", "AX", "AZ",
+    "BA", "BB", "BD", "BE", "BF", "BG", "BH", "BI", "BJ", "BL", "BM", "BN", "BO", "BQ", "BR", "BS",
+    "BT", "BV", "BW", "BY", "BZ", "CA", "CC", "CD", "CF", "CG", "CH", "CI", "CK", "CL", "CM", "CN",
+    "CO", "CR", "CU", "CV", "CW", "CX", "CY", "CZ", "DE", "DJ", "DK", "DM", "DO", "DZ", "EC", "EE",
+    "EG", "EH", "ER", "ES", "ET", "FI", "FJ", "FK", "FM", "FO", "FR", "GA", "GB", "GD", "GE", "GF",
+    "GG", "GH", "GI", "GL", "GM", "GN", "GP", "GQ", "GR", "GS", "GT", "GU", "GW", "GY", "HK", "HM",
+    "HN", "HR", "HT", "HU", "ID", "IE", "IL", "IM", "IN", "IO", "IQ", "IR", "IS", "IT", "JE", "JM",
+    "JO", "JP", "KE", "KG", "KH", "KI", "KM", "KN", "KP", "KR", "KW", "KY", "KZ", "LA", "LB", "LC",
+    "LI", "LK", "LR", "LS", "LT", "LU", "LV", "LY", "MA", "MC", "MD", "ME", "MF", "MG", "MH", "MK",
+    "ML", "MM", "MN", "MO", "MP", "MQ", "MR", "MS", "MT", "MU", "MV", "MW", "MX", "MY", "MZ", "NA",
+    "NC", "NE", "NF", "NG", "NI", "NL", "NO", "NP", "NR", "NU", "NZ", "OM", "PA", "PE", "PF", "PG",
+    "PH", "PK", "PL", "PM", "PN", "PR", "PS", "PT", "PW", "PY", "QA", "RE", "RO", "RS", "RU", "RW",
+    "SA", "SB", "SC", "SD", "SE", "SG", "SH", "SI", "SJ", "SK", "SL", "SM", "SN", "SO", "SR", "SS",
+    "ST", "SV", "SX", "SY", "SZ", "TC", "TD", "TF", "TG", "TH", "TJ", "TK", "TL", "TM", "TN", "TO",
+    "TR", "TT", "TV", "TW", "TZ", "UA", "UG", "UM", "US", "UY", "UZ", "VA", "VC", "VE", "VG", "VI",
+    "VN", "VU", "WF", "WS", "YE", "YT", "ZA", "ZM", "ZW",
+];
+
+/// Whether text is an ISO 3166-1 two-letter code.
+#[must_use]
+pub fn is_country(text: &str) -> bool {
+    COUNTRIES.binary_search(&text).is_ok()
+}
+
+/// What a partner does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartnerKind {
+    /// Sends visitors.
+    Affiliate,
+    /// Names prospects.
+    Referrer,
+    /// Buys and sells on.
+    Reseller,
+    /// Delivers services.
+    Service,
+}
+
+impl PartnerKind {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Affiliate => "affiliate",
+            Self::Referrer => "referrer",
+            Self::Reseller => "reseller",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// Whether a partner earns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartnerStatus {
+    /// Earns and is paid.
+    Active,
+    /// Earns nothing new and is not paid; keeps what it has.
+    Suspended,
+}
+
+impl PartnerStatus {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+/// A partner. Personal data stands apart, in [`Contact`], so that it can be erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partner {
+    /// Id.
+    pub id: PartnerId,
+    /// What it does.
+    pub kind: PartnerKind,
+    /// ISO 3166 two-letter code.
+    pub country: String,
+    /// Whether it earns.
+    pub status: PartnerStatus,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Counts changes.
+    pub version: u64,
+}
+
+/// Name and email, erasable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// Name.
+    pub name: String,
+    /// Email address.
+    pub email: String,
+}
+
+/// A partner's place in a program: which plan pays it from when on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrolment {
+    /// Partner.
+    pub partner: PartnerId,
+    /// Program.
+    pub program: ProgramId,
+    /// Plans in order of their start; the first may have no start and then covers all before the second.
+    pub assignments: Vec<Assignment>,
+    /// Since when it stands.
+    pub created_at: Timestamp,
+    /// Counts changes.
+    pub version: u64,
+}
+
+/// A plan's code from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The plan's code.
+    pub plan: String,
+    /// From when on; `None` from the beginning of time.
+    pub from: Option<Timestamp>,
+}
+
+impl Enrolment {
+    /// The plan that pays an event of that time.
+    #[must_use]
+    pub fn plan_at(&self, occurred_at: Timestamp) -> Option<&str> {
+        self.assignments
+            .iter()
+            .rev()
+            .find(|assignment| assignment.from.is_none_or(|from| from <= occurred_at))
+            .map(|assignment| assignment.plan.as_str())
+    }
+}
+
+/// What an enrolment with a plan changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reassignment {
+    /// The enrolment with another plan and the next version.
+    Changed(Enrolment),
+    /// The plan pays already from then on.
+    Unchanged,
+    /// More plans over time than [`MAX_ASSIGNMENTS`].
+    TooMany,
+}
+
+impl Enrolment {
+    /// The enrolment with that plan from `from` on, for good: what was to begin at or after `from` no
+    /// longer does.
+    #[must_use]
+    pub fn reassigned(&self, plan: &str, from: Timestamp) -> Reassignment {
+        let begins_before =
+            |assignment: &Assignment| assignment.from.is_none_or(|begins| begins < from);
+        let nothing_later = self
+            .assignments
+            .iter()
+            .all(|assignment| assignment.from.is_none_or(|begins| begins <= from));
+        if nothing_later && self.plan_at(from) == Some(plan) {
+            return Reassignment::Unchanged;
+        }
+        let mut assignments = self.assignments.clone();
+        assignments.retain(begins_before);
+        if assignments.last().is_none_or(|last| last.plan != plan) {
+            assignments.push(Assignment {
+                plan: plan.to_owned(),
+                from: Some(from),
+            });
+        }
+        if assignments.len() > MAX_ASSIGNMENTS {
+            return Reassignment::TooMany;
+        }
+        Reassignment::Changed(Self {
+            assignments,
+            version: self.version + 1,
+            ..self.clone()
+        })
+    }
+}
+
+/// Where a partner's money goes. Never stored or logged as it is: sealed, or masked.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Account {
+    /// A PayPal wallet.
+    Paypal {
+        /// The wallet's email address.
+        wallet: String,
+    },
+    /// A bank account.
+    Bank(BankAccount),
+}
+
+/// A bank account with its payee.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BankAccount {
+    /// The payee's legal name.
+    pub name: String,
+    /// The payee's address.
+    pub address: Address,
+    /// Which account.
+    pub route: BankRoute,
+}
+
+/// A postal address.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Street and number.
+    pub line1: String,
+    /// More.
+    pub line2: Option<String>,
+    /// City.
+    pub city: String,
+    /// State, province or county.
+    pub region: Option<String>,
+    /// Postcode.
+    pub postcode: String,
+    /// ISO 3166 two-letter code.
+    pub country: String,
+}
+
+/// How a bank account is named.
+#[derive(Clone, PartialEq, Eq)]
+pub enum BankRoute {
+    /// By IBAN and BIC.
+    Iban {
+        /// IBAN without blanks.
+        iban: String,
+        /// BIC of 8 or 11 characters.
+        bic: String,
+    },
+    /// By US routing and account number.
+    Us {
+        /// Nine digits.
+        routing_number: String,
+        /// 4 to 17 digits.
+        account_number: String,
+        /// Its type.
+        account_type: AccountType,
+    },
+}
+
+/// What kind of US account it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountType {
+    /// Checking.
+    Checking,
+    /// Savings.
+    Savings,
+}
+
+/// Types of US accounts by their names.
+pub const ACCOUNT_TYPES: &[(&str, AccountType)] = &[
+    ("checking", AccountType::Checking),
+    ("savings", AccountType::Savings),
+];
+
+impl AccountType {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Checking => "checking",
+            Self::Savings => "savings",
+        }
+    }
+}
+
+/// What kind of account a partner is paid into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MethodKind {
+    /// A PayPal wallet.
+    Paypal,
+    /// A bank account.
+    Bank,
+}
+
+/// Kinds of payout methods by their names.
+pub const METHOD_KINDS: &[(&str, MethodKind)] =
+    &[("paypal", MethodKind::Paypal), ("bank", MethodKind::Bank)];
+
+impl MethodKind {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Paypal => "paypal",
+            Self::Bank => "bank",
+        }
+    }
+}
+
+impl Account {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> MethodKind {
+        match self {
+            Self::Paypal { .. } => MethodKind::Paypal,
+            Self::Bank(_) => MethodKind::Bank,
+        }
+    }
+
+    /// What may be shown of it: enough for its owner to know it, too little for anybody to use it.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        match self {
+            Self::Paypal { wallet } => {
+                let (local, domain) = wallet.rsplit_once('@').unwrap_or((wallet, ""));
+                let first: String = local.chars().take(1).collect();
+                format!("{first}•••@{domain}")
+            }
+            Self::Bank(BankAccount {
+                route: BankRoute::Iban { iban, .. },
+                ..
+            }) => {
+                let head: String = iban.chars().take(4).collect();
+                format!("{head} •••• {}", last_four(iban))
+            }
+            Self::Bank(BankAccount {
+                route: BankRoute::Us { account_number, .. },
+                ..
+            }) => {
+                // Of a number of four digits the last four would be all of it.
+                let shown = account_number.len().saturating_sub(4).min(4);
+                let tail = &account_number[account_number.len() - shown..];
+                format!("•••• {tail}").trim_end().to_owned()
+            }
+        }
+    }
+
+    /// What tells one account from another, whoever it is filed under.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Paypal { wallet } => format!("paypal:{}", wallet.to_lowercase()),
+            Self::Bank(BankAccount {
+                route: BankRoute::Iban { iban, .. },
+                ..
+            }) => format!("iban:{iban}"),
+            Self::Bank(BankAccount {
+                route:
+                    BankRoute::Us {
+                        routing_number,
+                        account_number,
+                        ..
+                    },
+                ..
+            }) => format!("us:{routing_number}:{account_number}"),
+        }
+    }
+}
+
+fn last_four(text: &str) -> &str {
+    text.char_indices()
+        .rev()
+        .nth(3)
+        .map_or(text, |(at, _)| &text[at..])
+}
+
+impl fmt::Debug for Account {
+    /// Masked: accounts must not reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Account({})", self.masked())
+    }
+}
+
+/// A partner's payout method as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayoutMethod {
+    /// Whose.
+    pub partner: PartnerId,
+    /// Its kind.
+    pub kind: MethodKind,
+    /// What may be shown.
+    pub masked: String,
+    /// The currency the account is held in, when it was stated.
+    pub currency: Option<Currency>,
+    /// The account, sealed for [`PayoutMethod::place`].
+    pub sealed: String,
+    /// A keyed hash of the account's identity: equal accounts are recognised.
+    pub reference: String,
+    /// Since when it is this account.
+    pub updated_at: Timestamp,
+    /// Counts changes.
+    pub version: u64,
+}
+
+impl PayoutMethod {
+    /// The place that a partner's account is sealed for.
+    #[must_use]
+    pub fn place(partner: PartnerId) -> String {
+        format!("PTR#{partner}/PAYOUT_METHOD/account")
+    }
+}
+
+/// Where and how a partner is to be paid, opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayInstruction {
+    /// The account.
+    pub account: Account,
+    /// The currency the account is held in, when it was stated.
+    pub currency: Option<Currency>,
+    /// What may be shown of the account.
+    pub masked: String,
+}
+
+/// An IBAN in its electronic form, if its checksum and its country's format hold.
+#[must_use]
+pub fn iban(text: &str) -> Option<String> {
+    use iban::IbanLike;
+    let joined: String = text
+        .chars()
+        .filter(|c| *c != ' ')
+        .collect::<String>()
+        .to_ascii_uppercase();
+    joined
+        .parse::<iban::Iban>()
+        .ok()
+        .map(|iban| iban.electronic_str().to_owned())
+}
+
+/// A BIC (ISO 9362) of 8 or 11 characters, upper case. Kosovo's `XK` is in use though ISO 3166 has not
+/// assigned it.
+#[must_use]
+pub fn bic(text: &str) -> Option<String> {
+    let bic = text.trim().to_ascii_uppercase();
+    if !bic.is_ascii() || !matches!(bic.len(), 8 | 11) {
+        return None;
+    }
+    let (institution, country) = (&bic[..4], &bic[4..6]);
+    let sound = institution.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && (is_country(country) || country == "XK")
+        && bic[6..].bytes().all(|byte| byte.is_ascii_alphanumeric());
+    sound.then_some(bic)
+}
+
+/// An ABA routing number: nine digits of a prefix in use, whose weighted sum (3, 7, 1, …) is a multiple of ten.
+#[must_use]
+pub fn routing_number(text: &str) -> Option<String> {
+    if text.len() != 9 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let prefix = text[..2].parse::<u32>().ok()?;
+    let in_use = matches!(prefix, 1..=12 | 21..=32 | 61..=72 | 80);
+    let sum: u32 = text
+        .bytes()
+        .zip([3, 7, 1, 3, 7, 1, 3, 7, 1])
+        .map(|(digit, weight)| u32::from(digit - b'0') * weight)
+        .sum();
+    (in_use && sum.is_multiple_of(10)).then(|| text.to_owned())
+}
+
+/// A US account number: 4 to 17 digits.
+#[must_use]
+pub fn account_number(text: &str) -> Option<String> {
+    ((4..=17).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| text.to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn enrolment(assignments: &[(&str, Option<&str>)]) -> Enrolment {
+        Enrolment {
+            partner: PartnerId::from_bytes([2; 16]),
+            program: ProgramId::from_bytes([1; 16]),
+            assignments: assignments
+                .iter()
+                .map(|(plan, from)| Assignment {
+                    plan: (*plan).to_owned(),
+                    from: from.map(at),
+                })
+                .collect(),
+            created_at: at("2026-01-01T00:00:00Z"),
+            version: 1,
+        }
+    }
+
+    fn bank(route: BankRoute) -> Account {
+        Account::Bank(BankAccount {
+            name: "Ada Lovelace".to_owned(),
+            address: Address {
+                line1: "1 Mill Lane".to_owned(),
+                line2: None,
+                city: "London".to_owned(),
+                region: None,
+                postcode: "N1 1AA".to_owned(),
+                country: "GB".to_owned(),
+            },
+            route,
+        })
+    }
+
+    #[test]
+    fn the_plan_that_began_last_pays() {
+        let enrolment = enrolment(&[("a", None), ("b", Some("2026-03-01T00:00:00Z"))]);
+        assert_eq!(enrolment.plan_at(at("2010-01-01T00:00:00Z")), Some("a"));
+        assert_eq!(enrolment.plan_at(at("2026-02-28T23:59:59Z")), Some("a"));
+        assert_eq!(enrolment.plan_at(at("2026-03-01T00:00:00Z")), Some("b"));
+    }
+
+    #[test]
+    fn the_same_plan_again_changes_nothing() {
+        let enrolment = enrolment(&[("a", None)]);
+        assert_eq!(
+            enrolment.reassigned("a", at("2026-05-01T00:00:00Z")),
+            Reassignment::Unchanged
+        );
+    }
+
+    #[test]
+    fn another_plan_pays_from_its_start_and_replaces_what_was_to_come() {
+        let march = at("2026-03-01T00:00:00Z");
+        let before = enrolment(&[("a", None), ("b", Some("2026-04-01T00:00:00Z"))]);
+        let Reassignment::Changed(after) = before.reassigned("c", march) else {
+            panic!("it changes");
+        };
+        assert_eq!(after.version, 2);
+        assert_eq!(after.plan_at(at("2026-02-01T00:00:00Z")), Some("a"));
+        assert_eq!(after.plan_at(march), Some("c"));
+        assert_eq!(after.plan_at(at("2027-01-01T00:00:00Z")), Some("c"));
+        let Reassignment::Changed(back) = before.reassigned("a", march) else {
+            panic!("b no longer comes");
+        };
+        assert_eq!(back.assignments.len(), 1);
+    }
+
+    #[test]
+    fn accounts_are_shown_masked() {
+        let iban = bank(BankRoute::Iban {
+            iban: "GB33BUKB20201555555555".to_owned(),
+            bic: "BUKBGB22".to_owned(),
+        });
+        assert_eq!(iban.masked(), "GB33 •••• 5555");
+        assert_eq!(format!("{iban:?}"), "Account(GB33 •••• 5555)");
+        let us = |number: &str| {
+            bank(BankRoute::Us {
+                routing_number: "021000021".to_owned(),
+                account_number: number.to_owned(),
+                account_type: AccountType::Checking,
+            })
+            .masked()
+        };
+        assert_eq!(us("123456789"), "•••• 6789");
+        assert_eq!(us("12345"), "•••• 5");
+        assert_eq!(us("1234"), "••••");
+        let wallet = Account::Paypal {
+            wallet: "ada@example.com".to_owned(),
+        };
+        assert_eq!(wallet.masked(), "a•••@example.com");
+    }
+
+    #[test]
+    fn ibans_are_checked_by_sum_and_country_format() {
+        assert_eq!(
+            iban("gb33 bukb 2020 1555 5555 55").as_deref(),
+            Some("GB33BUKB20201555555555")
+        );
+        for wrong in [
+            "GB34BUKB20201555555555",
+            "GB33BUKB2020155555555",
+            "ZZ33BUKB20201555555555",
+            "",
+        ] {
+            assert_eq!(iban(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bics_have_eight_or_eleven_characters() {
+        assert_eq!(bic("deutdeff").as_deref(), Some("DEUTDEFF"));
+        assert_eq!(bic("DEUTDEFF500").as_deref(), Some("DEUTDEFF500"));
+        for wrong in [
+            "DEUTDEF",
+            "DEUTDEFF5",
+            "DEU1DEFF",
+            "DEUTZZFF",
+            "DEUTDE-F",
+            "DEUTDEéF",
+        ] {
+            assert_eq!(bic(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn routing_numbers_are_checked_by_sum() {
+        for right in ["021000021", "011401533", "122105155"] {
+            assert!(routing_number(right).is_some(), "{right}");
+        }
+        for wrong in [
+            "021000022",
+            "000000000",
+            "12345678",
+            "991000000",
+            "02100002a",
+        ] {
+            assert_eq!(routing_number(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_country_list_is_complete_and_in_order() {
+        assert_eq!(COUNTRIES.len(), 249);
+        assert!(COUNTRIES.is_sorted());
+        assert!(is_country("GB") && is_country("JE") && !is_country("UK") && !is_country("gb"));
+    }
+
+    proptest! {
+        #[test]
+        fn reassignments_leave_the_past_and_hold_from_their_start(
+            steps in prop::collection::vec((0_i64..1_000, prop::sample::select(vec!["a", "b", "c"])), 1..20),
+            probe in 0_i64..1_000,
+        ) {
+            let day = |n: i64| Timestamp::from_second(n * 86_400).unwrap();
+            let mut enrolment = enrolment(&[("a", None)]);
+            for (from, plan) in steps {
+                let before = enrolment.clone();
+                if let Reassignment::Changed(after) = enrolment.reassigned(plan, day(from)) {
+                    enrolment = after;
+                }
+                let expected = if probe < from { before.plan_at(day(probe)) } else { Some(plan) };
+                prop_assert_eq!(enrolment.plan_at(day(probe)), expected);
+                prop_assert!(enrolment.assignments.is_sorted_by_key(|a| a.from));
+            }
+        }
+
+        #[test]
+        fn a_routing_number_with_one_wrong_digit_is_refused(at in 2_usize..9, digit in 0_u8..10) {
+            let right = "021000021";
+            let mut altered = right.as_bytes().to_vec();
+            altered[at] = b'0' + digit;
+            let altered = String::from_utf8(altered).unwrap();
+            prop_assert_eq!(routing_number(&altered).is_some(), altered == right);
+        }
+    }
+}

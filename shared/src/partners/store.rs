@@ -1,0 +1,594 @@
+//! Keys and items of partners, contacts, enrolments and payout methods.
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{
+    ACCOUNT_TYPES, Account, Address, Assignment, BankAccount, BankRoute, Contact, Enrolment,
+    METHOD_KINDS, PARTNER_KINDS, Partner, PartnerStatus, PayoutMethod,
+};
+use crate::clock::{Timestamp, stamp};
+use crate::ids::{PartnerId, ProgramId};
+use crate::table::{
+    Condition, Error, Index, Item, Key, Op, Put, Range, Table, Update, from_item, int, text,
+};
+
+fn partition(id: PartnerId) -> String {
+    format!("PTR#{id}")
+}
+
+fn partner_key(id: PartnerId) -> Key {
+    Key::new(partition(id), "PARTNER")
+}
+
+fn contact_key(id: PartnerId) -> Key {
+    Key::new(partition(id), "CONTACT")
+}
+
+fn enrolment_key(partner: PartnerId, program: ProgramId) -> Key {
+    Key::new(partition(partner), format!("ENROL#{program}"))
+}
+
+fn method_key(id: PartnerId) -> Key {
+    Key::new(partition(id), "PAYOUT_METHOD")
+}
+
+#[derive(Serialize, Deserialize)]
+struct PartnerItem {
+    pk: String,
+    sk: String,
+    list_pk: String,
+    list_sk: String,
+    id: PartnerId,
+    kind: String,
+    country: String,
+    suspended: bool,
+    created_at: Timestamp,
+    version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ContactItem {
+    pk: String,
+    sk: String,
+    name: String,
+    email: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AssignmentItem {
+    plan: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EnrolmentItem {
+    pk: String,
+    sk: String,
+    partner: PartnerId,
+    program: ProgramId,
+    assignments: Vec<AssignmentItem>,
+    created_at: Timestamp,
+    version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MethodItem {
+    pk: String,
+    sk: String,
+    partner: PartnerId,
+    kind: String,
+    masked: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    currency: Option<String>,
+    sealed: String,
+    reference: String,
+    updated_at: Timestamp,
+    version: u64,
+}
+
+fn partner_item(partner: &Partner) -> PartnerItem {
+    let Partner {
+        id,
+        kind,
+        country,
+        status,
+        created_at,
+        version,
+    } = partner.clone();
+    let Key { pk, sk } = partner_key(id);
+    PartnerItem {
+        pk,
+        sk,
+        list_pk: "PARTNERS".to_owned(),
+        list_sk: format!("{}#{id}", stamp(created_at)),
+        id,
+        kind: kind.name().to_owned(),
+        country,
+        suspended: status == PartnerStatus::Suspended,
+        created_at,
+        version,
+    }
+}
+
+fn named<T: Copy>(choices: &[(&str, T)], name: &str) -> Result<T, Error> {
+    choices
+        .iter()
+        .find(|(word, _)| *word == name)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| Error::Malformed(format!("{name} is not known")))
+}
+
+fn partner(item: PartnerItem) -> Result<Partner, Error> {
+    let PartnerItem {
+        pk: _,
+        sk: _,
+        list_pk: _,
+        list_sk: _,
+        id,
+        kind,
+        country,
+        suspended,
+        created_at,
+        version,
+    } = item;
+    let status = if suspended {
+        PartnerStatus::Suspended
+    } else {
+        PartnerStatus::Active
+    };
+    Ok(Partner {
+        id,
+        kind: named(PARTNER_KINDS, &kind)?,
+        country,
+        status,
+        created_at,
+        version,
+    })
+}
+
+/// The put of a new partner.
+///
+/// # Errors
+/// Never for a well-formed partner.
+pub fn put_partner(partner: &Partner) -> Result<Op, Error> {
+    Ok(Op::Put(Put::new(&partner_item(partner))?))
+}
+
+/// The put of a new partner's contact.
+///
+/// # Errors
+/// Never for a well-formed contact.
+pub fn put_contact(id: PartnerId, contact: &Contact) -> Result<Op, Error> {
+    let Contact { name, email } = contact.clone();
+    let Key { pk, sk } = contact_key(id);
+    Ok(Op::Put(Put::new(&ContactItem {
+        pk,
+        sk,
+        name,
+        email,
+    })?))
+}
+
+/// The change of a partner from the version before.
+///
+/// # Errors
+/// Never for a well-formed partner.
+pub fn change_partner(partner: &Partner) -> Result<Op, Error> {
+    let change = Update::rewrite(&partner_item(partner), &[])?;
+    Ok(Op::Update(change.only_if(follows(partner.version))))
+}
+
+/// The change of a contact; shares the transaction of its partner's change, which carries the condition.
+#[must_use]
+pub fn change_contact(id: PartnerId, contact: &Contact) -> Op {
+    let Contact { name, email } = contact.clone();
+    Op::Update(
+        Update::at(contact_key(id))
+            .set("name", text(name))
+            .set("email", text(email)),
+    )
+}
+
+/// The condition that an item is still the version before; absent when there was none.
+fn follows(version: u64) -> Condition {
+    match version.saturating_sub(1) {
+        0 => Condition::default().and_absent("pk"),
+        before => Condition::equals("version", int(i64::try_from(before).unwrap_or(0))),
+    }
+}
+
+/// A partner without its contact.
+///
+/// # Errors
+/// The table's.
+pub async fn find_partner(table: &Table, id: PartnerId) -> Result<Option<Partner>, Error> {
+    table
+        .get::<PartnerItem>(&partner_key(id))
+        .await?
+        .map(partner)
+        .transpose()
+}
+
+fn with_contact(
+    items: &mut std::collections::HashMap<Key, Item>,
+    id: PartnerId,
+) -> Result<Option<(Partner, Option<Contact>)>, Error> {
+    let Some(item) = items.remove(&partner_key(id)) else {
+        return Ok(None);
+    };
+    let contact = items
+        .remove(&contact_key(id))
+        .map(from_item::<ContactItem>)
+        .transpose()?
+        .map(
+            |ContactItem {
+                 pk: _,
+                 sk: _,
+                 name,
+                 email,
+             }| Contact { name, email },
+        );
+    Ok(Some((partner(from_item(item)?)?, contact)))
+}
+
+/// A partner with its contact, which may have been erased.
+///
+/// # Errors
+/// The table's.
+pub async fn find_with_contact(
+    table: &Table,
+    id: PartnerId,
+) -> Result<Option<(Partner, Option<Contact>)>, Error> {
+    let mut items = table.get_many([partner_key(id), contact_key(id)]).await?;
+    with_contact(&mut items, id)
+}
+
+/// A page of partners with their contacts, newest first, below a position; and the position to go on from.
+///
+/// # Errors
+/// The table's.
+#[allow(clippy::type_complexity)]
+pub async fn partners(
+    table: &Table,
+    below: Option<String>,
+    limit: usize,
+) -> Result<(Vec<(Partner, Option<Contact>)>, Option<String>), Error> {
+    let mut range = Range::partition(Index::List, "PARTNERS", limit).newest_first();
+    if let Some(below) = below {
+        range = range.below(below);
+    }
+    let (entries, more) = table.entries(&range).await?;
+    let ids: Vec<PartnerId> = entries
+        .iter()
+        .filter_map(|entry| entry.key.pk.strip_prefix("PTR#")?.parse().ok())
+        .collect();
+    let keys = ids
+        .iter()
+        .flat_map(|id| [partner_key(*id), contact_key(*id)]);
+    let mut items = table.get_many(keys).await?;
+    let found = ids
+        .iter()
+        .filter_map(|id| with_contact(&mut items, *id).transpose())
+        .collect::<Result<Vec<_>, Error>>()?;
+    let position = entries.last().filter(|_| more);
+    Ok((found, position.map(|entry| entry.sort.clone())))
+}
+
+fn enrolment_item(enrolment: &Enrolment) -> EnrolmentItem {
+    let Enrolment {
+        partner,
+        program,
+        assignments,
+        created_at,
+        version,
+    } = enrolment.clone();
+    let Key { pk, sk } = enrolment_key(partner, program);
+    EnrolmentItem {
+        pk,
+        sk,
+        partner,
+        program,
+        assignments: assignments
+            .into_iter()
+            .map(|Assignment { plan, from }| AssignmentItem { plan, from })
+            .collect(),
+        created_at,
+        version,
+    }
+}
+
+fn enrolment(item: EnrolmentItem) -> Enrolment {
+    let EnrolmentItem {
+        pk: _,
+        sk: _,
+        partner,
+        program,
+        assignments,
+        created_at,
+        version,
+    } = item;
+    Enrolment {
+        partner,
+        program,
+        assignments: assignments
+            .into_iter()
+            .map(|AssignmentItem { plan, from }| Assignment { plan, from })
+            .collect(),
+        created_at,
+        version,
+    }
+}
+
+/// The put of a first enrolment, or the change of one from the version before.
+///
+/// # Errors
+/// Never for a well-formed enrolment.
+pub fn save_enrolment(saved: &Enrolment) -> Result<Op, Error> {
+    let item = enrolment_item(saved);
+    if saved.version == 1 {
+        return Ok(Op::Put(Put::new(&item)?));
+    }
+    let change = Update::rewrite(&item, &[])?;
+    Ok(Op::Update(change.only_if(follows(saved.version))))
+}
+
+/// An enrolment.
+///
+/// # Errors
+/// The table's.
+pub async fn find_enrolment(
+    table: &Table,
+    partner: PartnerId,
+    program: ProgramId,
+) -> Result<Option<Enrolment>, Error> {
+    let key = enrolment_key(partner, program);
+    Ok(table.get::<EnrolmentItem>(&key).await?.map(enrolment))
+}
+
+/// A page of a partner's enrolments by program, after a position; and the position to go on from.
+///
+/// # Errors
+/// The table's.
+pub async fn enrolments(
+    table: &Table,
+    partner: PartnerId,
+    after: Option<String>,
+    limit: usize,
+) -> Result<(Vec<Enrolment>, Option<String>), Error> {
+    let low = after.map_or_else(|| "ENROL#".to_owned(), |after| format!("{after}\0"));
+    let range =
+        Range::partition(Index::Base, partition(partner), limit).between(low, "ENROL#\u{10FFFF}");
+    let page = table.page(&range).await?;
+    let position = page.items.last().filter(|_| page.more).and_then(Key::of);
+    let found = page
+        .items
+        .into_iter()
+        .map(|item| Ok(enrolment(from_item(item)?)))
+        .collect::<Result<Vec<_>, Error>>()?;
+    Ok((found, position.map(|key| key.sk)))
+}
+
+fn method_item(method: &PayoutMethod) -> MethodItem {
+    let PayoutMethod {
+        partner,
+        kind,
+        masked,
+        currency,
+        sealed,
+        reference,
+        updated_at,
+        version,
+    } = method.clone();
+    let Key { pk, sk } = method_key(partner);
+    MethodItem {
+        pk,
+        sk,
+        partner,
+        kind: kind.name().to_owned(),
+        masked,
+        currency: currency.map(|currency| currency.code().to_owned()),
+        sealed,
+        reference,
+        updated_at,
+        version,
+    }
+}
+
+fn method(item: MethodItem) -> Result<PayoutMethod, Error> {
+    let MethodItem {
+        pk: _,
+        sk: _,
+        partner,
+        kind,
+        masked,
+        currency,
+        sealed,
+        reference,
+        updated_at,
+        version,
+    } = item;
+    let currency = currency
+        .map(|code| {
+            code.parse()
+                .map_err(|_| Error::Malformed(format!("{code} is not a currency")))
+        })
+        .transpose()?;
+    Ok(PayoutMethod {
+        partner,
+        kind: named(METHOD_KINDS, &kind)?,
+        masked,
+        currency,
+        sealed,
+        reference,
+        updated_at,
+        version,
+    })
+}
+
+/// The put of a first payout method, or the change of one from the version before.
+///
+/// # Errors
+/// Never for a well-formed method.
+pub fn save_method(saved: &PayoutMethod) -> Result<Op, Error> {
+    let item = method_item(saved);
+    if saved.version == 1 {
+        return Ok(Op::Put(Put::new(&item)?));
+    }
+    let change = Update::rewrite(&item, &["currency"])?;
+    Ok(Op::Update(change.only_if(follows(saved.version))))
+}
+
+/// A partner's payout method.
+///
+/// # Errors
+/// The table's.
+pub async fn find_method(table: &Table, id: PartnerId) -> Result<Option<PayoutMethod>, Error> {
+    table
+        .get::<MethodItem>(&method_key(id))
+        .await?
+        .map(method)
+        .transpose()
+}
+
+/// The text form of an account, to be sealed.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum AccountText {
+    Paypal {
+        wallet: String,
+    },
+    Iban {
+        name: String,
+        address: AddressText,
+        iban: String,
+        bic: String,
+    },
+    Us {
+        name: String,
+        address: AddressText,
+        routing_number: String,
+        account_number: String,
+        account_type: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct AddressText {
+    line1: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    line2: Option<String>,
+    city: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    postcode: String,
+    country: String,
+}
+
+/// An account as text, to be sealed and never stored otherwise.
+///
+/// # Errors
+/// Never for a well-formed account.
+pub fn write_account(account: &Account) -> Result<String, Error> {
+    let text = match account.clone() {
+        Account::Paypal { wallet } => AccountText::Paypal { wallet },
+        Account::Bank(BankAccount {
+            name,
+            address,
+            route,
+        }) => {
+            let Address {
+                line1,
+                line2,
+                city,
+                region,
+                postcode,
+                country,
+            } = address;
+            let address = AddressText {
+                line1,
+                line2,
+                city,
+                region,
+                postcode,
+                country,
+            };
+            match route {
+                BankRoute::Iban { iban, bic } => AccountText::Iban {
+                    name,
+                    address,
+                    iban,
+                    bic,
+                },
+                BankRoute::Us {
+                    routing_number,
+                    account_number,
+                    account_type,
+                } => AccountText::Us {
+                    name,
+                    address,
+                    routing_number,
+                    account_number,
+                    account_type: account_type.name().to_owned(),
+                },
+            }
+        }
+    };
+    serde_json::to_string(&text).map_err(|error| Error::Malformed(error.to_string()))
+}
+
+/// Reads what [`write_account`] wrote.
+///
+/// # Errors
+/// `Malformed`, without a word of the text.
+pub fn read_account(text: &[u8]) -> Result<Account, Error> {
+    let text: AccountText = serde_json::from_slice(text)
+        .map_err(|_| Error::Malformed("a sealed account".to_owned()))?;
+    let bank = |name, address: AddressText, route| {
+        let AddressText {
+            line1,
+            line2,
+            city,
+            region,
+            postcode,
+            country,
+        } = address;
+        let address = Address {
+            line1,
+            line2,
+            city,
+            region,
+            postcode,
+            country,
+        };
+        Account::Bank(BankAccount {
+            name,
+            address,
+            route,
+        })
+    };
+    Ok(match text {
+        AccountText::Paypal { wallet } => Account::Paypal { wallet },
+        AccountText::Iban {
+            name,
+            address,
+            iban,
+            bic,
+        } => bank(name, address, BankRoute::Iban { iban, bic }),
+        AccountText::Us {
+            name,
+            address,
+            routing_number,
+            account_number,
+            account_type,
+        } => bank(
+            name,
+            address,
+            BankRoute::Us {
+                routing_number,
+                account_number,
+                account_type: named(ACCOUNT_TYPES, &account_type)?,
+            },
+        ),
+    })
+}

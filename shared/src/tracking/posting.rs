@@ -1,0 +1,292 @@
+//! Reading a postback: every wrong field at once, under the name that its sender knows.
+
+use serde_json::{Map, Value};
+
+use super::dialects::{self, Mapped};
+use super::model::{
+    DEFAULT_EVENT, DEFAULT_REVERSAL, MAX_AGE_DAYS, MAX_AHEAD_MINUTES, MAX_COUPON, MAX_CUSTOMER,
+    MAX_QUANTITY, MAX_REFERENCE, Posted, Posting, TimeFault, check_time, normal_customer,
+};
+use crate::clock::Timestamp;
+use crate::edge::{ALL_CODES, Fields, Keyring, Problem, codes};
+use crate::programs::model::{Coupon, Program, is_event};
+
+/// Longer than any click id; beyond that a text is none, whatever it says.
+const MAX_CLICK_ID: usize = 4096;
+const SUBS: [&str; 5] = ["sub1", "sub2", "sub3", "sub4", "sub5"];
+
+/// How a postback's fields came in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Posts {
+    /// Names and values, the token taken out.
+    pub fields: Map<String, Value>,
+    /// Whether they are query or form pairs, in which numbers are texts.
+    pub pairs: bool,
+}
+
+/// Reads a postback of a program: the dialect's names become ours, then each field is checked. A click id
+/// is verified by its own signature, without a read. `any_age` lifts the limit on how long ago it happened.
+///
+/// # Errors
+/// All that is wrong, at once.
+pub fn read(
+    keyring: &Keyring,
+    program: &Program,
+    posts: &Posts,
+    now: Timestamp,
+    any_age: bool,
+) -> Result<(Posting, Mapped), Problem> {
+    let mapped = dialects::map(program.dialect, program.payout_is_amount, &posts.fields);
+    let value = Value::Object(mapped.fields.clone());
+    let reader = |fields: &mut Fields| posting(fields, keyring, program, now, any_age);
+    let read = if posts.pairs {
+        Fields::read_pairs(&value, reader)
+    } else {
+        Fields::read(&value, reader)
+    };
+    match read {
+        Ok(posting) => Ok((posting, mapped)),
+        Err(problem) => Err(in_their_names(problem, &mapped)),
+    }
+}
+
+/// The problem with the names that were posted instead of ours.
+fn in_their_names(problem: Problem, mapped: &Mapped) -> Problem {
+    if mapped.renamed.is_empty() || problem.errors().is_empty() {
+        return problem;
+    }
+    let wrong = problem.errors().iter().map(|error| {
+        let code = ALL_CODES.iter().find(|code| code.name == error.code);
+        let theirs = mapped.renamed.iter().find(|(ours, _)| *ours == error.field);
+        (
+            *code.unwrap_or(&codes::INVALID),
+            theirs
+                .map_or(error.field.as_str(), |(_, theirs)| theirs)
+                .to_owned(),
+            error.reason.clone(),
+        )
+    });
+    Problem::fields(wrong.collect())
+}
+
+fn posting(
+    f: &mut Fields,
+    keyring: &Keyring,
+    program: &Program,
+    now: Timestamp,
+    any_age: bool,
+) -> Option<Posting> {
+    let reversal_id = f
+        .opt_text("reversal_id", MAX_REFERENCE)
+        .unwrap_or_else(|| DEFAULT_REVERSAL.to_owned());
+    let statuses = [("approved", 0), ("pending", 1), ("reversed", 2)];
+    let status = match f.opt_choice("status", &statuses) {
+        Some(1) => Posted::Pending,
+        Some(2) => Posted::Reversed { reversal_id },
+        _ => Posted::Approved,
+    };
+    let event = f
+        .opt_parsed(
+            "event",
+            MAX_REFERENCE,
+            codes::CHARACTERS_REFUSED,
+            "has 1 to 64 of: lower-case letters, digits, _ - . and begins with a letter or digit",
+            |text| is_event(text).then(|| text.to_owned()),
+        )
+        .unwrap_or_else(|| DEFAULT_EVENT.to_owned());
+    let transaction_id = transaction_id(f);
+    let claimed = f.raw("click_id").is_some() | f.raw("coupon").is_some();
+    if !claimed && !matches!(status, Posted::Reversed { .. }) {
+        f.refuse(
+            codes::CLAIM_MISSING,
+            "click_id",
+            codes::CLAIM_MISSING.meaning,
+        );
+    }
+    let click = f.opt_parsed(
+        "click_id",
+        MAX_CLICK_ID,
+        codes::CLICK_ID_INVALID,
+        codes::CLICK_ID_INVALID.meaning,
+        |text| Some((keyring.verify_click(program.id, text)?, text.to_owned())),
+    );
+    let coupon = f
+        .opt_text("coupon", MAX_COUPON)
+        .map(|code| Coupon::normal(&code));
+    if let Some(currency) = f.opt_currency("currency")
+        && currency != program.currency
+    {
+        let reason = format!("the program's amounts are in {}", program.currency);
+        f.refuse(codes::CURRENCY_MISMATCH, "currency", reason);
+    }
+    let amount = f.opt_amount("amount", program.currency);
+    let quantity = f.opt_integer("quantity", 1, MAX_QUANTITY);
+    let customer = f.opt_text("customer", MAX_CUSTOMER).map(|reference| {
+        keyring.reference(
+            &format!("customer:{}", program.id),
+            &normal_customer(&reference),
+        )
+    });
+    let occurred_at = f.opt_time("occurred_at");
+    match occurred_at.map_or(Ok(()), |at| check_time(at, now, any_age)) {
+        Ok(()) => {}
+        Err(TimeFault::InFuture) => f.refuse(
+            codes::TIME_IN_FUTURE,
+            "occurred_at",
+            format!("lies more than {MAX_AHEAD_MINUTES} minutes ahead"),
+        ),
+        Err(TimeFault::TooOld) => f.refuse(
+            codes::TIME_TOO_OLD,
+            "occurred_at",
+            format!("lies more than {MAX_AGE_DAYS} days back, which takes an operator's key"),
+        ),
+    }
+    let subs = SUBS.map(|name| f.opt_text(name, MAX_REFERENCE));
+    Some(Posting {
+        event,
+        transaction_id: transaction_id?,
+        click,
+        coupon,
+        amount,
+        quantity: quantity.and_then(|quantity| u32::try_from(quantity).ok()),
+        customer,
+        status,
+        occurred_at,
+        subs,
+    })
+}
+
+fn transaction_id(f: &mut Fields) -> Option<String> {
+    if f.raw("transaction_id").is_none() {
+        let reason = codes::TRANSACTION_ID_MISSING.meaning;
+        f.refuse(codes::TRANSACTION_ID_MISSING, "transaction_id", reason);
+        return None;
+    }
+    let id = f.opt_text("transaction_id", MAX_REFERENCE)?;
+    // A tracker's placeholder that nobody filled would make one conversion of all orders.
+    if id.starts_with('{') && id.ends_with('}') {
+        f.refuse(
+            codes::CHARACTERS_REFUSED,
+            "transaction_id",
+            "is a placeholder that was not filled",
+        );
+        return None;
+    }
+    Some(id)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ids::{LinkId, ProgramId};
+    use crate::programs::model::{Attribution, AttributionModel, Dialect};
+    use crate::tracking::model::ClickToken;
+
+    fn program(dialect: Dialect) -> Program {
+        Program {
+            id: ProgramId::from_bytes([1; 16]),
+            name: "Spring".to_owned(),
+            currency: "GBP".parse().unwrap(),
+            attribution: Attribution {
+                model: AttributionModel::LastClick,
+                window_days: 30,
+            },
+            dialect,
+            payout_is_amount: false,
+            fallback_url: None,
+            allowed_destination_hosts: Vec::new(),
+            tokens: Vec::new(),
+            signing_secrets: Vec::new(),
+            created_at: now(),
+            version: 1,
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-23T07:00:00Z".parse().unwrap()
+    }
+
+    fn keyring() -> Keyring {
+        Keyring::read(&Keyring::generate().unwrap()).unwrap()
+    }
+
+    fn told(program: &Program, fields: Value) -> Vec<(String, &'static str)> {
+        let posts = Posts {
+            fields: fields.as_object().unwrap().clone(),
+            pairs: false,
+        };
+        let problem = read(&keyring(), program, &posts, now(), false).unwrap_err();
+        problem
+            .errors()
+            .iter()
+            .map(|error| (error.field.clone(), error.code))
+            .collect()
+    }
+
+    #[test]
+    fn every_wrong_field_is_told_at_once() {
+        let wrong = json!({"click_id": "forged", "amount": 10, "currency": "EUR", "quantity": "2", "event": "Sale", "odd": 1});
+        let expected = [
+            ("event", "characters_refused"),
+            ("transaction_id", "transaction_id_missing"),
+            ("click_id", "click_id_invalid"),
+            ("currency", "currency_mismatch"),
+            ("amount", "decimal_string_expected"),
+            ("quantity", "wrong_type"),
+            ("odd", "unknown_field"),
+        ];
+        let expected = expected.map(|(field, code)| (field.to_owned(), code));
+        assert_eq!(told(&program(Dialect::Native), wrong), expected);
+    }
+
+    #[test]
+    fn a_tracker_is_told_in_its_own_names() {
+        let wrong = json!({"transaction_id": "forged", "order_id": "x".repeat(200), "nid": 3});
+        let expected = [
+            ("order_id".to_owned(), "too_long"),
+            ("transaction_id".to_owned(), "click_id_invalid"),
+        ];
+        assert_eq!(told(&program(Dialect::Everflow), wrong), expected);
+    }
+
+    #[test]
+    fn a_placeholder_that_nobody_filled_is_no_transaction() {
+        let wrong = json!({"coupon": "ada", "transaction_id": "{order_id}"});
+        let expected = [("transaction_id".to_owned(), "characters_refused")];
+        assert_eq!(told(&program(Dialect::Native), wrong), expected);
+    }
+
+    #[test]
+    fn a_sound_postback_is_read_with_its_click_verified_and_its_customer_hashed() {
+        let (ring, program) = (keyring(), program(Dialect::Native));
+        let token = ClickToken {
+            link: LinkId::from_bytes([9; 16]),
+            at: "2026-11-01T00:00:00Z".parse().unwrap(),
+            random: [3; 7],
+        };
+        let click_id = ring.click_id(program.id, token).unwrap();
+        let fields = json!({
+            "click_id": click_id, "coupon": " ada ", "transaction_id": "o-1", "amount": "49.00", "quantity": 2,
+            "customer": "Ada@Example.com ", "status": "reversed",
+        });
+        let posts = Posts {
+            fields: fields.as_object().unwrap().clone(),
+            pairs: false,
+        };
+        let (posting, _) = read(&ring, &program, &posts, now(), false).unwrap();
+        assert_eq!(posting.click, Some((token, click_id)));
+        assert_eq!(posting.coupon.unwrap(), "ADA");
+        assert_eq!(posting.amount.unwrap().minor(), 4900);
+        let kind = format!("customer:{}", program.id);
+        assert_eq!(
+            posting.customer.unwrap(),
+            ring.reference(&kind, "ada@example.com")
+        );
+        let reversal_id = "full".to_owned();
+        assert_eq!(posting.status, Posted::Reversed { reversal_id });
+        assert_eq!(posting.event, "sale");
+    }
+}

@@ -1,0 +1,196 @@
+//! The README's figures: `cargo bench -p tributary-tests`. Rates are of this machine; the ratio and the
+//! instruction counts carry over. Instructions need `valgrind`; without it that part says so.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::hint::black_box;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+use tributary::clock::Timestamp;
+use tributary::commissions::model::{Event, calculate};
+use tributary::ids::ProgramId;
+use tributary::money::{Currency, Money};
+use tributary::programs::model::{Component, PlanVersion};
+use tributary_local::connector::{AwsError, Call, Intercept, Service, Verdict};
+use tributary_tests::{Stand, World};
+
+const CALCULATIONS: i64 = 3_000_000;
+const CONVERSIONS: usize = 10_000;
+const PUTS: usize = 20_000;
+/// Calls in the long and in the short run whose difference is counted.
+const COUNTED: [usize; 2] = [100, 1_100];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--calls") {
+        let (handler, count) = (
+            arguments[at + 1].clone(),
+            arguments[at + 2].parse().unwrap(),
+        );
+        runtime.block_on(calls(&handler, count));
+        return;
+    }
+    calculations();
+    runtime.block_on(end_to_end());
+    for handler in ["click", "postback"] {
+        instructions(handler);
+    }
+}
+
+/// Commission calculations with their trace, on one core.
+fn calculations() {
+    let gbp: Currency = "GBP".parse().unwrap();
+    let at: Timestamp = tributary_tests::START.parse().unwrap();
+    let plan = PlanVersion {
+        program: ProgramId::from_bytes([1; 16]),
+        code: "standard".to_owned(),
+        version: 1,
+        effective_from: at,
+        hold_days: 30,
+        components: vec![
+            Component::Flat {
+                event: "sale".to_owned(),
+                amount: Money::new(400, gbp),
+            },
+            Component::Percent {
+                event: "sale".to_owned(),
+                rate: "0.075".parse().unwrap(),
+            },
+            Component::Flat {
+                event: "lead".to_owned(),
+                amount: Money::new(2_500, gbp),
+            },
+        ],
+        created_at: at,
+    };
+    let begun = Instant::now();
+    let mut sum = 0;
+    for minor in 0..CALCULATIONS {
+        let event = Event {
+            name: "sale",
+            amount: Some(Money::new(minor, gbp)),
+            quantity: 1,
+            currency: gbp,
+        };
+        let (pay, steps) = calculate(black_box(&plan), black_box(event)).unwrap();
+        sum += pay.minor();
+        black_box(steps);
+    }
+    let rate = CALCULATIONS as u128 * 1_000_000 / begun.elapsed().as_micros();
+    println!("commission calculation with its trace: {rate} per second on one core (sum {sum})");
+}
+
+/// Conversions from postback to outcome, beside the engine's own puts, in one run.
+async fn end_to_end() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let begun = Instant::now();
+    stream::iter(0..CONVERSIONS)
+        .for_each_concurrent(16, |number| {
+            let (world, stand) = (&world, &stand);
+            async move {
+                world.sale(stand, &format!("o-{number}"), "49.00").await;
+            }
+        })
+        .await;
+    world.settle().await;
+    let taken = begun.elapsed();
+    assert_eq!(world.balances(&stand.partner).await[0], "147000.00");
+    let ours = CONVERSIONS as u128 * 1_000_000 / taken.as_micros();
+
+    let database = dynoxide::Database::memory().unwrap();
+    let table = json!({
+        "TableName": "raw", "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
+    });
+    database
+        .create_table(serde_json::from_value(table).unwrap())
+        .unwrap();
+    let filler = "x".repeat(650);
+    let begun = Instant::now();
+    for number in 0..PUTS {
+        let put = json!({ "TableName": "raw", "Item": { "pk": { "S": number.to_string() }, "facts": { "S": filler } } });
+        database
+            .put_item(serde_json::from_value(put).unwrap())
+            .unwrap();
+    }
+    let raw = PUTS as u128 * 1_000_000 / begun.elapsed().as_micros();
+    println!("embedded, in memory, from postback to outcome: {ours} conversions per second");
+    println!(
+        "the engine's own PutItem of 700 bytes, same run: {raw} per second ({} to one)",
+        raw / ours.max(1)
+    );
+}
+
+/// Answers every write at once, so that what is counted is the handler and the client, not the engine.
+struct NoDatabase;
+
+impl Intercept for NoDatabase {
+    fn before(&self, call: &Call<'_>) -> Verdict {
+        if call.service == Service::DynamoDb && call.operation == "PutItem" {
+            return Verdict::Answer(AwsError {
+                status: 200,
+                body: json!({}),
+                query_error: None,
+            });
+        }
+        Verdict::Pass
+    }
+}
+
+async fn calls(handler: &str, count: usize) {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let click = world.click(&stand.link).await;
+    let post = async |stand: &Stand, number: usize| {
+        let body = json!({
+            "transaction_id": format!("o-{number}"), "click_id": click, "amount": "49.00", "currency": "GBP", "sub1": "newsletter",
+        });
+        let _ = world.postback(stand, body).await.expect(201);
+    };
+    post(&stand, 1_000_000).await;
+    world
+        .instance
+        .cloud()
+        .set_interceptor(Some(Arc::new(NoDatabase)));
+    for number in 0..count {
+        match handler {
+            "click" => drop(world.click(&stand.link).await),
+            _ => post(&stand, number).await,
+        }
+    }
+}
+
+/// Instructions of one warm handler call, by callgrind: the difference of a long and a short run.
+fn instructions(handler: &str) {
+    let counted = COUNTED.map(|count| {
+        let ran = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--calls", handler, &count.to_string()])
+            .output();
+        let said = String::from_utf8_lossy(&ran.ok()?.stderr).into_owned();
+        let line = said
+            .lines()
+            .find(|line| line.contains("Collected :"))?
+            .to_owned();
+        line.rsplit(' ').next()?.parse::<u64>().ok()
+    });
+    match counted {
+        [Some(short), Some(long)] => {
+            let each = (long - short) / (COUNTED[1] - COUNTED[0]) as u64;
+            println!(
+                "{handler}: {each} instructions a call, the client's included, the database's not"
+            );
+        }
+        _ => println!("{handler}: valgrind is not here, so no instructions were counted"),
+    }
+}

@@ -1,0 +1,19 @@
+//! All scenarios, in one binary so that the AWS SDK is linked once.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod architecture;
+mod bad_input;
+mod budgets;
+mod catalog;
+mod contention;
+mod given;
+mod listing;
+mod loss;
+mod main_job;
+mod money;
+mod payouts;
+mod readme;
+mod secrets;
+mod trackers;
+mod tracking;
+mod wiring;
