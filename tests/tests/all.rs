@@ -6,6 +6,7 @@ mod bad_input;
 mod budgets;
 mod catalog;
 mod contention;
+mod crashes;
 mod given;
 mod listing;
 mod loss;

@@ -1,0 +1,459 @@
+//! Every call on the money path is a crash point: whatever dies there, before the call or after it with
+//! the answer lost, nothing is lost and nothing happens twice.
+//!
+//! One life of a partner's money is lived again for each point: clicks, conversions, reversals of money
+//! that is held, payable and paid, three payout batches, a return. The process that makes the call dies
+//! with it; whoever asked asks again, as servers, people and event sources do.
+
+use std::sync::{Arc, Mutex};
+
+use axum::http::Method;
+use serde_json::{Value, json};
+use tributary_local::connector::{Call, Intercept, Verdict};
+use tributary_tests::{Answer, Stand, World};
+
+/// Calls of the event sources, not of a function: when one is made, whatever died has been replaced.
+const SOURCES: [&str; 5] = [
+    "ReceiveMessage",
+    "DeleteMessageBatch",
+    "DescribeStream",
+    "GetShardIterator",
+    "GetRecords",
+];
+/// Failed calls after which the process that makes them is taken for the next one: far more than one
+/// invocation makes before it gives up.
+const LIVES_ON: u32 = 200;
+/// How often somebody asks again.
+const PATIENCE: usize = 4;
+/// Minutes that pass until everything has recovered: together longer than any message stays invisible.
+const RECOVERY: [i64; 3] = [1, 4, 7];
+/// Of how many points in a row the ordinary tests live through one; the gate lives through all of them.
+const STRIDE: u64 = 16;
+
+/// How a process dies at a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
+    /// The call is not executed.
+    Before,
+    /// The call is executed, and nobody hears the answer.
+    AnswerLost,
+}
+
+/// Kills the process that makes the call of a certain number.
+struct Killer {
+    point: Option<(u64, Death)>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Only calls made while the life goes on are points, not those that look at it.
+    counting: bool,
+    seen: u64,
+    /// The operation that was killed.
+    hit: Option<String>,
+    /// Failed calls since a function died.
+    dead: Option<u32>,
+    /// An event source's call that fails until it makes another one.
+    deaf: Option<String>,
+}
+
+impl Killer {
+    fn new(point: Option<(u64, Death)>) -> Arc<Self> {
+        let state = Mutex::default();
+        Arc::new(Self { point, state })
+    }
+
+    fn count(&self, counting: bool) {
+        self.state.lock().unwrap().counting = counting;
+    }
+
+    fn revive(&self) {
+        self.state.lock().unwrap().dead = None;
+    }
+
+    fn seen(&self) -> u64 {
+        self.state.lock().unwrap().seen
+    }
+
+    fn hit(&self) -> Option<String> {
+        self.state.lock().unwrap().hit.clone()
+    }
+}
+
+impl Intercept for Killer {
+    fn before(&self, call: &Call<'_>) -> Verdict {
+        let mut state = self.state.lock().unwrap();
+        let source = SOURCES.contains(&call.operation);
+        if let Some(operation) = state.deaf.take()
+            && operation == call.operation
+        {
+            state.deaf = Some(operation);
+            return Verdict::FailBefore;
+        }
+        match state.dead {
+            Some(failed) if !source && failed < LIVES_ON => {
+                state.dead = Some(failed + 1);
+                return Verdict::FailBefore;
+            }
+            _ => state.dead = None,
+        }
+        // Reading a stream again is what its source does all the time.
+        if !state.counting
+            || matches!(
+                call.operation,
+                "DescribeStream" | "GetShardIterator" | "GetRecords"
+            )
+        {
+            return Verdict::Pass;
+        }
+        let number = state.seen;
+        state.seen += 1;
+        let Some((_, death)) = self.point.filter(|(point, _)| *point == number) else {
+            return Verdict::Pass;
+        };
+        state.hit = Some(call.operation.to_owned());
+        if source {
+            state.deaf = Some(call.operation.to_owned());
+        } else {
+            state.dead = Some(0);
+        }
+        match death {
+            Death::Before => Verdict::FailBefore,
+            Death::AnswerLost => Verdict::DropResponse,
+        }
+    }
+}
+
+/// One life, and who may die in it.
+struct Life {
+    world: World,
+    stand: Stand,
+    killer: Arc<Killer>,
+}
+
+impl Life {
+    async fn begin(point: Option<(u64, Death)>) -> Self {
+        let killer = Killer::new(point);
+        let world = World::start_with(Some(killer.clone())).await;
+        let stand = world.stand().await;
+        let account = json!({ "name": "Main", "kind": "paypal", "currency": "GBP", "paypal_email": "payouts@vendor.example" });
+        let _ = world
+            .put("/v1/funding-accounts/main", account)
+            .await
+            .expect(201);
+        killer.count(true);
+        Self {
+            world,
+            stand,
+            killer,
+        }
+    }
+
+    /// Asks until there is an answer, and then once more, as one does who never heard it.
+    async fn insist(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Answer {
+        let key = if path.starts_with("/v1/postbacks") {
+            ""
+        } else {
+            &self.world.key
+        };
+        for _ in 0..PATIENCE {
+            let answer = self
+                .world
+                .ask(key, method.clone(), path, headers, body)
+                .await;
+            self.killer.revive();
+            if answer.status.is_server_error() {
+                continue;
+            }
+            for _ in 0..PATIENCE {
+                let again = self
+                    .world
+                    .ask(key, method.clone(), path, headers, body)
+                    .await;
+                self.killer.revive();
+                if !again.status.is_server_error() {
+                    assert!(again.status.is_success(), "{path}: {}", again.text);
+                    return answer;
+                }
+            }
+        }
+        panic!("{path} is never answered");
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        // One key per request, so that its repeats are known as such.
+        let key = format!(
+            "{}-{}",
+            path.replace('/', "-"),
+            self.world.now().as_second()
+        );
+        let key = &key[key.len().saturating_sub(60)..];
+        self.insist(Method::POST, path, &[("idempotency-key", key)], Some(body))
+            .await
+    }
+
+    async fn click(&self) -> String {
+        let path = format!("/c/{}", self.stand.link);
+        for _ in 0..PATIENCE {
+            let answer = self
+                .world
+                .ask(
+                    "",
+                    Method::GET,
+                    &path,
+                    &[("user-agent", "Mozilla/5.0")],
+                    None,
+                )
+                .await;
+            self.killer.revive();
+            if answer.status.is_server_error() {
+                continue;
+            }
+            let location = answer.expect(302).headers["location"]
+                .to_str()
+                .unwrap()
+                .to_owned();
+            return tributary_local::tour::click_id_of(&location).unwrap();
+        }
+        panic!("a link is never answered");
+    }
+
+    /// Posts a conversion, then the same again; whichever was heard first, it is one conversion.
+    async fn report(&self, body: Value) -> String {
+        let path = format!("/v1/postbacks/{}", self.stand.program);
+        let token = [("x-postback-token", self.stand.token.as_str())];
+        let answer = self.insist(Method::POST, &path, &token, Some(&body)).await;
+        assert!(answer.status.is_success(), "{}", answer.text);
+        answer.str("conversion").to_owned()
+    }
+
+    async fn sale(&self, transaction: &str, amount: &str) -> String {
+        self.report(json!({ "transaction_id": transaction, "coupon": self.stand.coupon, "amount": amount, "currency": "GBP" }))
+            .await
+    }
+
+    async fn reverse(&self, conversion: &str) {
+        let path = format!("/v1/conversions/{conversion}/reversals");
+        let body = json!({ "reversal_id": "r-1", "reason": "sent back" });
+        let _ = self.insist(Method::POST, &path, &[], Some(&body)).await;
+    }
+
+    /// Delivers everything; where somebody died, time heals.
+    async fn settle(&self) {
+        let before = self.killer.hit();
+        self.deliver().await;
+        if before != self.killer.hit() || self.killer.state.lock().unwrap().dead.is_some() {
+            self.recover().await;
+        }
+    }
+
+    async fn deliver(&self) {
+        for _ in 0..PATIENCE {
+            if self.world.instance.settle().await.is_ok() {
+                return;
+            }
+            self.killer.revive();
+        }
+        panic!("deliveries come to no end");
+    }
+
+    async fn recover(&self) {
+        self.killer.revive();
+        for minutes in RECOVERY {
+            self.minutes_pass(minutes).await;
+        }
+    }
+
+    /// The schedule fires; one that fails is fired again a minute later.
+    async fn minutes_pass(&self, minutes: i64) {
+        let to = self.world.now() + jiff::SignedDuration::from_mins(minutes);
+        self.world.instance.app().clock.set(to);
+        self.world.instance.cloud().clock_moved();
+        let _ = self.world.instance.run_clockwork(to).await;
+        self.killer.revive();
+        self.deliver().await;
+    }
+
+    async fn thirty_days_pass(&self) {
+        let before = self.killer.hit();
+        self.minutes_pass(30 * 24 * 60).await;
+        if before != self.killer.hit() {
+            self.recover().await;
+        }
+    }
+
+    /// A batch of all that is payable, its one payout, and its file's only line.
+    async fn pay(&self, amount: &str) -> String {
+        let body = json!({
+            "program": self.stand.program, "currency": "GBP", "cutoff": self.world.now().to_string(), "funding_account": "main",
+        });
+        let batch = self
+            .post("/v1/payouts/batches", &body)
+            .await
+            .str("id")
+            .to_owned();
+        self.settle().await;
+        let path = format!("/v1/payouts/batches/{batch}/file?format=paypal&part=1");
+        let file = self
+            .insist(Method::GET, &path, &[], None)
+            .await
+            .expect(200)
+            .text;
+        self.look(async |world| {
+            assert_eq!(world.get(&path).await.expect(200).text, file, "frozen");
+            let batch = world
+                .get(&format!("/v1/payouts/batches/{batch}"))
+                .await
+                .expect(200);
+            assert_eq!(
+                (batch.str("state"), batch.str("total")),
+                ("submitted", amount)
+            );
+            let payout = batch.str("/lines/0/payout").to_owned();
+            assert!(
+                file.starts_with(&format!("ada@wallet.example,{amount},GBP,{payout},"))
+                    && file.lines().count() == 1,
+                "{file}"
+            );
+            payout
+        })
+        .await
+    }
+
+    /// Looks at the world without dying of it.
+    async fn look<T>(&self, look: impl AsyncFnOnce(&World) -> T) -> T {
+        self.killer.count(false);
+        let seen = look(&self.world).await;
+        self.killer.count(true);
+        seen
+    }
+
+    async fn stands(&self, expected: [&str; 4]) {
+        let balances = self
+            .look(async |world| world.balances(&self.stand.partner).await)
+            .await;
+        assert_eq!(balances, expected);
+    }
+
+    /// What is owed at each turn is exact, whoever died before.
+    async fn live(&self) {
+        let click = self.click().await;
+        let first = self
+            .report(json!({ "transaction_id": "o-1", "click_id": click, "amount": "49.00", "currency": "GBP" }))
+            .await;
+        let second = self.sale("o-2", "20.00").await;
+        self.settle().await;
+        self.stands(["20.70", "0.00", "0.00", "0.00"]).await;
+        self.reverse(&second).await;
+        self.settle().await;
+        self.stands(["14.70", "0.00", "0.00", "0.00"]).await;
+        let third = self.sale("o-3", "100.00").await;
+        self.settle().await;
+        self.thirty_days_pass().await;
+        self.stands(["0.00", "44.70", "0.00", "0.00"]).await;
+        self.reverse(&third).await;
+        self.settle().await;
+        self.stands(["0.00", "14.70", "0.00", "0.00"]).await;
+
+        let payout = self.pay("14.70").await;
+        self.stands(["0.00", "0.00", "14.70", "0.00"]).await;
+        let _ = self
+            .post(&format!("/v1/payouts/{payout}/settle"), &json!({}))
+            .await;
+        self.stands(["0.00", "0.00", "0.00", "14.70"]).await;
+        self.reverse(&first).await;
+        self.settle().await;
+        self.stands(["0.00", "-14.70", "0.00", "14.70"]).await;
+
+        let last = self.sale("o-4", "100.00").await;
+        self.settle().await;
+        self.thirty_days_pass().await;
+        self.stands(["0.00", "15.30", "0.00", "14.70"]).await;
+        let payout = self.pay("15.30").await;
+        let body = json!({ "reason": "wallet closed", "evidence": "R-7" });
+        let _ = self
+            .post(&format!("/v1/payouts/{payout}/return"), &body)
+            .await;
+        self.settle().await;
+        self.stands(["0.00", "15.30", "0.00", "14.70"]).await;
+        self.minutes_pass(1).await;
+        let payout = self.pay("15.30").await;
+        let _ = self
+            .post(&format!("/v1/payouts/{payout}/settle"), &json!({}))
+            .await;
+        self.settle().await;
+        self.stands(["0.00", "0.00", "0.00", "30.00"]).await;
+        self.look(async |world| {
+            for (conversion, state) in [
+                (&first, "reversed"),
+                (&second, "reversed"),
+                (&third, "reversed"),
+                (&last, "paid"),
+            ] {
+                assert_eq!(&world.state(conversion).await, state);
+            }
+            let of_program = world
+                .get(&format!("/v1/conversions?program={}", self.stand.program))
+                .await
+                .expect(200);
+            assert_eq!(of_program.items().len(), 4, "each order is one conversion");
+            let statement = format!("/v1/partners/{}/ledger?limit=200", self.stand.partner);
+            let transfers = world.get(&statement).await.expect(200);
+            let count = |kind: &str| {
+                transfers
+                    .items()
+                    .iter()
+                    .filter(|transfer| transfer["kind"] == kind)
+                    .count()
+            };
+            assert_eq!(
+                ["commission", "reversal", "settle", "return"].map(count),
+                [4, 3, 2, 1],
+                "each movement stands once"
+            );
+        })
+        .await;
+    }
+}
+
+/// Lives through every `TRIBUTARY_CRASH_STRIDE`th point, every one with 1.
+async fn every_point(death: Death) {
+    let stride =
+        std::env::var("TRIBUTARY_CRASH_STRIDE").map_or(STRIDE, |text| text.parse().unwrap());
+    let dry = Life::begin(None).await;
+    dry.live().await;
+    let points = dry.killer.seen();
+    assert!(points > 100, "only {points} points");
+    let (mut tried, mut covered) = (0, 0);
+    for point in (0..points).step_by(usize::try_from(stride).unwrap()) {
+        let life = Life::begin(Some((point, death))).await;
+        let lived = std::panic::AssertUnwindSafe(life.live());
+        let ended = futures_util::FutureExt::catch_unwind(lived).await;
+        let operation = life.killer.hit();
+        assert!(
+            ended.is_ok(),
+            "died at point {point}, {operation:?}, {death:?}"
+        );
+        tried += 1;
+        covered += u64::from(operation.is_some());
+    }
+    println!("crash points covered, {death:?}: {covered}/{tried} of {points}, one in {stride}");
+    assert_eq!(covered, tried);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_dies_before_a_call_on_the_money_path_moves_no_cent() {
+    every_point(Death::Before).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_dies_after_a_call_on_the_money_path_before_it_is_answered_moves_no_cent() {
+    every_point(Death::AnswerLost).await;
+}
