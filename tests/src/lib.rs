@@ -195,6 +195,17 @@ impl World {
         .await
     }
 
+    /// PUT as the operator in place of what stands there, on the version that is read first.
+    pub async fn replace(&self, path: &str, body: Value) -> Answer {
+        let tag = self.get(path).await.expect(200).headers[header::ETAG]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let based_on = [("if-match", tag.as_str())];
+        self.ask(&self.key, Method::PUT, path, &based_on, Some(&body))
+            .await
+    }
+
     /// DELETE as the operator.
     pub async fn delete(&self, path: &str) -> Answer {
         self.ask(&self.key, Method::DELETE, path, &[], None).await

@@ -466,14 +466,14 @@ async fn payout_methods_fail_their_checksums() {
         let _ = world.put(&path, bank(fields)).await.problem(422, code);
     }
     let stored = world
-        .put(
+        .replace(
             &path,
             bank(json!({ "iban": "GB33BUKB20201555555555", "bic": "BUKBGB22" })),
         )
         .await;
     assert!(stored.status.is_success(), "{}", stored.text);
     assert!(!stored.text.contains("GB33BUKB20201555555555"));
-    let stored = world.put(&path, bank(json!({ "routing_number": "021000021", "account_number": "12345678", "account_type": "checking" }))).await;
+    let stored = world.replace(&path, bank(json!({ "routing_number": "021000021", "account_number": "12345678", "account_type": "checking" }))).await;
     assert!(stored.status.is_success(), "{}", stored.text);
 }
 

@@ -490,11 +490,15 @@ async fn payout_methods_are_verified_and_shown_masked() {
         body
     };
     let iban = json!({"iban": "GB33 BUKB 2020 1555 5555 55", "bic": "BUKBGB22"});
-    let set = world.put(&path, bank(iban)).await.expect(200);
+    let _ = world
+        .put(&path, bank(iban.clone()))
+        .await
+        .problem(428, "if_match_missing");
+    let set = world.replace(&path, bank(iban)).await.expect(200);
     assert_eq!(set.str("account"), "GB33 •••• 5555");
     assert!(!set.text.contains("BUKB"));
     let us = json!({"routing_number": "021000021", "account_number": "123456789", "account_type": "checking"});
-    let set = world.put(&path, bank(us)).await.expect(200);
+    let set = world.replace(&path, bank(us)).await.expect(200);
     assert_eq!(world.get(&path).await.expect(200).body, set.body);
     assert_eq!(set.str("account"), "•••• 6789");
     for (fields, code) in [
@@ -527,6 +531,11 @@ async fn payout_methods_are_verified_and_shown_masked() {
         let _ = world.put(&path, bank(fields)).await.problem(422, code);
     }
     let stale = [("if-match", "\"1\"")];
+    let formula = json!({"kind": "paypal", "wallet": "=cmd@wallet.example"});
+    let _ = world
+        .replace(&path, formula)
+        .await
+        .problem(422, "characters_refused");
     let wallet = json!({"kind": "paypal", "wallet": "ada@example.com"});
     let _ = world
         .ask(&world.key, Method::PUT, &path, &stale, Some(&wallet))

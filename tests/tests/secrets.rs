@@ -42,7 +42,7 @@ async fn the_data_files_hold_no_issued_secret_token_or_bank_account() {
     world.advance_days(31).await;
     let _ = world.batch(&stand.program, None).await;
     let put = world
-        .put(
+        .replace(
             &format!("/v1/partners/{}/payout-method", stand.partner),
             bank,
         )

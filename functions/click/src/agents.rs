@@ -63,6 +63,17 @@ const DECLARED: &[&str] = &[
     "chrome-lighthouse",
 ];
 
+/// Words by which machines that no list knows name themselves; a model of telephone that ends alike does not.
+const NAMES: &[&str] = &["bot", "spider", "crawler", "crawl", "scraper", "archiver"];
+const NOT_MACHINES: &[&str] = &["cubot"];
+
+/// Whether a product of the agent (`Name/1.0`, or a word in its comment) ends in what machines are called.
+fn names_itself(agent: &str) -> bool {
+    agent
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .any(|word| NAMES.iter().any(|name| word.ends_with(name)) && !NOT_MACHINES.contains(&word))
+}
+
 /// Whether the visitor declares itself a machine, by its agent or because it asks only to have the page
 /// ready.
 pub(crate) fn is_declared_bot(headers: &HeaderMap) -> bool {
@@ -77,5 +88,5 @@ pub(crate) fn is_declared_bot(headers: &HeaderMap) -> bool {
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
         .to_ascii_lowercase();
-    prefetches || DECLARED.iter().any(|declared| agent.contains(declared))
+    prefetches || names_itself(&agent) || DECLARED.iter().any(|declared| agent.contains(declared))
 }

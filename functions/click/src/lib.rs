@@ -5,11 +5,11 @@ mod page;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tributary::edge::{App, Problem};
+use tributary::edge::{App, Path, Problem};
 use tributary::tracking::model::click_sub;
 use tributary::tracking::{self, Visit};
 use utoipa::OpenApi;
@@ -60,10 +60,13 @@ async fn follow(
     State(app): State<App>,
     method: Method,
     headers: HeaderMap,
-    Path(code): Path<String>,
+    code: Result<Path<String>, Problem>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, Problem> {
     // A visitor is sent on whatever else the address carries: what cannot be read is left out.
+    let Ok(Path(code)) = code else {
+        return Ok(page::unknown());
+    };
     let pairs = query.map(|Query(pairs)| pairs).unwrap_or_default();
     let subs = SUBS.map(|name| {
         let given = pairs.iter().find(|(given, _)| given == name);

@@ -3,12 +3,12 @@
 pub mod schema;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use tributary::clock::Timestamp;
 use tributary::commissions;
 use tributary::edge::{
-    App, Body, Cursor, Fields, Limit, Operator, Principal, Problem, Query, Reply, codes,
+    App, Body, Cursor, Fields, Limit, Operator, Path, Principal, Problem, Query, Reply, codes,
 };
 use tributary::ids::{ConversionId, PartnerId, ProgramId};
 use tributary::operators::model::Scope;
@@ -166,7 +166,7 @@ fn listed(principal: &Principal, query: &Query) -> Result<Listed, Problem> {
     match (query.get("program"), query.get("partner"), principal) {
         (None, Some(partner), _) => {
             let partner: PartnerId = partner.parse().map_err(|_| malformed("partner"))?;
-            principal.may_read(partner, &[Scope::Read])?;
+            principal.may_read(partner, &[Scope::Read], "partner")?;
             Ok(Listed::Partner(partner))
         }
         (None, None, Principal::Partner(own)) => Ok(Listed::Partner(own.id)),

@@ -7,12 +7,12 @@ mod page;
 use std::sync::OnceLock;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde_json::json;
-use tributary::edge::{App, Problem, Reply};
+use tributary::edge::{App, Path, Problem, Reply};
 use utoipa::OpenApi;
 
 /// The page loads its own style and script and nothing else; it can be framed, posted and based nowhere.

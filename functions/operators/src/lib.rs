@@ -3,13 +3,13 @@
 pub mod schema;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use serde_json::{Value, json};
 use tributary::edge::{
-    App, Body, Cursor, Fields, Limit, Once, Operator, Principal, Problem, Query, Reply, codes,
-    path_id,
+    App, Body, Cursor, Fields, Limit, NoBody, Once, Operator, Path, Principal, Problem, Query,
+    Reply, codes, path_id,
 };
 use tributary::ids::{KeyId, OperatorId};
 use tributary::operators;
@@ -190,6 +190,7 @@ async fn revoke_key(
     operator: Operator,
     Path((path, key)): Path<(String, String)>,
     once: Once,
+    _: NoBody,
 ) -> Result<Response, Problem> {
     operator.demand(&[Scope::Admin])?;
     let once = once.of(&operator.id.to_string(), &json!({}));

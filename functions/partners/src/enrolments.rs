@@ -1,10 +1,10 @@
 //! `/v1/partners/{id}/enrolments`: which programs a partner is in, under which plans.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use tributary::edge::{
-    App, Body, Cursor, Fields, Limit, Once, Operator, Principal, Problem, Query, Reply, codes,
-    path_id,
+    App, Body, Cursor, Fields, Limit, Once, Operator, Path, Principal, Problem, Query, Reply,
+    codes, path_id,
 };
 use tributary::ids::PartnerId;
 use tributary::operators::model::Scope;
@@ -72,7 +72,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Reply, Problem> {
     let id: PartnerId = path_id(&path, "partner")?;
-    principal.may_read(id, &[Scope::Read])?;
+    principal.may_read(id, &[Scope::Read], "partner")?;
     query.only(&["limit", "cursor"])?;
     let Limit(limit) = Limit::read(query.get("limit"))?;
     let list = format!("enrolments?partner={id}");

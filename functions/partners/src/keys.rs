@@ -1,9 +1,9 @@
 //! `/v1/partners/{id}/keys`: the keys that a partner reads its own records with.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use tributary::edge::{App, Body, Fields, Once, Operator, Problem, Reply, path_id};
+use tributary::edge::{App, Body, Fields, NoBody, Once, Operator, Path, Problem, Reply, path_id};
 use tributary::ids::{KeyId, PartnerId};
 use tributary::operators::model::{Holder, Scope, Scopes};
 use tributary::{operators, partners};
@@ -77,6 +77,7 @@ pub(crate) async fn revoke(
     operator: Operator,
     Path((path, key)): Path<(String, String)>,
     once: Once,
+    _: NoBody,
 ) -> Result<Response, Problem> {
     operator.demand(&[Scope::Channel])?;
     let once = once.of(&operator.id.to_string(), &json!({}));

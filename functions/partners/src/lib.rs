@@ -7,13 +7,13 @@ mod payout_method;
 pub mod schema;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use serde_json::{Value, json};
 use tributary::edge::{
-    App, Body, Cursor, Fields, IfMatch, Limit, Once, Operator, Principal, Problem, Query, Reply,
-    codes, path_id, versioned,
+    App, Body, Cursor, Fields, IfMatch, Limit, NoBody, Once, Operator, Path, Principal, Problem,
+    Query, Reply, codes, path_id, versioned,
 };
 use tributary::ids::PartnerId;
 use tributary::operators::model::Scope;
@@ -135,7 +135,7 @@ async fn find(
     Path(path): Path<String>,
 ) -> Result<Reply, Problem> {
     let id: PartnerId = path_id(&path, "partner")?;
-    principal.may_read(id, &[Scope::Read])?;
+    principal.may_read(id, &[Scope::Read], "partner")?;
     let known = partners::find(&app, id).await?;
     Ok(versioned(known.partner.version, &schema::partner(&known)))
 }
@@ -193,13 +193,15 @@ fn patch(body: &Value) -> Result<PartnerPatch, Problem> {
 /// It earns nothing new and is not paid; it keeps what it has. A second time changes nothing. Asks for
 /// the scope `channel`.
 #[utoipa::path(post, path = "/v1/partners/{id}/suspend", tag = "partners", security(("operator_key" = [])),
-    params(("id" = String, Path, description = "The partner's id")),
+    params(("id" = String, Path, description = "The partner's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     responses((status = 200, description = "Suspended", body = schema::PartnerView)))]
 async fn suspend(
     State(app): State<App>,
     operator: Operator,
     Path(path): Path<String>,
     once: Once,
+    _: NoBody,
 ) -> Result<Response, Problem> {
     set_status(&app, &operator, &path, once, PartnerStatus::Suspended).await
 }
@@ -208,13 +210,15 @@ async fn suspend(
 ///
 /// A second time changes nothing. Asks for the scope `channel`.
 #[utoipa::path(post, path = "/v1/partners/{id}/reinstate", tag = "partners", security(("operator_key" = [])),
-    params(("id" = String, Path, description = "The partner's id")),
+    params(("id" = String, Path, description = "The partner's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     responses((status = 200, description = "Active again", body = schema::PartnerView)))]
 async fn reinstate(
     State(app): State<App>,
     operator: Operator,
     Path(path): Path<String>,
     once: Once,
+    _: NoBody,
 ) -> Result<Response, Problem> {
     set_status(&app, &operator, &path, once, PartnerStatus::Active).await
 }

@@ -1,11 +1,11 @@
 //! What a partner has earned: balances, ledger and statement.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
 use serde::Serialize;
 use tributary::clock::{self, Timestamp};
-use tributary::edge::{App, Cursor, Limit, Principal, Problem, Query, Reply, codes, path_id};
+use tributary::edge::{App, Cursor, Limit, Path, Principal, Problem, Query, Reply, codes, path_id};
 use tributary::ids::PartnerId;
 use tributary::ledger::model::{Balance, Section, Transfer};
 use tributary::money::Money;
@@ -196,7 +196,7 @@ fn section_view(section: &Section) -> SectionView {
 /// The partner that a path names, if whoever asks may read it.
 async fn readable(app: &App, principal: &Principal, path: &str) -> Result<PartnerId, Problem> {
     let id: PartnerId = path_id(path, "partner")?;
-    principal.may_read(id, &[Scope::Read])?;
+    principal.may_read(id, &[Scope::Read], "partner")?;
     match partners::partner(app, id).await? {
         Some(_) => Ok(id),
         None => Err(Problem::not_found("partner")),

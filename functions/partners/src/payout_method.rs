@@ -1,10 +1,10 @@
 //! `/v1/partners/{id}/payout-method`: where a partner is paid. Sealed on the way in, masked on the way out.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tributary::edge::{
-    App, Body, Fields, IfMatch, Once, Operator, Principal, Problem, Reply, codes, path_id,
+    App, Body, Fields, IfMatch, Once, Operator, Path, Principal, Problem, Reply, codes, path_id,
     versioned,
 };
 use tributary::ids::PartnerId;
@@ -15,6 +15,7 @@ use tributary::partners::model::{
     self, ACCOUNT_TYPES, Account, Address, BankAccount, BankRoute, MAX_ADDRESS_LINE, MAX_NAME,
     MAX_POSTCODE, METHOD_KINDS, MethodKind, is_country,
 };
+use tributary::payouts::model::is_fit_wallet;
 
 use crate::schema;
 
@@ -28,10 +29,12 @@ const MAX_IBAN: usize = 42;
 /// operator with the scope `finance`.
 #[utoipa::path(put, path = "/v1/partners/{id}/payout-method", tag = "partners", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The partner's id"),
-        ("If-Match" = Option<String>, Header, description = "When sent: the `ETag` of the method that is replaced"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` of the method that is replaced; absent for the first one"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::PayoutMethodBody,
-    responses((status = 200, description = "Set; masked", body = schema::PayoutMethodView)))]
+    responses((status = 200, description = "Set; masked", body = schema::PayoutMethodView),
+        (status = 412, description = "`version_stale`"),
+        (status = 428, description = "`if_match_missing`: there is one already")))]
 pub(crate) async fn set(
     State(app): State<App>,
     operator: Operator,
@@ -67,7 +70,7 @@ pub(crate) async fn find(
     Path(path): Path<String>,
 ) -> Result<Reply, Problem> {
     let id: PartnerId = path_id(&path, "partner")?;
-    principal.may_read(id, &[Scope::Read])?;
+    principal.may_read(id, &[Scope::Read], "partner")?;
     let method = partners::payout_method(&app, id).await?;
     Ok(versioned(method.version, &schema::payout_method(&method)))
 }
@@ -76,9 +79,16 @@ fn read(body: &Value) -> Result<(Account, Option<Currency>), Problem> {
     Fields::read(body, |f| {
         let currency = f.opt_currency("currency");
         let account = match f.choice("kind", METHOD_KINDS)? {
-            MethodKind::Paypal => Account::Paypal {
-                wallet: f.email("wallet")?,
-            },
+            MethodKind::Paypal => {
+                let wallet = f.email("wallet")?;
+                // A payment file is opened in spreadsheets.
+                if !is_fit_wallet(&wallet) {
+                    let reason = "begins with a character that a spreadsheet takes for a formula";
+                    f.refuse(codes::CHARACTERS_REFUSED, "wallet", reason);
+                    return None;
+                }
+                Account::Paypal { wallet }
+            }
             MethodKind::Bank => Account::Bank(bank(f)?),
         };
         Some((account, currency))

@@ -1,10 +1,10 @@
 //! `/v1/payouts/batches`: who is paid, who is left out and why, and the payment file.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use tributary::edge::{
-    App, Body, Cursor, Fields, Limit, Once, Operator, Problem, Query, Reply, codes, path_id,
+    App, Body, Cursor, Fields, Limit, Once, Operator, Path, Problem, Query, Reply, codes, path_id,
 };
 use tributary::ids::BatchId;
 use tributary::money::Money;
@@ -112,8 +112,8 @@ pub(crate) async fn find(
     let id: BatchId = path_id(&path, "batch")?;
     let Limit(limit) = Limit::read(query.get("limit"))?;
     let (lines_name, left_name) = (format!("batches/{id}/lines"), format!("batches/{id}/left"));
-    let lines_after = Cursor::read(&lines_name, query.get("lines_cursor"))?;
-    let left_after = Cursor::read(&left_name, query.get("left_out_cursor"))?;
+    let lines_after = Cursor::read_as("lines_cursor", &lines_name, query.get("lines_cursor"))?;
+    let left_after = Cursor::read_as("left_out_cursor", &left_name, query.get("left_out_cursor"))?;
     let batch = payouts::batch(&app, id).await?;
     let (stage, resolved) = payouts::progress(&app, &batch).await?;
     let (lines, lines_next) = payouts::batch_lines(&app, id, lines_after, limit).await?;
@@ -130,7 +130,7 @@ pub(crate) async fn find(
         total: Money::new(reserved_minor, batch.minimum.currency()).to_string(),
         reserving_count: planned,
         left_out_count: omitted,
-        parts: parts(reserved),
+        parts: if reserved == 0 { 0 } else { parts(reserved) },
         lines: lines
             .iter()
             .map(|(line, state)| schema::batch_line(line, *state))

@@ -1,9 +1,9 @@
 //! `/v1/funding-accounts`: the accounts that the vendor pays from.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use tributary::edge::{
-    App, Body, Cursor, Fields, IfMatch, Limit, Once, Operator, Problem, Query, Reply, codes,
+    App, Body, Cursor, Fields, IfMatch, Limit, Once, Operator, Path, Problem, Query, Reply, codes,
     versioned,
 };
 use tributary::operators::model::Scope;

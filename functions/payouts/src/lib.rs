@@ -6,12 +6,12 @@ mod funding;
 pub mod schema;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use tributary::edge::{
-    App, Body, Cursor, Fields, Limit, Once, Operator, Principal, Problem, Query, Reply, codes,
-    path_id,
+    App, Body, Cursor, Fields, Limit, Once, Operator, Path, Principal, Problem, Query, Reply,
+    codes, path_id,
 };
 use tributary::ids::{PartnerId, PayoutId};
 use tributary::operators::model::Scope;
@@ -80,7 +80,7 @@ async fn list(
             return Err(Problem::field(codes::REQUIRED, "partner", "is missing"));
         }
     };
-    principal.may_read(partner, &[Scope::Read])?;
+    principal.may_read(partner, &[Scope::Read], "partner")?;
     let Limit(limit) = Limit::read(query.get("limit"))?;
     let name = format!("payouts?partner={partner}");
     let below = Cursor::read(&name, query.get("cursor"))?;
@@ -109,7 +109,7 @@ async fn find(
     query.only(&["limit", "cursor"])?;
     let id: PayoutId = path_id(&path, "payout")?;
     let payout = payouts::payout(&app, id).await?;
-    principal.may_read(payout.partner, &[Scope::Read])?;
+    principal.may_read(payout.partner, &[Scope::Read], "payout")?;
     let Limit(limit) = Limit::read(query.get("limit"))?;
     let name = format!("payouts/{id}/lines");
     let after = Cursor::read(&name, query.get("cursor"))?;
@@ -148,9 +148,6 @@ async fn settle(
     Fields::read(&body.0, |_| Some(()))?;
     let change = payouts::settle(&app, path_id(&path, "payout")?).await?;
     let reply = Reply::ok(&schema::payout(&change.value));
-    if change.writes.is_empty() {
-        return Ok(reply.into_response());
-    }
     once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
         .await
 }
@@ -184,9 +181,6 @@ async fn come_back(
     })?;
     let change = payouts::come_back(&app, path_id(&path, "payout")?, reason, evidence).await?;
     let reply = Reply::ok(&schema::payout(&change.value));
-    if change.writes.is_empty() {
-        return Ok(reply.into_response());
-    }
     once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
         .await
 }

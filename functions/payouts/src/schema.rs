@@ -314,7 +314,7 @@ pub(crate) fn batch(batch: &Batch, stage: Stage) -> BatchView {
     }
 }
 
-/// A batch as a list tells it, without having read its payouts.
+/// A batch as a list tells it, without having read its payouts: `planned` until its file is downloaded.
 pub(crate) fn listed_batch(listed: &Batch) -> BatchView {
     let stage = match listed.state {
         BatchState::Planning => Stage::Planning,

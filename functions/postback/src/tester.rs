@@ -1,11 +1,11 @@
 //! The postback tester.
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::Value;
 use tributary::commissions;
-use tributary::edge::{App, Body, Fields, MAX_BODY_BYTES, Operator, Problem, Reply, codes};
+use tributary::edge::{App, Body, Fields, MAX_BODY_BYTES, Operator, Path, Problem, Reply, codes};
 use tributary::operators::model::Scope;
 use tributary::tracking::dialects::{Mapped, table};
 use tributary::tracking::{self, posting, source};
@@ -19,8 +19,8 @@ const MAX_ADDRESS: usize = 8192;
 /// Try out a postback.
 ///
 /// Shows how an address or body would be read in the program's dialect, what it would come to, and how it
-/// would be attributed and paid. Changes nothing. What would be refused is refused here with the same
-/// problem.
+/// would be attributed and paid. Changes nothing. What would be refused of the program's own server or
+/// tracker is refused here with the same problem; tokens and signatures are not verified.
 #[utoipa::path(post, path = "/v1/programs/{id}/postbacks:test", tag = "postbacks", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The program's id")),
     request_body = PostbackTestBody,
@@ -35,15 +35,21 @@ pub(crate) async fn test(
     let unknown = || Problem::not_found("program");
     let id: ids::ProgramId = id.parse().map_err(|_| unknown())?;
     let program = programs::program(&app, id).await?.ok_or_else(unknown)?;
-    let request = read(&body.0)?;
+    let request = read(&body.0, id)?;
+    if request.signed && !request.query.is_empty() {
+        return Err(Problem::new(
+            codes::FACTS_IN_QUERY,
+            codes::FACTS_IN_QUERY.meaning,
+        ));
+    }
     let (posts, _) = source::posts(
         program.dialect,
         &request.query,
         &request.headers,
         &request.body,
     )?;
-    // An operator asks, so no event is too old.
-    let (posting, mapped) = posting::read(&app.keyring, &program, &posts, app.now(), true)?;
+    // As the program's token or signature would be: an operator's own key may post older events.
+    let (posting, mapped) = posting::read(&app.keyring, &program, &posts, app.now(), false)?;
     let forecast = tracking::foresee(&app, &program, &posting).await?;
     let outcome = match posting.facts(program.id, app.now()) {
         Some(facts) => Some(commissions::preview(&app, &facts).await?),
@@ -75,11 +81,13 @@ pub(crate) async fn test(
 
 struct Request {
     query: String,
+    /// Whether it carries a signature, which does not cover the query.
+    signed: bool,
     headers: HeaderMap,
     body: Bytes,
 }
 
-fn read(body: &Value) -> Result<Request, Problem> {
+fn read(body: &Value, program: ids::ProgramId) -> Result<Request, Problem> {
     let (method, url, query, headers, content) = Fields::read(body, |f| {
         let method = f.opt_choice("method", &[("GET", false), ("POST", true)]);
         let url = f.opt_text("url", MAX_ADDRESS);
@@ -87,7 +95,7 @@ fn read(body: &Value) -> Result<Request, Problem> {
         if url.is_some() && query.is_some() {
             f.refuse(codes::UNKNOWN_FIELD, "query", "stands in `url` already");
         }
-        let headers = headers(f);
+        let (headers, signed) = headers(f);
         let content = f.raw("body").cloned();
         if let Some(Value::String(text)) = &content
             && text.len() > MAX_BODY_BYTES
@@ -97,8 +105,18 @@ fn read(body: &Value) -> Result<Request, Problem> {
         if method == Some(false) && content.is_some() {
             f.refuse(codes::UNKNOWN_FIELD, "body", "a GET has none");
         }
-        Some((method, url, query, headers, content))
+        if let Some(url) = &url {
+            let path = url.split(['?', '#']).next().unwrap_or_default();
+            let meant = path.rsplit_once("/v1/postbacks/").map(|(_, meant)| meant);
+            if meant.is_some_and(|meant| meant != program.to_string()) {
+                f.refuse(codes::REFERENCE_UNKNOWN, "url", "is another program's");
+            } else if content.is_none() && !url.contains('?') {
+                f.refuse(codes::REQUIRED, "url", "has no query, and there is no body");
+            }
+        }
+        Some((method, url, query, (headers, signed), content))
     })?;
+    let (headers, signed) = headers;
     let query = url.map_or(query.unwrap_or_default(), |url| {
         let (_, query) = url.split_once('?').unwrap_or_default();
         query.split('#').next().unwrap_or_default().to_owned()
@@ -111,20 +129,21 @@ fn read(body: &Value) -> Result<Request, Problem> {
     };
     Ok(Request {
         query,
+        signed,
         headers,
         body,
     })
 }
 
-/// The one header that matters to reading; the others are taken and left.
-fn headers(f: &mut Fields) -> HeaderMap {
-    let mut found = HeaderMap::new();
+/// The one header that matters to reading, and whether there is a signature; the others are taken and left.
+fn headers(f: &mut Fields) -> (HeaderMap, bool) {
+    let (mut found, mut signed) = (HeaderMap::new(), false);
     let Some(given) = f.raw("headers") else {
-        return found;
+        return (found, signed);
     };
     let Value::Object(given) = given else {
         f.refuse(codes::WRONG_TYPE, "headers", "is an object of strings");
-        return found;
+        return (found, signed);
     };
     for (name, value) in given {
         let name = name.parse::<HeaderName>().ok();
@@ -135,9 +154,9 @@ fn headers(f: &mut Fields) -> HeaderMap {
             (Some(name), Some(value)) if name == header::CONTENT_TYPE => {
                 found.insert(name, value);
             }
-            (Some(_), Some(_)) => {}
+            (Some(name), Some(_)) => signed |= name.as_str() == "webhook-signature",
             _ => f.refuse(codes::WRONG_TYPE, "headers", "is an object of strings"),
         }
     }
-    found
+    (found, signed)
 }

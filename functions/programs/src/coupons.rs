@@ -1,18 +1,18 @@
 //! `/v1/coupons`: codes that customers type and that stand for a partner.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tributary::edge::{
-    App, Body, Cursor, Fields, Limit, Once, Operator, Principal, Problem, Query, Reply, codes,
-    path_id, versioned,
+    App, Body, Cursor, Fields, Limit, NoBody, Once, Operator, Path, Principal, Problem, Query,
+    Reply, codes, path_id, versioned,
 };
 use tributary::ids::ProgramId;
 use tributary::operators::model::Scope;
 use tributary::programs::model::{MAX_CODE, is_coupon_code};
 use tributary::programs::{self, NewCoupon};
 
-use crate::links::{own, whose};
+use crate::links::whose;
 use crate::schema;
 
 /// Make a coupon.
@@ -99,7 +99,7 @@ pub(crate) async fn find(
     Path(path): Path<String>,
 ) -> Result<Reply, Problem> {
     let coupon = programs::find_coupon(&app, path_id(&path, "coupon")?).await?;
-    own(&principal, coupon.partner, "coupon")?;
+    principal.may_read(coupon.partner, &[Scope::Read], "coupon")?;
     Ok(versioned(coupon.version, &schema::coupon(&coupon)))
 }
 
@@ -108,13 +108,15 @@ pub(crate) async fn find(
 /// Conversions that happen from then on are not attributed by it. A second time changes nothing. Asks
 /// for the scope `channel`.
 #[utoipa::path(post, path = "/v1/coupons/{id}/disable", tag = "coupons", security(("operator_key" = [])),
-    params(("id" = String, Path, description = "The coupon's id")),
+    params(("id" = String, Path, description = "The coupon's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     responses((status = 200, description = "Disabled", body = schema::CouponView)))]
 pub(crate) async fn disable(
     State(app): State<App>,
     operator: Operator,
     Path(path): Path<String>,
     once: Once,
+    _: NoBody,
 ) -> Result<Response, Problem> {
     operator.demand(&[Scope::Channel])?;
     let once = once.of(&operator.id.to_string(), &json!({}));

@@ -7,12 +7,12 @@ mod plans;
 pub mod schema;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
 use tributary::edge::{
-    App, Body, Cursor, Fields, IfMatch, Limit, Once, Operator, Problem, Query, Reply, codes,
+    App, Body, Cursor, Fields, IfMatch, Limit, Once, Operator, Path, Problem, Query, Reply, codes,
     path_id, versioned,
 };
 use tributary::ids::ProgramId;

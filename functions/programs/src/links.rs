@@ -1,11 +1,11 @@
 //! `/v1/links`: the addresses that partners share.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tributary::edge::{
-    App, Body, Cursor, Fields, IfMatch, Limit, Once, Operator, Principal, Problem, Query, Reply,
-    codes, path_id, versioned,
+    App, Body, Cursor, Fields, IfMatch, Limit, NoBody, Once, Operator, Path, Principal, Problem,
+    Query, Reply, codes, path_id, versioned,
 };
 use tributary::ids::{LinkId, PartnerId, ProgramId};
 use tributary::operators::model::Scope;
@@ -73,20 +73,8 @@ pub(crate) fn whose(principal: &Principal, query: &Query) -> Result<PartnerId, P
             ));
         }
     };
-    principal.may_read(partner, &[Scope::Read])?;
+    principal.may_read(partner, &[Scope::Read], "partner")?;
     Ok(partner)
-}
-
-/// Goes on for an operator, or for the partner whose record it is. The answer to others is the one for
-/// an absent record.
-///
-/// # Errors
-/// `forbidden`, `not_found`.
-pub(crate) fn own(principal: &Principal, partner: PartnerId, what: &str) -> Result<(), Problem> {
-    match principal {
-        Principal::Partner(own) if own.id != partner => Err(Problem::not_found(what)),
-        _ => principal.may_read(partner, &[Scope::Read]),
-    }
 }
 
 /// List a partner's links, newest first.
@@ -133,7 +121,7 @@ pub(crate) async fn find(
     Path(path): Path<String>,
 ) -> Result<Reply, Problem> {
     let link = programs::find_link(&app, path_id(&path, "link")?).await?;
-    own(&principal, link.partner, "link")?;
+    principal.may_read(link.partner, &[Scope::Read], "link")?;
     Ok(versioned(link.version, &schema::link(&app, &link)))
 }
 
@@ -169,16 +157,18 @@ pub(crate) async fn amend(
 
 /// Disable a link.
 ///
-/// Within 30 seconds visitors go to the program's fallback address, or read 410. A second time changes
-/// nothing. Asks for the scope `channel`.
+/// Within 30 seconds visitors go to the program's fallback address, or read 410. Conversions that happen
+/// from then on are not attributed by its clicks, not even by earlier ones. A second time changes nothing. Asks for the scope `channel`.
 #[utoipa::path(post, path = "/v1/links/{id}/disable", tag = "links", security(("operator_key" = [])),
-    params(("id" = String, Path, description = "The link's id")),
+    params(("id" = String, Path, description = "The link's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     responses((status = 200, description = "Disabled", body = schema::LinkView)))]
 pub(crate) async fn disable(
     State(app): State<App>,
     operator: Operator,
     Path(path): Path<String>,
     once: Once,
+    _: NoBody,
 ) -> Result<Response, Problem> {
     operator.demand(&[Scope::Channel])?;
     let once = once.of(&operator.id.to_string(), &json!({}));

@@ -1,10 +1,10 @@
 //! `/v1/programs/{id}/plans`: immutable versions of commission plans.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tributary::edge::{
-    App, Body, Cursor, Fields, Limit, Once, Operator, Problem, Query, Reply, codes, path_id,
+    App, Body, Cursor, Fields, Limit, Once, Operator, Path, Problem, Query, Reply, codes, path_id,
 };
 use tributary::ids::ProgramId;
 use tributary::money::Currency;

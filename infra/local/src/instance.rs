@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tributary::clock::{Clock, Timestamp};
 use tributary::edge::{
-    ApiKey, App, Cache, Config, ConfigError, Entropy, Keyring, KeyringError, Parts, Problem, Queues,
+    ApiKey, App, Cache, Config, ConfigError, Entropy, Keyring, KeyringError, Parts, Problem,
+    Queues, codes,
 };
 use tributary::operators::model::{Scope, Scopes};
 use tributary::table::Table;
@@ -344,7 +345,11 @@ fn router(cloud: &Cloud, app: &App) -> Result<Router, InstanceError> {
         .map(|function| (function.logical, function.package))
         .collect();
     let mut finished: HashMap<String, Router> = HashMap::new();
-    let mut router = Router::new().fallback(|| async { Problem::not_found("page") });
+    let mut router = Router::new()
+        .fallback(|| async { Problem::not_found("page") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(codes::METHOD_NOT_ALLOWED, codes::METHOD_NOT_ALLOWED.meaning)
+        });
     for route in cloud.app_template().routes()? {
         let package = packages.get(&route.function).ok_or_else(|| {
             InstanceError::Wiring(format!("{} leads to no function", route.logical))

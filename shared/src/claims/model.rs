@@ -36,7 +36,7 @@ pub enum Unattributed {
     ClickAfterConversion,
     /// The link does not exist any more.
     LinkUnknown,
-    /// The link was disabled before the click or conversion.
+    /// The link was disabled before the conversion.
     LinkDisabled,
     /// No such coupon in the program.
     CouponUnknown,
@@ -181,7 +181,10 @@ pub fn fault(
                 Some(Unattributed::ClickAfterConversion)
             } else if occurred_at > days_after(at, attribution.window_days) {
                 Some(Unattributed::ClickExpired)
-            } else if source.disabled_at.is_some_and(|disabled| disabled <= at) {
+            } else if source
+                .disabled_at
+                .is_some_and(|disabled| disabled <= occurred_at)
+            {
                 Some(Unattributed::LinkDisabled)
             } else {
                 source.partner_fault
@@ -321,14 +324,14 @@ mod tests {
     }
 
     #[test]
-    fn a_link_counts_for_clicks_before_it_was_disabled_only() {
+    fn a_link_counts_for_what_happened_before_it_was_disabled_only() {
         let clicked = at("2026-03-10T00:00:00Z");
         let sold = at("2026-03-12T00:00:00Z");
-        let later = disabled(click(1, clicked), at("2026-03-11T00:00:00Z"));
+        let later = disabled(click(1, clicked), at("2026-03-12T00:00:00.001Z"));
         assert_eq!(fault(&later, WINDOW, sold), None);
-        let before = disabled(click(1, clicked), clicked);
+        let between = disabled(click(1, clicked), sold);
         assert_eq!(
-            fault(&before, WINDOW, sold),
+            fault(&between, WINDOW, sold),
             Some(Unattributed::LinkDisabled)
         );
     }

@@ -20,7 +20,7 @@ use crate::ledger::store::{DUE_SHARDS, post};
 use crate::programs::model::Program;
 use crate::table::{Entry, Error, Index, Key, Op, Put, Range, Refusal, TransactError};
 use crate::tracking::store::{
-    SHARDS, changes_partition, conversion_of, facts_partition, find_many,
+    Record, SHARDS, changes_partition, conversion_of, facts_partition, find_many,
 };
 use crate::{payouts, programs};
 
@@ -30,6 +30,8 @@ const RELEASE_PAGE: usize = 1_000;
 const RELEASE_TRANSACTIONS: usize = 400;
 /// How long a run may begin new work: the function has a minute, and what is begun must end in it.
 const RUN_SECONDS: u64 = 20;
+/// How long one program may take of a run.
+const TURN_SECONDS: u64 = 5;
 /// How far before the watermark a pass begins: an index lags behind its table, and clocks differ.
 const OVERLAP_MINUTES: i64 = 10;
 /// Entries read at once of each list partition.
@@ -284,7 +286,9 @@ pub async fn reconcile(app: &App, now: Timestamp) -> Result<Reconciled, Error> {
         if Instant::now() >= until {
             break;
         }
-        let found = match reconcile_program(app, program, now, until).await {
+        // A pass goes on where it ended, so nobody waits for the whole backlog of another.
+        let turn = until.min(Instant::now() + Duration::from_secs(TURN_SECONDS));
+        let found = match reconcile_program(app, program, now, turn).await {
             Ok(found) => found,
             Err(error) => {
                 tracing::error!(%error, program = %program.id, "a program was not reconciled");
@@ -326,7 +330,8 @@ async fn reconcile_program(
         pass: None,
     });
     let mut pass = mark.pass.take().unwrap_or_else(|| Pass {
-        frontier: minutes_after(mark.at, -OVERLAP_MINUTES),
+        // A run whose time lay ahead leaves no gap behind it.
+        frontier: minutes_after(mark.at.min(now), -OVERLAP_MINUTES),
         // What stands at this very millisecond is included.
         until: now.checked_add(1.millisecond()).unwrap_or(now),
         oldest: None,
@@ -473,20 +478,13 @@ async fn unreconciled(
 ) -> Result<BTreeMap<ConversionId, Timestamp>, Error> {
     let ids: Vec<ConversionId> = candidates.keys().copied().collect();
     for ids in ids.chunks(CHECK_BATCH) {
-        let mut records = match find_many(&app.main, ids).await {
-            Ok(records) => records,
-            Err(Error::Malformed(reason)) => {
-                tracing::error!(
-                    reason,
-                    "a conversion cannot be read; all beside it are queued"
-                );
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+        let mut records = records(app, ids).await?;
         for id in ids {
-            let Some((facts, changes, item)) = records.remove(id) else {
+            let Some(record) = records.remove(id) else {
                 candidates.remove(id);
+                continue;
+            };
+            let Some((facts, changes, item)) = record else {
                 continue;
             };
             let outcome = match item.map(store::outcome).transpose() {
@@ -502,6 +500,35 @@ async fn unreconciled(
         }
     }
     Ok(candidates)
+}
+
+/// What is known of conversions; `None` for one that cannot be read, which must not hide those beside it.
+async fn records(
+    app: &App,
+    ids: &[ConversionId],
+) -> Result<HashMap<ConversionId, Option<Record>>, Error> {
+    match find_many(&app.main, ids).await {
+        Ok(found) => {
+            return Ok(found
+                .into_iter()
+                .map(|(id, record)| (id, Some(record)))
+                .collect());
+        }
+        Err(Error::Malformed(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let mut found = HashMap::new();
+    for id in ids {
+        match find_many(&app.main, &[*id]).await {
+            Ok(one) => found.extend(one.into_iter().map(|(id, record)| (id, Some(record)))),
+            Err(Error::Malformed(reason)) => {
+                tracing::error!(reason, conversion = %id, "a conversion cannot be read");
+                found.insert(*id, None);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 /// Sends all, ten at a time.

@@ -145,13 +145,18 @@ impl Principal {
     /// Goes on for an operator with the scope, or for that partner itself.
     ///
     /// # Errors
-    /// `forbidden` for an operator without the scope; `not_found` for another partner, who shall not even
-    /// learn that the record exists.
-    pub fn may_read(&self, partner: PartnerId, scopes: &[Scope]) -> Result<(), Problem> {
+    /// `forbidden` for an operator without the scope; for another partner, who shall not even learn that
+    /// the record exists, `not_found` as of `what`, in the words for one that does not.
+    pub fn may_read(
+        &self,
+        partner: PartnerId,
+        scopes: &[Scope],
+        what: &str,
+    ) -> Result<(), Problem> {
         match self {
             Self::Operator(operator) => operator.demand(scopes),
             Self::Partner(own) if own.id == partner => Ok(()),
-            Self::Partner(_) => Err(Problem::not_found("record")),
+            Self::Partner(_) => Err(Problem::not_found(what)),
         }
     }
 }

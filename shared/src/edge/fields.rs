@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header;
 use axum::http::request::Parts as RequestParts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::problem::{Code, Problem, codes};
@@ -59,16 +60,16 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             .unwrap_or_default()
             .trim()
             .to_ascii_lowercase();
+        let bytes = read_limited(request).await?;
+        if bytes.is_empty() {
+            return Ok(Self(Value::Object(Map::new())));
+        }
         // An absent content type is read as JSON: hand-written requests forget it.
         if !(essence.is_empty() || essence == "application/json" || essence.ends_with("+json")) {
             return Err(Problem::new(
                 codes::UNSUPPORTED_MEDIA_TYPE,
                 "send application/json",
             ));
-        }
-        let bytes = read_limited(request).await?;
-        if bytes.is_empty() {
-            return Ok(Self(Value::Object(Map::new())));
         }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             Problem::new(
@@ -87,17 +88,31 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     }
 }
 
+/// A part of a query as it was meant: blanks for plus signs, percent signs undone; `None` when that is no UTF-8.
+fn plain(part: &str) -> Option<String> {
+    let spaced = part.replace('+', " ");
+    let decoded = percent_encoding::percent_decode_str(&spaced);
+    decoded.decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
 impl Query {
     /// Reads `a=1&b=2`, as in a query string or a form body.
     ///
     /// # Errors
     /// `malformed_query`.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(text).map_err(|error| {
-            Problem::new(codes::MALFORMED_QUERY, format!("cannot be read: {error}"))
-        })?;
         let mut map = Map::new();
-        for (name, value) in pairs {
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some(name) = plain(name) else {
+                let reason = "a parameter's name is not UTF-8";
+                return Err(Problem::new(codes::MALFORMED_QUERY, reason));
+            };
+            // Read for what it is or not at all: two orders must not become one by what replaces their letters.
+            let Some(value) = plain(value) else {
+                let reason = "is not UTF-8 behind its percent signs";
+                return Err(Problem::field(codes::MALFORMED_QUERY, name, reason));
+            };
             if map.contains_key(&name) {
                 return Err(Problem::new(
                     codes::MALFORMED_QUERY,
@@ -156,6 +171,34 @@ impl Query {
 /// `not_found`.
 pub fn path_id<T: FromStr>(segment: &str, what: &str) -> Result<T, Problem> {
     segment.parse().map_err(|_| Problem::not_found(what))
+}
+
+/// What the path holds in place of its braces. A path that is not UTF-8 behind its percent signs names nothing.
+#[derive(Clone, Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut RequestParts, state: &S) -> Result<Self, Problem> {
+        axum::extract::Path::<T>::from_request_parts(parts, state)
+            .await
+            .map(|axum::extract::Path(held)| Self(held))
+            .map_err(|_| Problem::not_found("page"))
+    }
+}
+
+/// A body that must be empty or an empty object: for requests that say everything in their path.
+#[derive(Clone, Copy, Debug)]
+pub struct NoBody;
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Body(body) = Body::from_request(request, state).await?;
+        Fields::read(&body, |_| Some(Self))
+    }
 }
 
 /// A reader over one JSON object that notes every error and every field it was asked for.

@@ -2,6 +2,7 @@
 //! effect, with the answer, so that a retry can never take effect twice and reads the same answer.
 
 use axum::extract::{FromRequestParts, MatchedPath};
+use axum::http::header;
 use axum::http::request::Parts as RequestParts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -93,13 +94,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Once {
             .extensions
             .get::<MatchedPath>()
             .map_or("", MatchedPath::as_str);
-        // The path itself stands in the fingerprint: one key over two partners' pages is a reuse.
         let route = format!("{} {template}", parts.method);
+        // The path itself stands in the fingerprint: one key over two partners' pages is a reuse. So does
+        // the version a change is based on: the same change of another version is another change.
+        let based_on = parts.headers.get(header::IF_MATCH);
+        let based_on = based_on.map_or(&b""[..], |value| value.as_bytes());
+        let fingerprint = [parts.uri.path().as_bytes(), &[0], based_on].concat();
         Ok(Self {
             key,
             route,
             principal: String::new(),
-            fingerprint: parts.uri.path().to_owned(),
+            fingerprint: String::from_utf8_lossy(&fingerprint).into_owned(),
         })
     }
 }
@@ -196,7 +201,9 @@ impl Once {
             version: reply.version,
             expires_at: days_after(app.now(), ONCE_DAYS).as_second(),
         };
-        Ok(Some(Op::Put(Put::new(&item)?)))
+        // An expired one counts as absent: the table removes it late.
+        let put = Put::new(&item)?.or_expired(app.now().as_second());
+        Ok(Some(Op::Put(put)))
     }
 
     /// Commits a change and answers. `stored` is the answer without secrets, which a replay reads;

@@ -55,6 +55,18 @@ impl Cursor {
     /// # Errors
     /// `cursor_invalid`.
     pub fn read(list: &str, cursor: Option<&str>) -> Result<Option<String>, Problem> {
+        Self::read_as("cursor", list, cursor)
+    }
+
+    /// The same, of a parameter with another name.
+    ///
+    /// # Errors
+    /// `cursor_invalid`.
+    pub fn read_as(
+        parameter: &str,
+        list: &str,
+        cursor: Option<&str>,
+    ) -> Result<Option<String>, Problem> {
         let Some(cursor) = cursor else {
             return Ok(None);
         };
@@ -67,7 +79,7 @@ impl Cursor {
         position().map(Some).ok_or_else(|| {
             Problem::field(
                 codes::CURSOR_INVALID,
-                "cursor",
+                parameter,
                 codes::CURSOR_INVALID.meaning,
             )
         })

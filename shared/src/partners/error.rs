@@ -31,6 +31,9 @@ pub enum PartnerError {
     /// More plans over time than an enrolment may name.
     #[error("the enrolment names too many plans")]
     TooManyPlans,
+    /// A payout method stands there, and the change does not say which version it replaces.
+    #[error("a payout method stands there; its version is not named")]
+    VersionMissing,
     /// It is no longer the version that the change is based on.
     #[error("it has another version by now")]
     Stale,
@@ -75,6 +78,9 @@ impl From<PartnerError> for Problem {
             ),
             PartnerError::TooManyPlans => {
                 Self::new(codes::LIMIT_REACHED, codes::LIMIT_REACHED.meaning)
+            }
+            PartnerError::VersionMissing => {
+                Self::new(codes::IF_MATCH_MISSING, codes::IF_MATCH_MISSING.meaning)
             }
             PartnerError::Stale => Self::new(codes::VERSION_STALE, codes::VERSION_STALE.meaning),
             PartnerError::Moved => Self::new(codes::CONFLICT, codes::CONFLICT.meaning),

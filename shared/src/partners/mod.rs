@@ -329,10 +329,10 @@ pub async fn enrolments(
     Ok(store::enrolments(&app.main, partner, after, limit).await?)
 }
 
-/// Sets where a partner is paid; `based_on` demands that the method it replaces has that version.
+/// Sets where a partner is paid; `based_on` is the version of the method that it replaces, if there is one.
 ///
 /// # Errors
-/// `NotFound`, `Stale`, `Moved`, `Keyring`, the table's.
+/// `NotFound`, `VersionMissing`, `Stale`, `Moved`, `Keyring`, the table's.
 pub async fn set_payout_method(
     app: &App,
     id: PartnerId,
@@ -347,8 +347,11 @@ pub async fn set_payout_method(
     .await?;
     found.ok_or(PartnerError::NotFound(id))?;
     let version = before.as_ref().map_or(0, |before| before.version);
-    if based_on.is_some_and(|based_on| based_on != version) {
-        return Err(PartnerError::Stale);
+    match based_on {
+        // Two people who set it at once must not send the money elsewhere than the later one saw.
+        None if version > 0 => return Err(PartnerError::VersionMissing),
+        Some(based_on) if based_on != version => return Err(PartnerError::Stale),
+        _ => {}
     }
     let reference = app.keyring.reference("account", &account.identity());
     let text = write_account(account)?;

@@ -356,7 +356,11 @@ pub async fn enrolments(
     after: Option<String>,
     limit: usize,
 ) -> Result<(Vec<Enrolment>, Option<String>), Error> {
-    let low = after.map_or_else(|| "ENROL#".to_owned(), |after| format!("{after}\0"));
+    // Never among the partner's other items, whatever position a caller makes up.
+    let low = after
+        .map(|after| format!("{after}\0"))
+        .filter(|low| low.starts_with("ENROL#"))
+        .unwrap_or_else(|| "ENROL#".to_owned());
     let range =
         Range::partition(Index::Base, partition(partner), limit).between(low, "ENROL#\u{10FFFF}");
     let page = table.page(&range).await?;

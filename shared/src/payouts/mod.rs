@@ -8,8 +8,10 @@ pub mod model;
 pub mod store;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use tokio::time::Instant;
 
 use error::PayoutError;
 use model::{
@@ -33,6 +35,8 @@ use crate::table::{self, Op, TransactError};
 
 /// Partners decided on in one step of planning: a step is seconds, far inside the function's minute.
 const PLAN_PARTNERS: usize = 100;
+/// How long a step may begin new work: what it has decided is written down well within that minute.
+const PLAN_SECONDS: u64 = 20;
 /// Partners decided on at once.
 const PLAN_AT_ONCE: usize = 4;
 /// Index entries read at once; their base items are a few batch reads.
@@ -97,7 +101,7 @@ pub async fn keep_funding(
         (Some(_), None) => return Err(PayoutError::VersionMissing),
         (Some(standing), Some(version)) if standing.version == version => {
             let account = fresh(version + 1, standing.created_at);
-            let update = store::change_funding(&account);
+            let update = store::change_funding(&account)?;
             (account, Write::new(update, |_| PayoutError::VersionStale))
         }
         (_, Some(_)) => return Err(PayoutError::VersionStale),
@@ -320,18 +324,22 @@ pub struct File {
 /// `BatchNotFound`, `NotReady`, `Empty`, `NoSuchPart`; the keyring's and the table's.
 pub async fn paypal_file(app: &App, id: BatchId, part: u64) -> Result<File, PayoutError> {
     let batch = batch(app, id).await?;
+    if batch.state == BatchState::Planning {
+        return Err(PayoutError::NotReady);
+    }
+    // Read once, for what is frozen as for the file: every payout of a planned batch has its line.
+    let lines = store::all_lines(&app.main, id).await?;
     let total = match batch.frozen {
         Some(total) => total,
         None => {
-            let (stage, resolved) = progress(app, &batch).await?;
-            let total = Total {
-                payouts: resolved.reserved,
-                amount: Money::new(resolved.reserved_minor, batch.minimum.currency()),
-            };
-            match stage {
+            let resolved = model::resolved(&lines)?;
+            match batch.stage(resolved) {
                 Stage::Planning | Stage::Reserving => return Err(PayoutError::NotReady),
                 Stage::Empty => return Err(PayoutError::Empty),
-                Stage::Reserved | Stage::Submitted => total,
+                Stage::Reserved | Stage::Submitted => Total {
+                    payouts: resolved.reserved,
+                    amount: Money::new(resolved.reserved_minor, batch.minimum.currency()),
+                },
             }
         }
     };
@@ -339,7 +347,6 @@ pub async fn paypal_file(app: &App, id: BatchId, part: u64) -> Result<File, Payo
     if part == 0 || part > parts {
         return Err(PayoutError::NoSuchPart(parts));
     }
-    let lines = store::all_lines(&app.main, id).await?;
     let skip = usize::try_from(part - 1)
         .unwrap_or(usize::MAX)
         .saturating_mul(model::PAYPAL_ROWS);
@@ -599,8 +606,9 @@ pub async fn plan(app: &App, id: BatchId) -> Result<(), PayoutError> {
     let mut next = batch.clone();
     next.walk.step += 1;
     let mut decided = 0;
-    while decided < PLAN_PARTNERS && next.walk.shard < DUE_SHARDS {
-        let (tallies, is_last) = tallies(app, &next, PLAN_PARTNERS - decided).await?;
+    let until = Instant::now() + Duration::from_secs(PLAN_SECONDS);
+    while decided < PLAN_PARTNERS && next.walk.shard < DUE_SHARDS && Instant::now() < until {
+        let (tallies, is_last) = tallies(app, &next, PLAN_PARTNERS - decided, until).await?;
         decided += tallies.len();
         for group in tallies.chunks(PLAN_AT_ONCE) {
             try_join_all(
@@ -626,11 +634,13 @@ pub async fn plan(app: &App, id: BatchId) -> Result<(), PayoutError> {
 }
 
 /// The next partners of the shard that a batch is in, at most `limit`, with their open lines summed; and
-/// whether these are the shard's last.
+/// whether these are the shard's last. After `until` it ends with the partners that are complete by then,
+/// one at least.
 async fn tallies(
     app: &App,
     batch: &Batch,
     limit: usize,
+    until: Instant,
 ) -> Result<(Vec<(PartnerId, Tally)>, bool), PayoutError> {
     let mut after = batch.walk.after.clone();
     let mut found: Vec<(PartnerId, Tally)> = Vec::new();
@@ -677,6 +687,10 @@ async fn tallies(
         }
         if !more {
             return Ok((found, true));
+        }
+        if found.len() > 1 && Instant::now() >= until {
+            found.pop();
+            return Ok((found, false));
         }
         after = candidates
             .last()
@@ -741,9 +755,14 @@ async fn payee(
     partner: PartnerId,
 ) -> Result<(Payee, Option<PayInstruction>), PayoutError> {
     // A partner that cannot be read any more is not paid.
-    let suspended = partners::partner(app, partner)
-        .await?
-        .is_none_or(|partner| partner.status == PartnerStatus::Suspended);
+    let suspended = match partners::partner(app, partner).await {
+        Ok(found) => found.is_none_or(|partner| partner.status == PartnerStatus::Suspended),
+        Err(error @ (table::Error::Busy(_) | table::Error::Failed(_))) => return Err(error.into()),
+        Err(error) => {
+            tracing::error!(%error, %partner, "a partner cannot be read; it is left out");
+            true
+        }
+    };
     let instruction = match partners::pay_instruction(app, partner).await {
         Ok(instruction) => instruction,
         Err(PartnerError::Table(error @ (table::Error::Busy(_) | table::Error::Failed(_)))) => {
@@ -813,14 +832,13 @@ async fn attempt(app: &App, payout: &Payout, ops: &[Op]) -> Result<Attempt, Payo
 async fn reserve(app: &App, mut payout: Payout) -> Result<(), PayoutError> {
     let mut after: Option<String> = None;
     let mut tries = 0;
+    // Chunks before the walk that is under way began.
+    let mut walked = payout.chunks;
     let until = payout.chunks + CHUNKS_PER_RUN;
     while payout.chunks < until {
         let (candidates, more) =
             store::candidates_of(&app.main, &payout, after.as_deref(), CHUNK_LINES).await?;
         let lines = store::open_lines(&app.main, &candidates).await?;
-        if lines.is_empty() && !more {
-            return finish(app, payout).await;
-        }
         if !lines.is_empty() {
             let (ops, grown) = chunk(app, &payout, &lines)?;
             match attempt(app, &payout, &ops).await? {
@@ -834,12 +852,17 @@ async fn reserve(app: &App, mut payout: Payout) -> Result<(), PayoutError> {
             }
         }
         tries = 0;
-        if !more {
+        if more {
+            after = candidates
+                .last()
+                .map(|candidate| candidate.position.clone());
+        } else if payout.chunks == walked {
             return finish(app, payout).await;
+        } else {
+            // What was taken may have been reversed meanwhile, and then stands behind the walk as a line of
+            // its own: only a walk that finds nothing to take is the last.
+            (walked, after) = (payout.chunks, None);
         }
-        after = candidates
-            .last()
-            .map(|candidate| candidate.position.clone());
     }
     Ok(())
 }

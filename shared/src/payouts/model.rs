@@ -233,6 +233,28 @@ pub struct Resolved {
     pub left_out: u64,
 }
 
+/// What became of a batch's payouts, from their lines. Who is left out is not among them.
+///
+/// # Errors
+/// `OverLimit`.
+pub fn resolved(lines: &[BatchLine]) -> Result<Resolved, MoneyError> {
+    let mut sum = Resolved::default();
+    for line in lines {
+        match &line.stage {
+            LineStage::Planned => sum.planned += 1,
+            LineStage::Withdrawn => {}
+            LineStage::Frozen(instruction) => {
+                sum.reserved += 1;
+                sum.reserved_minor = sum
+                    .reserved_minor
+                    .checked_add(instruction.amount.minor())
+                    .ok_or(MoneyError::OverLimit)?;
+            }
+        }
+    }
+    Ok(sum)
+}
+
 /// Where a batch stands, as callers see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {

@@ -115,11 +115,7 @@ fn funding(item: FundingItem) -> Result<FundingAccount, Error> {
     })
 }
 
-/// The put of a new funding account.
-///
-/// # Errors
-/// Never for a well-formed account.
-pub fn put_funding(account: &FundingAccount) -> Result<Op, Error> {
+fn funding_item(account: &FundingAccount) -> FundingItem {
     let FundingAccount {
         id,
         name,
@@ -131,7 +127,7 @@ pub fn put_funding(account: &FundingAccount) -> Result<Op, Error> {
         version,
     } = account.clone();
     let Key { pk, sk } = funding_key(&id);
-    Ok(Op::Put(Put::new(&FundingItem {
+    FundingItem {
         pk,
         sk,
         list_pk: "FUNDING".to_owned(),
@@ -144,32 +140,25 @@ pub fn put_funding(account: &FundingAccount) -> Result<Op, Error> {
         sealed,
         created_at,
         version,
-    })?))
+    }
+}
+
+/// The put of a new funding account.
+///
+/// # Errors
+/// Never for a well-formed account.
+pub fn put_funding(account: &FundingAccount) -> Result<Op, Error> {
+    Ok(Op::Put(Put::new(&funding_item(account))?))
 }
 
 /// The change of a funding account that stands at the version before.
-#[must_use]
-pub fn change_funding(account: &FundingAccount) -> Op {
-    let FundingAccount {
-        id,
-        name,
-        kind,
-        currency,
-        masked,
-        sealed,
-        created_at: _,
-        version,
-    } = account;
-    Op::Update(
-        Update::at(funding_key(id))
-            .set("name", text(name))
-            .set("kind", text(kind.name()))
-            .set("currency", text(currency.code()))
-            .set("masked", text(masked))
-            .set("sealed", text(sealed))
-            .set("version", number(*version))
-            .only_if(Condition::equals("version", number(version - 1))),
-    )
+///
+/// # Errors
+/// Never for a well-formed account.
+pub fn change_funding(account: &FundingAccount) -> Result<Op, Error> {
+    let before = Condition::equals("version", number(account.version - 1));
+    let update = Update::rewrite(&funding_item(account), &[])?;
+    Ok(Op::Update(update.only_if(before)))
 }
 
 /// A funding account.
@@ -177,6 +166,10 @@ pub fn change_funding(account: &FundingAccount) -> Op {
 /// # Errors
 /// The table's.
 pub async fn find_funding(table: &Table, id: &str) -> Result<Option<FundingAccount>, Error> {
+    // Whatever else a path holds names none, and might not even fit a key.
+    if !FundingAccount::is_slug(id) {
+        return Ok(None);
+    }
     table
         .get::<FundingItem>(&funding_key(id))
         .await?
@@ -667,24 +660,12 @@ const LINES_PAGE: usize = 1_000;
 pub async fn resolved(table: &Table, id: BatchId) -> Result<Resolved, Error> {
     let omissions = Range::partition(Index::Base, batch_key(id).pk, LINES_PAGE).beginning("LEFT#");
     let left_out = table.all::<OmissionItem>(omissions).await?.len() as u64;
-    let mut resolved = Resolved {
+    let lines = all_lines(table, id).await?;
+    let resolved = super::model::resolved(&lines).map_err(|error| malformed(&error.to_string()))?;
+    Ok(Resolved {
         left_out,
-        ..Resolved::default()
-    };
-    for line in all_lines(table, id).await? {
-        match line.stage {
-            LineStage::Planned => resolved.planned += 1,
-            LineStage::Withdrawn => {}
-            LineStage::Frozen(Instruction { amount, .. }) => {
-                resolved.reserved += 1;
-                resolved.reserved_minor = resolved
-                    .reserved_minor
-                    .checked_add(amount.minor())
-                    .ok_or_else(|| malformed("a batch over the limit"))?;
-            }
-        }
-    }
-    Ok(resolved)
+        ..resolved
+    })
 }
 
 async fn part<I: serde::de::DeserializeOwned, T>(

@@ -432,7 +432,11 @@ pub async fn plans(
     limit: usize,
 ) -> Result<(Vec<PlanVersion>, Option<String>), Error> {
     let prefix = code.map_or_else(|| "PLAN#".to_owned(), |code| format!("PLAN#{code}#"));
-    let low = after.map_or_else(|| prefix.clone(), |after| format!("{after}\0"));
+    // Never among the program's other items, whatever position a caller makes up.
+    let low = after
+        .map(|after| format!("{after}\0"))
+        .filter(|low| low.starts_with(&prefix))
+        .unwrap_or_else(|| prefix.clone());
     let range = Range::partition(Index::Base, format!("PROG#{program}"), limit)
         .between(low, format!("{prefix}\u{10FFFF}"));
     let page = table.page(&range).await?;

@@ -104,22 +104,25 @@ impl Table {
 }
 
 /// Whether the refusal is the transaction meeting its own committed writes, after an answer was lost:
-/// it has puts, and every one of them stands there exactly as it was to be written.
+/// every item that it puts, or rewrites where it puts none, stands there exactly as it was to be written.
 fn own_earlier_success(
     ops: &[Op],
     reasons: &[aws_sdk_dynamodb::types::CancellationReason],
 ) -> bool {
-    let mut puts = ops.iter().zip(reasons).filter_map(|(op, reason)| match op {
-        Op::Put(put) => Some((put, reason)),
-        Op::Update(_) | Op::Check(..) => None,
-    });
-    let is_own = |(put, reason): (&super::Put, &aws_sdk_dynamodb::types::CancellationReason)| {
-        reason.code() == Some("ConditionalCheckFailed") && reason.item() == Some(&put.item)
+    let left = |puts: bool| {
+        ops.iter()
+            .zip(reasons)
+            .filter_map(move |(op, reason)| match op {
+                Op::Put(put) if puts => Some((&put.item, reason)),
+                Op::Update(update) if !puts => Some((update.leaves.as_deref()?, reason)),
+                Op::Put(_) | Op::Update(_) | Op::Check(..) => None,
+            })
     };
-    let Some(first) = puts.next() else {
-        return false;
+    let is_own = |(item, reason): (&Item, &aws_sdk_dynamodb::types::CancellationReason)| {
+        reason.code() == Some("ConditionalCheckFailed") && reason.item() == Some(item)
     };
-    is_own(first) && puts.all(is_own)
+    let has_puts = left(true).next().is_some();
+    left(has_puts).next().is_some() && left(has_puts).all(is_own)
 }
 
 fn refusals(reasons: &[aws_sdk_dynamodb::types::CancellationReason]) -> Vec<Refusal> {

@@ -18,6 +18,8 @@ use super::{Error, Item, Key, Table, to_item};
 #[derive(Clone, Debug)]
 pub struct Put {
     pub(super) item: Item,
+    /// Where an item stands that expired by then (seconds since 1970), it counts as absent.
+    expired_by: Option<i64>,
 }
 
 /// The attribute that tells a call's own writes from equal ones of another call.
@@ -39,7 +41,15 @@ impl Put {
     pub fn new<T: Serialize>(value: &T) -> Result<Self, Error> {
         Ok(Self {
             item: to_item(value)?,
+            expired_by: None,
         })
+    }
+
+    /// The same put, in a transaction, also where an item stands whose `expires_at` has passed.
+    #[must_use]
+    pub fn or_expired(mut self, now_seconds: i64) -> Self {
+        self.expired_by = Some(now_seconds);
+        self
     }
 
     /// What is to be written.
@@ -123,7 +133,7 @@ pub struct Update {
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
     /// The whole item that a rewrite leaves, by which a retry recognises its own earlier success.
-    leaves: Option<Box<Item>>,
+    pub(super) leaves: Option<Box<Item>>,
 }
 
 impl Update {
@@ -280,7 +290,13 @@ impl Op {
                 SdkPut::builder()
                     .table_name(table)
                     .set_item(Some(put.item.clone()))
-                    .condition_expression("attribute_not_exists(pk)")
+                    .condition_expression(match put.expired_by {
+                        None => "attribute_not_exists(pk)",
+                        Some(_) => "attribute_not_exists(pk) OR expires_at <= :now",
+                    })
+                    .set_expression_attribute_values(put.expired_by.map(|now| {
+                        HashMap::from([(":now".to_owned(), AttributeValue::N(now.to_string()))])
+                    }))
                     .return_values_on_condition_check_failure(old)
                     .build()
                     .map_err(|error| Error::Failed(error.to_string()))?,

@@ -27,7 +27,7 @@ use crate::ledger;
 use crate::money::Money;
 use crate::partners::model::Partner;
 use crate::programs;
-use crate::programs::model::{Link, Program, fill_destination};
+use crate::programs::model::{Link, Program, destination, fill_destination};
 use crate::table::{self, Entry, Index, Item, Range, Stored};
 
 /// How long a visitor waits for a click to be recorded before being sent on all the same.
@@ -68,7 +68,9 @@ pub async fn visit(
         let fallback = program.and_then(|program| program.fallback_url.clone());
         return Ok(fallback.map_or(Visit::Disabled, Visit::To));
     }
-    let click_id = if counted {
+    // The program is read, where it is not cached, while the click is recorded: no further round trip.
+    let program = programs::program(app, link.program);
+    let (program, click_id) = if counted {
         let click = ClickToken {
             link: link.id,
             at: app.now(),
@@ -78,11 +80,19 @@ pub async fn visit(
             .keyring
             .click_id(link.program, click)
             .map_err(|error| table::Error::Failed(error.to_string()))?;
-        record_click(app, &link, &id, click, &subs).await;
-        Some(id)
+        let (program, ()) = tokio::join!(program, record_click(app, &link, &id, click, &subs));
+        (program, Some(id))
     } else {
-        None
+        (program.await, None)
     };
+    // The hosts that are allowed now: the list may have been narrowed since the link was made. Without a
+    // program to ask, the visitor is sent on all the same.
+    if let Ok(Some(program)) = program
+        && destination(&link.destination, &program.allowed_destination_hosts).is_err()
+    {
+        let fallback = program.fallback_url.clone();
+        return Ok(fallback.map_or(Visit::Disabled, Visit::To));
+    }
     // No click id, no parameter for it: an address with an empty one would look like a click.
     let click_id = click_id.unwrap_or_default();
     let param = &app.config.click_param;
@@ -219,7 +229,9 @@ async fn take_back(
         .await?;
     let arrived = match known.remove(&facts_key) {
         Some(item) => {
-            agrees(&store::facts(item)?)?;
+            // What it amounts to may have come with its approval only.
+            let approved = known.get(&changes_key).and_then(store::approved_minor);
+            agrees(&store::facts_with(item, approved)?)?;
             true
         }
         None => false,

@@ -308,7 +308,12 @@ pub fn weigh(facts: &Facts, posting: &Posting) -> Verdict {
             judge(posting.differences(facts, false), Verdict::Duplicate)
         }
         (PostedStatus::Approved, Posted::Pending) | (_, Posted::Reversed { .. }) => {
-            judge(posting.differences(facts, true), Verdict::Duplicate)
+            let mut differences = posting.differences(facts, true);
+            // No amount was ever told, so none is contradicted: it is the whole that is taken back.
+            if facts.amount.is_none() && matches!(posting.status, Posted::Reversed { .. }) {
+                differences.retain(|field| *field != "amount");
+            }
+            judge(differences, Verdict::Duplicate)
         }
     }
 }

@@ -165,7 +165,10 @@ pub fn facts(item: Item) -> Result<Facts, Error> {
 }
 
 /// The facts with the amount that an approval brought where the pending post had none.
-fn facts_with(item: Item, approved_minor: Option<i64>) -> Result<Facts, Error> {
+///
+/// # Errors
+/// `Malformed`.
+pub fn facts_with(item: Item, approved_minor: Option<i64>) -> Result<Facts, Error> {
     let malformed = |what: &str| Error::Malformed(format!("facts: {what}"));
     let FactsItem {
         pk: _,
