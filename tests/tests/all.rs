@@ -14,6 +14,7 @@ mod main_job;
 mod money;
 mod payouts;
 mod readme;
+mod requests;
 mod secrets;
 mod trackers;
 mod tracking;

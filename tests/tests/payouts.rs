@@ -652,3 +652,130 @@ async fn partners_read_their_own_payouts() {
         .await
         .problem(403, "forbidden");
 }
+
+/// Holds the second chunk of a payout until somebody else is done.
+struct SecondChunk {
+    seen: std::sync::atomic::AtomicU32,
+    meanwhile: std::sync::Mutex<Option<futures_util::future::BoxFuture<'static, ()>>>,
+}
+
+impl tributary_local::connector::Intercept for SecondChunk {
+    fn before(
+        &self,
+        call: &tributary_local::connector::Call<'_>,
+    ) -> tributary_local::connector::Verdict {
+        use tributary_local::connector::Verdict;
+        let reserves = call.operation == "TransactWriteItems"
+            && call.request.to_string().contains("\"reserve\"");
+        if reserves && self.seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+            let meanwhile = self.meanwhile.lock().unwrap().take();
+            return meanwhile.map_or(Verdict::Pass, Verdict::Hold);
+        }
+        Verdict::Pass
+    }
+}
+
+#[tokio::test]
+async fn what_is_reversed_behind_the_lines_that_are_being_taken_is_not_paid_either() {
+    let world = World::start().await;
+    let stand = payable(&world, 60).await;
+    let _ = fund(&world, "main", paypal()).await.expect(201);
+    let batch = ask(&world, &stand, json!({}))
+        .await
+        .expect(202)
+        .str("id")
+        .to_owned();
+    let app: &App = world.instance.app();
+    payouts::plan(app, batch.parse().unwrap()).await.unwrap();
+    let payout: PayoutId = read(&world, &batch)
+        .await
+        .str("/lines/0/payout")
+        .parse()
+        .unwrap();
+    let first = store_order(&world, &stand).await;
+    let meanwhile = {
+        let (world, first) = (world.clone(), first.clone());
+        async move {
+            let reversal = json!({ "reversal_id": "r-1", "reason": "returned goods" });
+            let _ = world
+                .post(&format!("/v1/conversions/{first}/reversals"), reversal)
+                .await;
+            let app = world.instance.app();
+            let failed =
+                tributary::commissions::settle(app, &[first.parse().unwrap()], world.now()).await;
+            assert!(failed.is_empty());
+        }
+    };
+    let chunks = std::sync::Arc::new(SecondChunk {
+        seen: std::sync::atomic::AtomicU32::new(0),
+        meanwhile: std::sync::Mutex::new(Some(Box::pin(meanwhile))),
+    });
+    let cloud = world.instance.cloud();
+    cloud.set_interceptor(Some(chunks.clone()));
+    payouts::advance(app, payout).await.unwrap();
+    cloud.set_interceptor(None);
+    assert!(chunks.meanwhile.lock().unwrap().is_none(), "it happened");
+    world.settle().await;
+    assert_eq!(world.state(&first).await, "reversed");
+    let made = read(&world, &batch).await;
+    assert_eq!(
+        (made.str("state"), made.str("/lines/0/amount")),
+        ("reserved", "867.30"),
+        "59 of 60 lines of 14.70"
+    );
+    assert_eq!(
+        world.balances(&stand.partner).await,
+        ["0.00", "0.00", "867.30", "0.00"]
+    );
+}
+
+/// The conversion whose line a payout takes first.
+async fn store_order(world: &World, stand: &Stand) -> String {
+    let path = format!("/v1/conversions?partner={}&limit=200", stand.partner);
+    let found = world.get(&path).await.expect(200);
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for item in found.items() {
+        let id = item["id"].as_str().unwrap().to_owned();
+        let one = world
+            .get(&format!("/v1/conversions/{id}"))
+            .await
+            .expect(200);
+        lines.push((one.str("/outcome/payable_at").to_owned(), id));
+    }
+    lines.sort();
+    lines.remove(0).1
+}
+
+#[tokio::test]
+async fn settling_what_is_settled_remembers_its_key_too() {
+    let world = World::start().await;
+    let stand = payable(&world, 4).await;
+    let _ = fund(&world, "main", paypal()).await.expect(201);
+    let batch = ask(&world, &stand, json!({}))
+        .await
+        .expect(202)
+        .str("id")
+        .to_owned();
+    world.settle().await;
+    let payout = read(&world, &batch).await.str("/lines/0/payout").to_owned();
+    let _ = world.get(&file_path(&batch)).await.expect(200);
+    let settle = format!("/v1/payouts/{payout}/settle");
+    let _ = world.post(&settle, json!({})).await.expect(200);
+    let again = async || {
+        let key = [("idempotency-key", "second-look")];
+        world
+            .ask(&world.key, Method::POST, &settle, &key, Some(&json!({})))
+            .await
+    };
+    let settled = again().await.expect(200);
+    let back = json!({ "reason": "closed", "evidence": "R-7" });
+    let _ = world
+        .post(&format!("/v1/payouts/{payout}/return"), back)
+        .await
+        .expect(200);
+    assert_eq!(again().await.expect(200).body, settled.body);
+    let _ = world
+        .post(&settle, json!({}))
+        .await
+        .problem(409, "wrong_state");
+}

@@ -469,3 +469,122 @@ async fn the_tester_shows_how_a_postback_would_be_read_attributed_and_paid_and_c
     world.settle().await;
     assert_eq!(world.balances(&stand.partner).await[0], "");
 }
+
+#[tokio::test]
+async fn a_link_that_is_disabled_after_the_click_pays_for_nothing_that_happens_then() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let click = world.click(&stand.link).await;
+    let sale = |order: &str| json!({ "transaction_id": order, "click_id": click, "amount": "49.00", "currency": "GBP" });
+    let before = world.postback(&stand, sale("o-1")).await.expect(201);
+    world
+        .advance_to(world.now() + jiff::SignedDuration::from_mins(1))
+        .await;
+    let link = world
+        .get(&format!("/v1/links?partner={}", stand.partner))
+        .await
+        .str("/items/0/id")
+        .to_owned();
+    let _ = world
+        .post(&format!("/v1/links/{link}/disable"), json!({}))
+        .await
+        .expect(200);
+    world
+        .advance_to(world.now() + jiff::SignedDuration::from_mins(1))
+        .await;
+    let after = world.postback(&stand, sale("o-2")).await.expect(201);
+    world.settle().await;
+    assert_eq!(world.state(before.str("conversion")).await, "held");
+    let refused = world
+        .get(&format!("/v1/conversions/{}", after.str("conversion")))
+        .await
+        .expect(200);
+    assert_eq!(
+        (refused.str("state"), refused.str("/outcome/reason")),
+        ("unattributed", "link_disabled"),
+        "{}",
+        refused.text
+    );
+}
+
+#[tokio::test]
+async fn a_link_to_a_host_that_is_no_longer_allowed_leads_to_the_fallback_or_nowhere() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let path = format!("/c/{}", stand.link);
+    let visit = async || {
+        world
+            .ask(
+                "",
+                Method::GET,
+                &path,
+                &[("user-agent", "Mozilla/5.0")],
+                None,
+            )
+            .await
+    };
+    let _ = visit().await.expect(302);
+    let program = format!("/v1/programs/{}", stand.program);
+    let hosts = json!({ "allowed_destination_hosts": ["flowers.example"] });
+    let _ = world.patch(&program, hosts).await.expect(200);
+    // Programs are cached for half a minute.
+    world
+        .advance_to(world.now() + jiff::SignedDuration::from_mins(1))
+        .await;
+    let _ = visit().await.expect(410);
+    let fallback = json!({ "fallback_url": "https://flowers.example/moved" });
+    let _ = world.patch(&program, fallback).await.expect(200);
+    world
+        .advance_to(world.now() + jiff::SignedDuration::from_mins(1))
+        .await;
+    let sent = visit().await.expect(302);
+    assert_eq!(sent.headers["location"], "https://flowers.example/moved");
+}
+
+#[tokio::test]
+async fn a_reversal_may_name_the_amount_that_only_the_approval_told() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let post = async |status: &str, amount: Option<&str>| {
+        let mut body = json!({ "transaction_id": "o-1", "coupon": stand.coupon, "status": status });
+        if let Some(amount) = amount {
+            body["amount"] = json!(amount);
+        }
+        world.postback(&stand, body).await
+    };
+    let _ = post("pending", None).await.expect(201);
+    let approved = post("approved", Some("49.00")).await.expect(200);
+    world.settle().await;
+    assert_eq!(world.balances(&stand.partner).await[0], "14.70");
+    let other = post("reversed", Some("50.00"))
+        .await
+        .problem(409, "transaction_mismatch");
+    assert!(other.text.contains("amount"), "{}", other.text);
+    let _ = post("reversed", Some("49.00")).await.expect(200);
+    world.settle().await;
+    assert_eq!(world.state(approved.str("conversion")).await, "reversed");
+    assert_eq!(world.balances(&stand.partner).await, ["0.00"; 4]);
+}
+
+#[tokio::test]
+async fn a_keitaro_payout_in_another_currency_says_nothing_about_the_sale() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let keitaro = json!({ "postback_dialect": "keitaro" });
+    let _ = world
+        .patch(&format!("/v1/programs/{}", stand.program), keitaro)
+        .await
+        .expect(200);
+    world
+        .advance_to(world.now() + jiff::SignedDuration::from_mins(1))
+        .await;
+    let click = world.click(&stand.link).await;
+    let path = format!(
+        "/v1/postbacks/{}?subid={click}&status=sale&payout=7&currency=usd&token={}",
+        stand.program, stand.token
+    );
+    let _ = world
+        .ask("", Method::GET, &path, &[], None)
+        .await
+        .expect(201);
+}

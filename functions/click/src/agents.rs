@@ -90,3 +90,37 @@ pub(crate) fn is_declared_bot(headers: &HeaderMap) -> bool {
         .to_ascii_lowercase();
     prefetches || names_itself(&agent) || DECLARED.iter().any(|declared| agent.contains(declared))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_that_name_themselves_are_told_from_people() {
+        let is_bot = |agent: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::USER_AGENT, agent.parse().unwrap());
+            is_declared_bot(&headers)
+        };
+        for agent in [
+            "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+            "Mozilla/5.0 (compatible; YandexMobileBot/3.0)",
+            "Sogou web spider/4.0",
+            "coccocbot-web/1.0",
+            "BLEXBot/1.0",
+            "ia_archiver",
+            "SomeCrawler/1.0",
+        ] {
+            assert!(is_bot(agent), "{agent}");
+        }
+        for agent in [
+            "Mozilla/5.0 (Linux; Android 11; CUBOT X30) AppleWebKit/537.36 Chrome/120.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/17.0 Safari/605.1.15",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "",
+        ] {
+            assert!(!is_bot(agent), "{agent}");
+        }
+    }
+}

@@ -345,11 +345,7 @@ fn router(cloud: &Cloud, app: &App) -> Result<Router, InstanceError> {
         .map(|function| (function.logical, function.package))
         .collect();
     let mut finished: HashMap<String, Router> = HashMap::new();
-    let mut router = Router::new()
-        .fallback(|| async { Problem::not_found("page") })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(codes::METHOD_NOT_ALLOWED, codes::METHOD_NOT_ALLOWED.meaning)
-        });
+    let mut router = Router::new().fallback(|| async { Problem::not_found("page") });
     for route in cloud.app_template().routes()? {
         let package = packages.get(&route.function).ok_or_else(|| {
             InstanceError::Wiring(format!("{} leads to no function", route.logical))
@@ -383,7 +379,10 @@ fn router(cloud: &Cloud, app: &App) -> Result<Router, InstanceError> {
         };
         router = router.route(&route.path, on(method, forward));
     }
-    Ok(router)
+    // Holds for the routes that are there, so it comes last.
+    Ok(router.method_not_allowed_fallback(|| async {
+        Problem::new(codes::METHOD_NOT_ALLOWED, codes::METHOD_NOT_ALLOWED.meaning)
+    }))
 }
 
 fn keyring_document(data: Option<&Path>) -> Result<String, InstanceError> {
