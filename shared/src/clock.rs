@@ -110,6 +110,17 @@ pub fn minutes_after(at: Timestamp, minutes: i64) -> Timestamp {
 /// Reads RFC 3339 with any offset, cut to milliseconds; `None` when the text is something else.
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
+    // The library reads more: years before 0 or after 9999, times without seconds, names of time zones.
+    let shape = |(position, byte): (usize, &u8)| match position {
+        4 | 7 => *byte == b'-',
+        10 => matches!(byte, b'T' | b't' | b' '),
+        13 | 16 => *byte == b':',
+        0..=18 => byte.is_ascii_digit(),
+        _ => !matches!(byte, b'[' | b']'),
+    };
+    if text.len() < 20 || !text.as_bytes().iter().enumerate().all(shape) {
+        return None;
+    }
     let at: Timestamp = text.parse().ok()?;
     at.round(
         jiff::TimestampRound::new()
@@ -131,6 +142,28 @@ mod tests {
         assert_eq!(stamp(early), "2026-01-02T03:04:05.000Z");
         assert!(stamp(early) < stamp(late));
         assert_eq!(parse(&stamp(late)), Some(late));
+    }
+
+    #[test]
+    fn only_what_rfc_3339_has_is_a_time() {
+        for right in [
+            "2026-01-02T03:04:05Z",
+            "2026-01-02 03:04:05.5+01:00",
+            "2026-01-02t03:04:05z",
+        ] {
+            assert!(parse(right).is_some(), "{right}");
+        }
+        for wrong in [
+            "",
+            "2026-01-02",
+            "2026-01-02T03:04Z",
+            "-009999-01-02T01:59:59Z",
+            "2026-01-02T03:04:05+00:00[Europe/Paris]",
+            "2026-01-02T03:04:05",
+            "20260102T030405Z",
+        ] {
+            assert!(parse(wrong).is_none(), "{wrong}");
+        }
     }
 
     #[test]

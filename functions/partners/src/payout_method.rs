@@ -19,6 +19,17 @@ use tributary::payouts::model::is_fit_wallet;
 
 use crate::schema;
 
+/// Every field that a method of some kind has.
+const FIELDS: [&str; 8] = [
+    "wallet",
+    "name",
+    "address",
+    "iban",
+    "bic",
+    "routing_number",
+    "account_number",
+    "account_type",
+];
 /// Characters of an IBAN written in groups of four.
 const MAX_IBAN: usize = 42;
 
@@ -78,7 +89,14 @@ pub(crate) async fn find(
 fn read(body: &Value) -> Result<(Account, Option<Currency>), Problem> {
     Fields::read(body, |f| {
         let currency = f.opt_currency("currency");
-        let account = match f.choice("kind", METHOD_KINDS)? {
+        let Some(kind) = f.choice("kind", METHOD_KINDS) else {
+            // Which of the others belong is not known without it, so none is called unknown.
+            for field in FIELDS {
+                let _ = f.raw(field);
+            }
+            return None;
+        };
+        let account = match kind {
             MethodKind::Paypal => {
                 let wallet = f.email("wallet")?;
                 // A payment file is opened in spreadsheets.

@@ -16,6 +16,15 @@ use tributary::payouts::model::{FundingAccount, FundingRoute};
 
 use crate::schema;
 
+/// Every field that an account of some kind has.
+const FIELDS: [&str; 6] = [
+    "paypal_email",
+    "iban",
+    "bic",
+    "routing_number",
+    "account_number",
+    "account_type",
+];
 /// Characters of a name.
 const MAX_NAME: usize = 120;
 /// Characters of an account's parts as they are typed, blanks included.
@@ -107,7 +116,14 @@ pub(crate) async fn keep(
 fn read(f: &mut Fields<'_>) -> Option<FundingDetails> {
     let name = f.text("name", MAX_NAME);
     let currency = f.currency("currency");
-    let route = match f.choice("kind", METHOD_KINDS)? {
+    let Some(kind) = f.choice("kind", METHOD_KINDS) else {
+        // Which of the others belong is not known without it, so none is called unknown.
+        for field in FIELDS {
+            let _ = f.raw(field);
+        }
+        return None;
+    };
+    let route = match kind {
         MethodKind::Paypal => f
             .email("paypal_email")
             .map(|email| FundingRoute::Paypal { email }),

@@ -50,8 +50,8 @@ async fn refuse() -> Problem {
 /// after Standard Webhooks over the body, or by the key of an operator with the scope `channel` or
 /// `finance`, for whom no event is too old. The same facts again answer `duplicate`; other facts under the
 /// same transaction are refused, naming the fields among `click_id`, `coupon`, `amount`, `quantity`,
-/// `customer` and, where it is stated, `occurred_at`. A post that changes the status alone may leave fields
-/// out. Answers never show amounts.
+/// `customer` and, where it is stated, `occurred_at`. A post that changes the status alone may leave out
+/// all but the transaction id and its click or coupon, a reversal these too. Answers never show amounts.
 #[utoipa::path(post, path = "/v1/postbacks/{program}", tag = "postbacks",
     security(("postback_token" = []), ("postback_signature" = []), ("operator_key" = [])),
     params(("program" = String, Path, description = "The program's id"),
@@ -69,8 +69,9 @@ async fn receive(State(app): State<App>, postback: Postback) -> Result<Reply, Pr
         posts,
     } = postback;
     let any_age = source.any_age();
-    let (posting, _) = posting::read(&app.keyring, &program, &posts, app.now(), any_age)?;
-    let (conversion, receipt) = tracking::receive(&app, &program, &posting).await?;
+    let (posting, mapped) = posting::read(&app.keyring, &program, &posts, app.now(), any_age)?;
+    let received = tracking::receive(&app, &program, &posting).await;
+    let (conversion, receipt) = received.map_err(|error| error.in_names_of(&mapped.renamed))?;
     let status = match receipt {
         Receipt::Accepted => StatusCode::CREATED,
         Receipt::Duplicate | Receipt::Approved | Receipt::Reversed => StatusCode::OK,

@@ -81,6 +81,8 @@ pub async fn settle(app: &App, ids: &[ConversionId], now: Timestamp) -> Vec<Conv
             if works.is_empty() {
                 break;
             }
+            // Posted it is when it is tried, not when the first try began.
+            let now = now.max(app.now());
             let progress = advance(app, works, now).await;
             works = Vec::new();
             for step in progress {

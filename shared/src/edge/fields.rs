@@ -71,12 +71,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
                 "send application/json",
             ));
         }
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            Problem::new(
-                codes::MALFORMED_JSON,
-                format!("the body is not JSON: {error}"),
-            )
-        })
+        super::json::parse(&bytes).map(Self)
     }
 }
 

@@ -22,6 +22,21 @@ pub enum TrackingError {
     Table(#[from] table::Error),
 }
 
+impl TrackingError {
+    /// The same, naming fields as the sender did: pairs of our name and its.
+    #[must_use]
+    pub fn in_names_of(self, renamed: &[(&'static str, &'static str)]) -> Self {
+        let theirs = |ours: &'static str| {
+            let pair = renamed.iter().find(|(name, _)| *name == ours);
+            pair.map_or(ours, |(_, theirs)| *theirs)
+        };
+        match self {
+            Self::Mismatch(fields) => Self::Mismatch(fields.into_iter().map(theirs).collect()),
+            other => other,
+        }
+    }
+}
+
 impl From<TrackingError> for Problem {
     fn from(error: TrackingError) -> Self {
         match error {

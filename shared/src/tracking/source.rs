@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use super::dialects;
 use super::posting::Posts;
 use crate::clock::Timestamp;
-use crate::edge::{App, Operator, Problem, Query, codes, hash_secret, read_limited};
+use crate::edge::{App, Operator, Problem, Query, codes, hash_secret, parse_json, read_limited};
 use crate::ids::{OperatorId, ProgramId};
 use crate::operators::model::Scope;
 use crate::programs;
@@ -162,10 +162,15 @@ fn verify(
 ) -> Result<(), Problem> {
     let invalid = || Problem::new(codes::SIGNATURE_INVALID, codes::SIGNATURE_INVALID.meaning);
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let id = text("webhook-id").ok_or_else(invalid)?;
-    let timestamp = text("webhook-timestamp").ok_or_else(invalid)?;
-    let signatures = text("webhook-signature").ok_or_else(invalid)?;
-    let seconds: i64 = timestamp.parse().map_err(|_| invalid())?;
+    let wrong = |reason: String| Problem::new(codes::SIGNATURE_INVALID, reason);
+    let sent =
+        |name: &str| text(name).ok_or_else(|| wrong(format!("the header {name} is missing")));
+    let id = sent("webhook-id")?;
+    let timestamp = sent("webhook-timestamp")?;
+    let signatures = sent("webhook-signature")?;
+    let seconds: i64 = timestamp.parse().map_err(|_| {
+        wrong("the header webhook-timestamp is not a number of seconds since 1970".to_owned())
+    })?;
     if now.as_second().abs_diff(seconds) > TOLERANCE_SECONDS {
         return Err(Problem::new(
             codes::SIGNATURE_STALE,
@@ -259,13 +264,9 @@ fn read_body(headers: &HeaderMap, body: &Bytes) -> Result<(Map<String, Value>, b
                 .map_err(|problem| Problem::new(codes::MALFORMED_BODY, problem.detail()))?;
             Ok((object(form.0), false))
         }
-        "" | "application/json" => match serde_json::from_slice(body) {
-            Ok(Value::Object(map)) => Ok((map, true)),
-            Ok(_) => Err(Problem::new(codes::WRONG_TYPE, "the body is a JSON object")),
-            Err(error) => Err(Problem::new(
-                codes::MALFORMED_JSON,
-                format!("the body is not JSON: {error}"),
-            )),
+        "" | "application/json" => match parse_json(body)? {
+            Value::Object(map) => Ok((map, true)),
+            _ => Err(Problem::new(codes::WRONG_TYPE, "the body is a JSON object")),
         },
         _ => Err(Problem::new(
             codes::UNSUPPORTED_MEDIA_TYPE,
