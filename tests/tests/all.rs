@@ -15,6 +15,7 @@ mod money;
 mod payouts;
 mod readme;
 mod requests;
+mod roles;
 mod secrets;
 mod trackers;
 mod tracking;

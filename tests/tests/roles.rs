@@ -1,0 +1,686 @@
+//! Every function's calls lie within its own role: each route is asked once, each trigger fired, and what
+//! they call is judged by the statements of infra/app.yaml, as IAM would judge it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use axum::http::Method;
+use serde_json::{Value, json};
+use tributary_local::capacity::Recorded;
+use tributary_local::connector::Service;
+use tributary_tests::{Answer, World};
+use yaml_serde::Value as Yaml;
+
+/// One statement of a role.
+#[derive(Debug)]
+struct Statement {
+    actions: Vec<String>,
+    resources: Vec<String>,
+    leading: Option<Vec<String>>,
+}
+
+/// The statements of each function's role, by the function's package.
+fn roles() -> BTreeMap<String, Vec<Statement>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/app.yaml");
+    let template: Yaml = yaml_serde::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let resources = template["Resources"].as_mapping().unwrap();
+    let mut roles = BTreeMap::new();
+    for (_, resource) in resources {
+        if resource["Type"].as_str() != Some("AWS::Serverless::Function") {
+            continue;
+        }
+        let code = resource["Properties"]["CodeUri"].as_str().unwrap();
+        let package = code
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .to_owned();
+        let role = plain(&resource["Properties"]["Role"]);
+        let role = role.trim_end_matches(".Arn");
+        let policies = resources[role]["Properties"]["Policies"]
+            .as_sequence()
+            .unwrap();
+        let statements = policies
+            .iter()
+            .flat_map(|policy| policy["PolicyDocument"]["Statement"].as_sequence().unwrap())
+            .map(|statement| Statement {
+                actions: list(&statement["Action"]),
+                resources: list(&statement["Resource"]),
+                leading: statement.get("Condition").map(|condition| {
+                    list(&condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+                }),
+            })
+            .collect();
+        roles.insert(package, statements);
+    }
+    roles
+}
+
+fn plain(value: &Yaml) -> String {
+    match value {
+        Yaml::String(text) => text.clone(),
+        Yaml::Tagged(tagged) => plain(&tagged.value),
+        other => panic!("{other:?} is no text"),
+    }
+}
+
+fn list(value: &Yaml) -> Vec<String> {
+    match value {
+        Yaml::Sequence(entries) => entries.iter().map(plain).collect(),
+        one => vec![plain(one)],
+    }
+}
+
+/// What a call touches: the action, what the statement's resource must hold, and the partition.
+fn touched(call: &Recorded) -> Vec<(String, &'static str, String)> {
+    let request = &call.request;
+    let table = |name: &Value| match name.as_str().unwrap() {
+        name if name.ends_with("clicks") => "ClicksTableArn",
+        _ => "MainTableArn",
+    };
+    let key = |key: &Value| key["pk"]["S"].as_str().unwrap().to_owned();
+    let action = |name: &str| format!("dynamodb:{name}");
+    match (call.service, call.operation.as_str()) {
+        (Service::Sqs, "SendMessageBatch") => {
+            let queue = request["QueueUrl"].as_str().unwrap();
+            let queue = if queue.ends_with("commissions") {
+                "CommissionsQueueArn"
+            } else {
+                "PayoutsQueueArn"
+            };
+            vec![("sqs:SendMessage".to_owned(), queue, String::new())]
+        }
+        (Service::DynamoDb, "GetItem" | "UpdateItem" | "DeleteItem") => {
+            vec![(
+                action(&call.operation),
+                table(&request["TableName"]),
+                key(&request["Key"]),
+            )]
+        }
+        (Service::DynamoDb, "PutItem") => {
+            vec![(
+                action("PutItem"),
+                table(&request["TableName"]),
+                key(&request["Item"]),
+            )]
+        }
+        (Service::DynamoDb, "Query") => {
+            let resource = match request["IndexName"].as_str() {
+                Some("list") => "/index/list",
+                Some("due") => "/index/due",
+                _ => table(&request["TableName"]),
+            };
+            vec![(
+                action("Query"),
+                resource,
+                request["ExpressionAttributeValues"][":p"]["S"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned(),
+            )]
+        }
+        (Service::DynamoDb, "BatchGetItem") => request["RequestItems"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(name, asked)| {
+                let resource = table(&json!(name));
+                let keys = asked["Keys"].as_array().unwrap();
+                keys.iter()
+                    .map(move |wanted| (action("BatchGetItem"), resource, key(wanted)))
+            })
+            .collect(),
+        (Service::DynamoDb, "TransactWriteItems") => request["TransactItems"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|item| item.as_object().unwrap())
+            .map(|(kind, detail)| {
+                let name = match kind.as_str() {
+                    "Put" => "PutItem",
+                    "Update" => "UpdateItem",
+                    "ConditionCheck" => "ConditionCheckItem",
+                    other => panic!("a {other} in a transaction"),
+                };
+                let item = if kind == "Put" {
+                    &detail["Item"]
+                } else {
+                    &detail["Key"]
+                };
+                (action(name), table(&detail["TableName"]), key(item))
+            })
+            .collect(),
+        (service, operation) => panic!("{operation} of {service:?} is in no role"),
+    }
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    let parts: Vec<&str> = pattern.split('*').collect();
+    let [first, middle @ .., last] = parts.as_slice() else {
+        return pattern == text;
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    for part in middle {
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+fn allowed(statements: &[Statement], action: &str, resource: &str, leading: &str) -> bool {
+    statements.iter().any(|statement| {
+        let named = statement.resources.iter().any(|named| {
+            if resource.starts_with('/') {
+                named.ends_with(resource)
+            } else {
+                named.trim_matches(|c| "${}".contains(c)) == resource
+            }
+        });
+        named
+            && statement.actions.iter().any(|allowed| allowed == action)
+            && statement
+                .leading
+                .as_ref()
+                .is_none_or(|patterns| patterns.iter().any(|pattern| matches(pattern, leading)))
+    })
+}
+
+/// Asks routes and fires triggers, and judges what their functions call.
+struct Court {
+    world: World,
+    roles: BTreeMap<String, Vec<Statement>>,
+    routes: BTreeMap<String, String>,
+    asked: std::sync::Mutex<BTreeSet<String>>,
+    judged: std::sync::Mutex<BTreeMap<String, usize>>,
+}
+
+impl Court {
+    fn of(world: World) -> Self {
+        let template = world.instance.cloud().app_template();
+        let packages: BTreeMap<String, String> = template
+            .functions()
+            .unwrap()
+            .into_iter()
+            .map(|function| (function.logical, function.package))
+            .collect();
+        let routes = template
+            .routes()
+            .unwrap()
+            .into_iter()
+            .map(|route| {
+                (
+                    format!("{} {}", route.method, route.path),
+                    packages[&route.function].clone(),
+                )
+            })
+            .collect();
+        Self {
+            roles: roles(),
+            routes,
+            asked: std::sync::Mutex::default(),
+            judged: std::sync::Mutex::default(),
+            world,
+        }
+    }
+
+    fn judge(&self, package: &str, calls: &[Recorded]) {
+        let statements = &self.roles[package];
+        for call in calls {
+            for (action, resource, leading) in touched(call) {
+                assert!(
+                    allowed(statements, &action, resource, &leading),
+                    "{package} may not {action} on {resource} {leading}"
+                );
+                *self
+                    .judged
+                    .lock()
+                    .unwrap()
+                    .entry(package.to_owned())
+                    .or_default() += 1;
+            }
+        }
+    }
+
+    /// Asks the route `METHOD /template`, with `ids` in place of its braces and `query` behind it.
+    async fn ask(&self, route: &str, ids: &[&str], query: &str, body: Option<Value>) -> Answer {
+        // Nothing that another function has cached hides a read.
+        let to = self.world.now() + jiff::SignedDuration::from_secs(31);
+        self.world.instance.app().clock.set(to);
+        let package = self.routes.get(route).unwrap_or_else(|| panic!("{route}"));
+        let (method, template) = route.split_once(' ').unwrap();
+        let mut path = String::new();
+        let mut ids = ids.iter();
+        for part in template.split('{') {
+            match part.split_once('}') {
+                Some((_, rest)) => path.push_str(&format!("{}{rest}", ids.next().unwrap())),
+                None => path.push_str(part),
+            }
+        }
+        path.push_str(query);
+        let method: Method = method.parse().unwrap();
+        let key = format!("roles-{}", self.world.now().as_second());
+        let mut headers = vec![
+            ("idempotency-key", key.as_str()),
+            ("user-agent", "Mozilla/5.0"),
+        ];
+        let tag;
+        if matches!(method, Method::PATCH | Method::PUT) {
+            let found = self.world.get(&path).await;
+            if let Some(found) = found.headers.get("etag") {
+                tag = found.to_str().unwrap().to_owned();
+                headers.push(("if-match", &tag));
+            }
+            let to = self.world.now() + jiff::SignedDuration::from_secs(31);
+            self.world.instance.app().clock.set(to);
+        }
+        let recorder = self.world.instance.cloud().recorder();
+        recorder.start();
+        let answer = self
+            .world
+            .ask(&self.world.key, method, &path, &headers, body.as_ref())
+            .await;
+        let calls = recorder.stop();
+        assert!(answer.status.as_u16() < 400, "{route}: {}", answer.text);
+        self.judge(package, &calls);
+        self.asked.lock().unwrap().insert(route.to_owned());
+        answer
+    }
+
+    /// Delivers everything, one function at a time: what the event sources themselves call is Lambda's.
+    async fn deliver(&self) {
+        let recorder = self.world.instance.cloud().recorder();
+        recorder.start();
+        self.world.settle().await;
+        let calls = recorder.stop();
+        // In order: what happens after a batch was received from a queue is its function's.
+        let mut package = "relay";
+        let mut of: BTreeMap<&str, Vec<Recorded>> = BTreeMap::new();
+        for call in calls {
+            match (call.service, call.operation.as_str()) {
+                (Service::Streams, _) => package = "relay",
+                (Service::Sqs, "ReceiveMessage") => {
+                    let queue = call.request["QueueUrl"].as_str().unwrap();
+                    package = if queue.ends_with("commissions") {
+                        "commission"
+                    } else {
+                        "payout-run"
+                    };
+                }
+                (Service::Sqs, "DeleteMessageBatch" | "GetQueueUrl") => {}
+                _ => of.entry(package).or_default().push(call),
+            }
+        }
+        for (package, calls) in of {
+            self.judge(package, &calls);
+        }
+    }
+
+    async fn days_pass(&self, days: u32) {
+        let to = tributary::clock::days_after(self.world.now(), days);
+        self.world.instance.app().clock.set(to);
+        self.world.instance.cloud().clock_moved();
+        let recorder = self.world.instance.cloud().recorder();
+        recorder.start();
+        self.world.clockwork().await;
+        let calls = recorder.stop();
+        self.judge("clockwork", &calls);
+        self.deliver().await;
+    }
+}
+
+#[tokio::test]
+async fn every_route_and_trigger_stays_within_its_functions_role() {
+    let court = Court::of(World::start().await);
+    let program = court
+        .ask("POST /v1/programs", &[], "", Some(json!({ "name": "Spring", "currency": "GBP", "attribution": { "model": "first_click", "window_days": 30 } })))
+        .await;
+    let id = program.str("id").to_owned();
+    let token = program.str("postback_token").to_owned();
+    let _ = court.ask("GET /v1/programs", &[], "", None).await;
+    let _ = court.ask("GET /v1/programs/{id}", &[&id], "", None).await;
+    let _ = court
+        .ask(
+            "PATCH /v1/programs/{id}",
+            &[&id],
+            "",
+            Some(json!({ "name": "Summer" })),
+        )
+        .await;
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/secrets",
+            &[&id],
+            "",
+            Some(json!({})),
+        )
+        .await;
+    let plan = json!({ "code": "standard", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z", "components": [{ "kind": "percent", "event": "sale", "rate": "0.30" }] });
+    let _ = court
+        .ask("POST /v1/programs/{id}/plans", &[&id], "", Some(plan))
+        .await;
+    let _ = court
+        .ask("GET /v1/programs/{id}/plans", &[&id], "", None)
+        .await;
+    let _ = court
+        .ask(
+            "GET /v1/programs/{id}/plans/{plan}",
+            &[&id, "standard"],
+            "",
+            None,
+        )
+        .await;
+
+    let partner =
+        json!({ "name": "Ada", "email": "ada@example.com", "country": "GB", "kind": "affiliate" });
+    let ada = court
+        .ask("POST /v1/partners", &[], "", Some(partner))
+        .await
+        .str("id")
+        .to_owned();
+    let _ = court.ask("GET /v1/partners", &[], "", None).await;
+    let _ = court.ask("GET /v1/partners/{id}", &[&ada], "", None).await;
+    let _ = court
+        .ask(
+            "PATCH /v1/partners/{id}",
+            &[&ada],
+            "",
+            Some(json!({ "name": "Ada L." })),
+        )
+        .await;
+    let _ = court
+        .ask("POST /v1/partners/{id}/suspend", &[&ada], "", None)
+        .await;
+    let _ = court
+        .ask("POST /v1/partners/{id}/reinstate", &[&ada], "", None)
+        .await;
+    let _ = court
+        .ask(
+            "POST /v1/partners/{id}/enrolments",
+            &[&ada],
+            "",
+            Some(json!({ "program": id, "plan": "standard" })),
+        )
+        .await;
+    let _ = court
+        .ask("GET /v1/partners/{id}/enrolments", &[&ada], "", None)
+        .await;
+    let key = court
+        .ask("POST /v1/partners/{id}/keys", &[&ada], "", Some(json!({})))
+        .await
+        .str("id")
+        .to_owned();
+    let _ = court
+        .ask("GET /v1/partners/{id}/keys", &[&ada], "", None)
+        .await;
+    let _ = court
+        .ask(
+            "DELETE /v1/partners/{id}/keys/{key}",
+            &[&ada, &key],
+            "",
+            None,
+        )
+        .await;
+    let wallet = json!({ "kind": "paypal", "wallet": "ada@wallet.example" });
+    let _ = court
+        .ask(
+            "PUT /v1/partners/{id}/payout-method",
+            &[&ada],
+            "",
+            Some(wallet.clone()),
+        )
+        .await;
+    let _ = court
+        .ask(
+            "PUT /v1/partners/{id}/payout-method",
+            &[&ada],
+            "",
+            Some(wallet),
+        )
+        .await;
+    let _ = court
+        .ask("GET /v1/partners/{id}/payout-method", &[&ada], "", None)
+        .await;
+
+    let link =
+        json!({ "program": id, "partner": ada, "destination": "https://shop.example/roses" });
+    let link = court.ask("POST /v1/links", &[], "", Some(link)).await;
+    let _ = court
+        .ask("GET /v1/links", &[], &format!("?partner={ada}"), None)
+        .await;
+    let _ = court
+        .ask("GET /v1/links/{id}", &[link.str("id")], "", None)
+        .await;
+    let _ = court
+        .ask(
+            "PATCH /v1/links/{id}",
+            &[link.str("id")],
+            "",
+            Some(json!({ "destination": "https://shop.example/tulips" })),
+        )
+        .await;
+    let coupon = json!({ "program": id, "partner": ada, "code": "ADA10" });
+    let coupon = court
+        .ask("POST /v1/coupons", &[], "", Some(coupon))
+        .await
+        .str("id")
+        .to_owned();
+    let _ = court
+        .ask("GET /v1/coupons", &[], &format!("?partner={ada}"), None)
+        .await;
+    let _ = court
+        .ask("GET /v1/coupons/{id}", &[&coupon], "", None)
+        .await;
+
+    let code = link.str("code").to_owned();
+    let sent = court.ask("GET /c/{code}", &[&code], "?sub1=a", None).await;
+    let _ = court.ask("HEAD /c/{code}", &[&code], "", None).await;
+    let click =
+        tributary_local::tour::click_id_of(sent.headers["location"].to_str().unwrap()).unwrap();
+    let sale = json!({ "transaction_id": "o-1", "click_id": click, "amount": "49.00", "currency": "GBP", "customer": "c-1" });
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/postbacks:test",
+            &[&id],
+            "",
+            Some(json!({ "body": sale })),
+        )
+        .await;
+    let _ = court
+        .ask("POST /v1/postbacks/{program}", &[&id], "", Some(sale))
+        .await;
+    let query = format!("?transaction_id=o-2&coupon=ADA10&amount=10.00&customer=c-1&token={token}");
+    let second = court
+        .ask("GET /v1/postbacks/{program}", &[&id], &query, None)
+        .await
+        .str("conversion")
+        .to_owned();
+    court.deliver().await;
+    let _ = court
+        .ask("GET /v1/conversions", &[], &format!("?program={id}"), None)
+        .await;
+    let _ = court
+        .ask("GET /v1/conversions", &[], &format!("?partner={ada}"), None)
+        .await;
+    let _ = court
+        .ask("GET /v1/conversions/{id}", &[&second], "", None)
+        .await;
+    let reversal = json!({ "reversal_id": "r-1", "reason": "sent back" });
+    let _ = court
+        .ask(
+            "POST /v1/conversions/{id}/reversals",
+            &[&second],
+            "",
+            Some(reversal),
+        )
+        .await;
+    court.deliver().await;
+    let _ = court
+        .ask("POST /v1/coupons/{id}/disable", &[&coupon], "", None)
+        .await;
+    let _ = court
+        .ask("POST /v1/links/{id}/disable", &[link.str("id")], "", None)
+        .await;
+    court.days_pass(31).await;
+
+    let account = json!({ "name": "Main", "kind": "paypal", "currency": "GBP", "paypal_email": "payouts@vendor.example" });
+    let _ = court
+        .ask(
+            "PUT /v1/funding-accounts/{id}",
+            &["main"],
+            "",
+            Some(account.clone()),
+        )
+        .await;
+    let _ = court
+        .ask(
+            "PUT /v1/funding-accounts/{id}",
+            &["main"],
+            "",
+            Some(account),
+        )
+        .await;
+    let _ = court.ask("GET /v1/funding-accounts", &[], "", None).await;
+    let _ = court
+        .ask("GET /v1/funding-accounts/{id}", &["main"], "", None)
+        .await;
+    for last in [false, true] {
+        let batch = json!({ "program": id, "currency": "GBP", "cutoff": court.world.now().to_string(), "funding_account": "main" });
+        let batch = court
+            .ask("POST /v1/payouts/batches", &[], "", Some(batch))
+            .await
+            .str("id")
+            .to_owned();
+        court.deliver().await;
+        let _ = court.ask("GET /v1/payouts/batches", &[], "", None).await;
+        let payout = court
+            .ask("GET /v1/payouts/batches/{id}", &[&batch], "", None)
+            .await
+            .str("/lines/0/payout")
+            .to_owned();
+        let _ = court
+            .ask(
+                "GET /v1/payouts/batches/{id}/file",
+                &[&batch],
+                "?format=paypal&part=1",
+                None,
+            )
+            .await;
+        let _ = court
+            .ask("GET /v1/payouts", &[], &format!("?partner={ada}"), None)
+            .await;
+        let _ = court
+            .ask("GET /v1/payouts/{payout}", &[&payout], "", None)
+            .await;
+        let _ = court
+            .ask(
+                "POST /v1/payouts/{payout}/settle",
+                &[&payout],
+                "",
+                Some(json!({})),
+            )
+            .await;
+        if !last {
+            let back = json!({ "reason": "closed", "evidence": "R-7" });
+            let _ = court
+                .ask(
+                    "POST /v1/payouts/{payout}/return",
+                    &[&payout],
+                    "",
+                    Some(back),
+                )
+                .await;
+            court.deliver().await;
+            court.days_pass(1).await;
+        }
+    }
+    let _ = court
+        .ask("GET /v1/partners/{id}/balances", &[&ada], "", None)
+        .await;
+    let _ = court
+        .ask("GET /v1/partners/{id}/ledger", &[&ada], "", None)
+        .await;
+    let _ = court
+        .ask(
+            "GET /v1/partners/{id}/statement",
+            &[&ada],
+            "?from=2026-01-01T00:00:00Z",
+            None,
+        )
+        .await;
+
+    let grace = json!({ "name": "Grace", "email": "grace@example.com" });
+    let grace = court
+        .ask("POST /v1/operators", &[], "", Some(grace))
+        .await
+        .str("id")
+        .to_owned();
+    let _ = court.ask("GET /v1/operators", &[], "", None).await;
+    let _ = court
+        .ask("GET /v1/operators/{id}", &[&grace], "", None)
+        .await;
+    let key = court
+        .ask(
+            "POST /v1/operators/{id}/keys",
+            &[&grace],
+            "",
+            Some(json!({ "scopes": ["finance"] })),
+        )
+        .await
+        .str("id")
+        .to_owned();
+    let _ = court
+        .ask("GET /v1/operators/{id}/keys", &[&grace], "", None)
+        .await;
+    let _ = court
+        .ask(
+            "DELETE /v1/operators/{id}/keys/{key}",
+            &[&grace, &key],
+            "",
+            None,
+        )
+        .await;
+    let _ = court.ask("GET /v1/me", &[], "", None).await;
+
+    let asked = court.asked.lock().unwrap().clone();
+    let missed: Vec<&String> = court
+        .routes
+        .iter()
+        .filter(|(route, package)| *package != "docs" && !asked.contains(*route))
+        .map(|(route, _)| route)
+        .collect();
+    assert!(missed.is_empty(), "{missed:?} were not asked");
+    let judged = court.judged.lock().unwrap().clone();
+    for package in court.roles.keys().filter(|package| *package != "docs") {
+        assert!(judged.contains_key(package), "{package} called nothing");
+    }
+    assert_eq!(
+        court.world.balances(&ada).await,
+        ["0.00", "0.00", "0.00", "14.70"]
+    );
+}
+
+#[test]
+fn a_call_outside_the_role_is_noticed() {
+    let roles = roles();
+    let click = &roles["click"];
+    assert!(allowed(click, "dynamodb:GetItem", "MainTableArn", "LINK#x"));
+    assert!(!allowed(
+        click,
+        "dynamodb:GetItem",
+        "MainTableArn",
+        "CONV#x"
+    ));
+    assert!(!allowed(
+        click,
+        "dynamodb:PutItem",
+        "MainTableArn",
+        "LINK#x"
+    ));
+    assert!(!allowed(click, "dynamodb:Query", "/index/list", "PARTNERS"));
+    assert!(matches("PROG#*#ACCT#*", "PROG#a#ACCT#b") && !matches("PROG#*#ACCT#*", "PROG#a#X"));
+}
