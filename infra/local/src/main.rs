@@ -57,6 +57,8 @@ fn main() -> ExitCode {
         }
     };
     let done = runtime.block_on(run(arguments));
+    // What is cut off is not waited for.
+    runtime.shutdown_background();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

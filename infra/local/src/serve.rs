@@ -1,7 +1,9 @@
 //! `serve`: an instance behind a listener, with its driver, until it is told to end.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::future::IntoFuture as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
@@ -13,7 +15,11 @@ use tokio::net::TcpListener;
 use tributary::clock::{self, Clock};
 use tributary::edge::{Body, Fields, Problem, codes};
 
-use crate::instance::{Instance, InstanceError, Settings};
+use crate::instance::{Instance, InstanceError, OperatorKey, Settings};
+
+/// How long requests and deliveries under way may take once the process is told to end. A request that
+/// somebody sent half of would hold it for ever.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What `serve` is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -61,6 +67,9 @@ pub enum ServeError {
     /// The driver failed.
     #[error("deliveries failed: {0}")]
     Driver(String),
+    /// Signals cannot be listened to.
+    #[error("this process could not be ended by a signal: {0}")]
+    Signals(std::io::Error),
 }
 
 impl Serve {
@@ -79,7 +88,8 @@ impl Serve {
     }
 }
 
-/// Serves until Ctrl-C or a termination signal; requests under way are answered first.
+/// Serves until Ctrl-C or a termination signal. Requests under way are answered first, for at most
+/// [`GRACE`]; a second signal ends it at once.
 ///
 /// # Errors
 /// [`ServeError`].
@@ -90,6 +100,7 @@ pub async fn serve(options: &Serve) -> Result<(), ServeError> {
         .await
         .map_err(|error| ServeError::Listen(options.listen, error))?;
     let address = listener.local_addr().map_err(ServeError::Server)?;
+    let url = format!("http://{}", reachable(address));
     let instance = Instance::open(Settings {
         data: data.map(PathBuf::from),
         clock: clock.clone(),
@@ -97,14 +108,15 @@ pub async fn serve(options: &Serve) -> Result<(), ServeError> {
         public_base_url: options
             .public_base_url
             .clone()
-            .unwrap_or_else(|| format!("http://{address}")),
+            .unwrap_or_else(|| url.clone()),
         interceptor: None,
     })
     .await?;
     let key = instance
         .operator_key(options.operator_key.as_deref(), data)
         .await?;
-    greet(address, &key, options);
+    let mut signals = Signals::listen().map_err(ServeError::Signals)?;
+    greet(&url, address, &key, options);
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let driver = tokio::spawn({
         let instance = instance.clone();
@@ -124,16 +136,47 @@ pub async fn serve(options: &Serve) -> Result<(), ServeError> {
         .router()
         .merge(development(&instance, clock))
         .into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, router)
-        .with_graceful_shutdown(asked_to_end())
-        .await;
-    let _ = stop.send(true);
-    driver
-        .await
-        .map_err(|error| ServeError::Driver(error.to_string()))?;
-    served.map_err(ServeError::Server)?;
+    let (end, ending) = tokio::sync::watch::channel(false);
+    let work = async {
+        let served = axum::serve(listener, router)
+            .with_graceful_shutdown(wait_for(ending))
+            .into_future()
+            .await;
+        let _ = stop.send(true);
+        driver
+            .await
+            .map_err(|error| ServeError::Driver(error.to_string()))?;
+        served.map_err(ServeError::Server)
+    };
+    tokio::pin!(work);
+    let ended = tokio::select! {
+        ended = &mut work => Some(ended),
+        () = signals.next() => {
+            let _ = end.send(true);
+            tokio::select! {
+                ended = &mut work => Some(ended),
+                () = signals.next() => None,
+                () = tokio::time::sleep(GRACE) => None,
+            }
+        }
+    };
+    match ended {
+        Some(ended) => ended?,
+        // As safe as `kill -9`: what was not answered was not acknowledged.
+        None => eprintln!("What was under way is cut off."),
+    }
     eprintln!("Ended; nothing acknowledged was lost.");
     Ok(())
+}
+
+/// Where a client on this machine finds a server that listens on `address`: all addresses include its own.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 async fn wait_for(mut stopped: tokio::sync::watch::Receiver<bool>) {
@@ -141,31 +184,46 @@ async fn wait_for(mut stopped: tokio::sync::watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-async fn asked_to_end() {
-    let interrupt = tokio::signal::ctrl_c();
+/// Ctrl-C and, on Unix, the termination signal.
+struct Signals {
     #[cfg(unix)]
-    {
-        let mut terminate =
-            match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                Ok(terminate) => terminate,
-                Err(error) => {
-                    tracing::warn!(%error, "only Ctrl-C ends this process");
-                    let _ = interrupt.await;
-                    return;
-                }
-            };
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = interrupt.await;
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
 }
 
-fn greet(address: SocketAddr, key: &crate::instance::OperatorKey, options: &Serve) {
-    let url = format!("http://{address}");
+impl Signals {
+    /// From here on signals no longer end the process by themselves.
+    #[cfg(unix)]
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+fn greet(url: &str, address: SocketAddr, key: &OperatorKey, options: &Serve) {
     println!("Tributary is running at {url}");
+    if address.ip().is_unspecified() {
+        println!("Listening on:           {address}, every address of this machine");
+    }
     println!("Documentation:          {url}/docs");
     match (&key.file, key.fresh) {
         (Some(path), true) => {
@@ -185,20 +243,44 @@ fn greet(address: SocketAddr, key: &crate::instance::OperatorKey, options: &Serv
         options.data.display().to_string()
     };
     println!("Stored in:              {store}");
+    println!("\nFour requests to try:");
+    if key.file.is_none() && key.fresh {
+        println!("  export TRIBUTARY_OPERATOR_KEY={}", key.text);
+    }
     let shown_key = match &key.file {
-        Some(path) => format!("$(cat {})", path.display()),
+        Some(path) => format!("$(cat {})", shell_word(path)),
         None => "$TRIBUTARY_OPERATOR_KEY".to_owned(),
     };
-    println!("\nFour requests to try:");
-    println!("  curl -s {url}/v1/me -H \"Authorization: Bearer {shown_key}\"");
-    println!(
-        "  curl -s {url}/v1/programs -H \"Authorization: Bearer {shown_key}\" -d '{{\"name\":\"Spring\",\"currency\":\"GBP\",\"attribution\":{{\"model\":\"last_click\",\"window_days\":30}}}}'"
+    let get = |path: &str| {
+        println!("  curl -s {url}{path} -H \"Authorization: Bearer {shown_key}\"");
+    };
+    let post = |path: &str, body: Value| {
+        println!(
+            "  curl -s {url}{path} -H \"Authorization: Bearer {shown_key}\" -H 'content-type: application/json' -d '{body}'"
+        );
+    };
+    get("/v1/me");
+    post(
+        "/v1/programs",
+        json!({ "name": "Spring", "currency": "GBP", "attribution": { "model": "last_click", "window_days": 30 } }),
     );
-    println!(
-        "  curl -s {url}/v1/partners -H \"Authorization: Bearer {shown_key}\" -d '{{\"name\":\"Ada\",\"email\":\"ada@example.com\",\"country\":\"GB\",\"kind\":\"affiliate\"}}'"
+    post(
+        "/v1/partners",
+        json!({ "name": "Ada", "email": "ada@example.com", "country": "GB", "kind": "affiliate" }),
     );
-    println!("  curl -s {url}/v1/partners -H \"Authorization: Bearer {shown_key}\"");
+    get("/v1/partners");
     println!("\n`tributary-local tour` runs the main job end to end. Ctrl-C ends this.");
+}
+
+/// A path as one word of a shell.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    if text.bytes().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// What only a development server has, for callers on this machine only.
@@ -280,4 +362,29 @@ async fn redrive(
         StatusCode::OK,
         Json(json!({ "queue": queue, "moved": moved })),
     ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_all_addresses_is_reached_on_this_machines_own() {
+        for (listening, reached) in [
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("[::]:8080", "[::1]:8080"),
+            ("192.0.2.7:80", "192.0.2.7:80"),
+        ] {
+            let reached: SocketAddr = reached.parse().unwrap();
+            assert_eq!(reachable(listening.parse().unwrap()), reached);
+        }
+    }
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell() {
+        assert_eq!(shell_word(Path::new(".tributary/key")), ".tributary/key");
+        assert_eq!(shell_word(Path::new("my store/key")), "'my store/key'");
+        assert_eq!(shell_word(Path::new("Ada's")), r"'Ada'\''s'");
+    }
 }

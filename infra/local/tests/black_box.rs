@@ -1,9 +1,12 @@
 //! The running binary over HTTP, killed in the middle of its work.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
@@ -15,45 +18,95 @@ use tributary_local::api::{Api, text};
 use tributary_local::instance::{Instance, Settings};
 
 const ORDERS: usize = 2_000;
+/// How long anything here may take to come about.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server process; ended when dropped.
 struct Server {
     process: Child,
     url: String,
+    /// What it said when it started, line by line.
+    greeting: Vec<String>,
     log: PathBuf,
 }
 
 impl Server {
     fn start(data: &Path) -> Self {
-        let log = data.with_extension("log");
+        let stored = ["--data", data.to_str().unwrap()];
+        Self::start_with(
+            &[&["--listen", "127.0.0.1:0"][..], &stored].concat(),
+            &data.with_extension("log"),
+        )
+    }
+
+    fn start_with(arguments: &[&str], log: &Path) -> Self {
         let errors = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(&log)
+            .open(log)
             .unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_tributary-local"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
+            .arg("serve")
+            .args(arguments)
             .env("RUST_LOG", "info,tributary=debug")
+            .env_remove("TRIBUTARY_OPERATOR_KEY")
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let first = lines
-            .next()
-            .unwrap_or_else(|| panic!("{}", std::fs::read_to_string(&log).unwrap()))
-            .unwrap();
-        let url = first.rsplit(' ').next().unwrap().to_owned();
+        let mut greeting: Vec<String> = Vec::new();
+        while !greeting
+            .last()
+            .is_some_and(|line| line.contains("Ctrl-C ends this"))
+        {
+            let line = lines
+                .next()
+                .unwrap_or_else(|| panic!("{}", std::fs::read_to_string(log).unwrap()));
+            greeting.push(line.unwrap());
+        }
+        let url = greeting[0].rsplit(' ').next().unwrap().to_owned();
         // Read on, so that the server never waits for a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url, log }
+        Self {
+            process,
+            url,
+            greeting,
+            log: log.to_owned(),
+        }
     }
 
     fn kill(mut self) {
         // SIGKILL on Unix: nothing is flushed, no handler runs.
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Ctrl-C.
+    fn interrupt(&self) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    fn ends(&mut self) -> ExitStatus {
+        until("the server ends", || self.process.try_wait().unwrap())
+    }
+
+    fn logged(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+/// Looks until there is something; panics when there is nothing for too long.
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -356,4 +409,211 @@ fn a_second_process_on_one_store_is_told_so() {
     assert!(!second.status.success());
     let said = String::from_utf8(second.stderr).unwrap();
     assert!(said.contains("in use by another process"), "{said}");
+}
+
+/// A request that the greeting prints.
+#[derive(Debug, Default)]
+struct Printed {
+    url: String,
+    headers: Vec<(String, String)>,
+    data: Option<String>,
+}
+
+/// Reads `curl -s URL -H "…" -d '…'` as a shell and curl would, with `$(cat FILE)` and the variables given.
+fn printed(line: &str, variables: &BTreeMap<String, String>) -> Printed {
+    let mut words = words(line, variables).into_iter();
+    assert_eq!(words.next().as_deref(), Some("curl"));
+    let mut request = Printed::default();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-s" => {}
+            "-H" => {
+                let header = words.next().unwrap();
+                let (name, value) = header.split_once(": ").unwrap();
+                request.headers.push((name.to_owned(), value.to_owned()));
+            }
+            "-d" => request.data = words.next(),
+            url => {
+                assert!(request.url.is_empty() && !url.starts_with('-'), "{line}");
+                request.url = url.to_owned();
+            }
+        }
+    }
+    // What curl says of a body unless told otherwise.
+    let told = |(name, _): &(String, String)| name.eq_ignore_ascii_case("content-type");
+    if request.data.is_some() && !request.headers.iter().any(told) {
+        let form = "application/x-www-form-urlencoded".to_owned();
+        request.headers.push(("content-type".to_owned(), form));
+    }
+    request
+}
+
+/// The words of a shell's command: blanks part them, '…' is taken as it stands, "…" with its expansions.
+fn words(line: &str, variables: &BTreeMap<String, String>) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let word;
+        if let Some(quoted) = rest.strip_prefix('\'') {
+            (word, rest) = quoted.split_once('\'').unwrap();
+            words.push(word.to_owned());
+        } else if let Some(quoted) = rest.strip_prefix('"') {
+            (word, rest) = quoted.split_once('"').unwrap();
+            words.push(expanded(word, variables));
+        } else {
+            (word, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            assert!(!word.contains(['$', '\'', '"', '&', '?', ';']), "{word}");
+            words.push(word.to_owned());
+        }
+        rest = rest.trim_start();
+    }
+    words
+}
+
+fn expanded(text: &str, variables: &BTreeMap<String, String>) -> String {
+    let Some((before, after)) = text.split_once('$') else {
+        return text.to_owned();
+    };
+    let value = match after.strip_prefix("(cat ") {
+        Some(path) => {
+            let path = path.strip_suffix(')').unwrap();
+            let path = words(path, variables);
+            assert_eq!(path.len(), 1, "{text}");
+            let content = std::fs::read_to_string(&path[0]).unwrap();
+            content.trim_end().to_owned()
+        }
+        None => variables
+            .get(after)
+            .unwrap_or_else(|| panic!("{text}: ${after} was not set"))
+            .clone(),
+    };
+    format!("{before}{value}")
+}
+
+#[tokio::test]
+async fn the_printed_requests_work_as_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("my store");
+    let data = data.to_str().unwrap();
+    let local = ["--listen", "127.0.0.1:0"];
+    let anywhere = ["--listen", "0.0.0.0:0"];
+    for arguments in [
+        [&local[..], &["--data", data]].concat(),
+        // The same folder again, whose key is not fresh any more.
+        [&local[..], &["--data", data]].concat(),
+        [&local[..], &["--in-memory"]].concat(),
+        [&anywhere[..], &["--in-memory"]].concat(),
+    ] {
+        let server = Server::start_with(&arguments, &folder.path().join("log"));
+        assert!(
+            server.url.starts_with("http://127.0.0.1:"),
+            "{}",
+            server.url
+        );
+        let mut variables = BTreeMap::new();
+        let mut answers = Vec::new();
+        for line in server.greeting.iter().map(|line| line.trim()) {
+            if let Some((name, value)) = line
+                .strip_prefix("export ")
+                .and_then(|set| set.split_once('='))
+            {
+                variables.insert(name.to_owned(), value.to_owned());
+            }
+            if !line.starts_with("curl ") {
+                continue;
+            }
+            let request = printed(line, &variables);
+            let method = match request.data {
+                Some(_) => reqwest::Method::POST,
+                None => reqwest::Method::GET,
+            };
+            let mut sent = reqwest::Client::new().request(method, &request.url);
+            for (name, value) in request.headers {
+                sent = sent.header(name, value);
+            }
+            let answer = sent
+                .body(request.data.unwrap_or_default())
+                .send()
+                .await
+                .unwrap();
+            let status = answer.status();
+            let said = answer.text().await.unwrap();
+            assert!(status.is_success(), "{line}\n{status} {said}");
+            answers.push(serde_json::from_str::<Value>(&said).unwrap());
+        }
+        assert_eq!(answers.len(), 4, "{:?}", server.greeting);
+        let listed = answers[3]["items"].as_array().unwrap();
+        assert!(listed.iter().any(|partner| partner["name"] == "Ada"));
+        server.kill();
+    }
+}
+
+const CLOSING: &str = "Ended; nothing acknowledged was lost.";
+
+#[test]
+fn ctrl_c_ends_it_cleanly() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(&folder.path().join("store"));
+    server.interrupt();
+    assert_eq!(server.ends().code(), Some(0));
+    let logged = server.logged();
+    assert!(logged.trim_end().ends_with(CLOSING), "{logged}");
+    assert!(!logged.contains("cut off"), "{logged}");
+}
+
+/// Half of a request: its handler waits for the rest of the body, as its asking for it shows.
+fn half_a_request(server: &Server, data: &Path) -> TcpStream {
+    let key = std::fs::read_to_string(data.join("operator-key")).unwrap();
+    let mut connection = TcpStream::connect(server.url.trim_start_matches("http://")).unwrap();
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = [
+        "POST /v1/programs HTTP/1.1",
+        "host: 127.0.0.1",
+        &format!("authorization: Bearer {}", key.trim()),
+        "content-type: application/json",
+        "content-length: 1000",
+        "expect: 100-continue",
+    ];
+    write!(connection, "{}\r\n\r\n", head.join("\r\n")).unwrap();
+    let mut asked = [0; 12];
+    connection.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
+    write!(connection, "{{\"name\":").unwrap();
+    connection
+}
+
+#[test]
+fn ctrl_c_ends_it_within_seconds_though_somebody_sent_half_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("store");
+    let mut server = Server::start(&data);
+    let connection = half_a_request(&server, &data);
+    let begun = Instant::now();
+    server.interrupt();
+    assert_eq!(server.ends().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    let logged = server.logged();
+    assert!(logged.contains("cut off"), "{logged}");
+    assert!(logged.trim_end().ends_with(CLOSING), "{logged}");
+    drop(connection);
+}
+
+#[test]
+fn a_second_ctrl_c_ends_it_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("store");
+    let mut server = Server::start(&data);
+    let connection = half_a_request(&server, &data);
+    let begun = Instant::now();
+    server.interrupt();
+    // Told to end, it takes no further connections: the first signal has been taken note of.
+    let address = server.url.trim_start_matches("http://").to_owned();
+    until("no more connections", || TcpStream::connect(&address).err());
+    server.interrupt();
+    assert_eq!(server.ends().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(9));
+    let logged = server.logged();
+    assert!(logged.contains("cut off"), "{logged}");
+    assert!(logged.trim_end().ends_with(CLOSING), "{logged}");
+    drop(connection);
 }
