@@ -73,7 +73,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Command::Serve(options) => serve::serve(&options).await?,
         Command::Tour => tour::tour().await?,
         Command::Replay(options) => {
-            replay::replay(&options).await?;
+            let refused = replay::replay(&options).await?.refusals();
+            if refused > 0 {
+                return Err(format!("{refused} orders were refused").into());
+            }
         }
         Command::Drive(options) => drive::drive(&options).await?,
         Command::Verify(options) => verify::verify(&options).await?,

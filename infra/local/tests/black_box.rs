@@ -1,7 +1,7 @@
 //! The running binary over HTTP, killed in the middle of its work.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
+use futures_util::{StreamExt as _, stream};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -17,7 +18,7 @@ use tributary::clock::Clock;
 use tributary_local::api::{Api, text};
 use tributary_local::instance::{Instance, Settings};
 
-const ORDERS: usize = 2_000;
+const ORDERS: usize = 3_000;
 /// How long anything here may take to come about.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -154,9 +155,10 @@ fn orders(folder: &Path) -> (PathBuf, i64, i64) {
     (path, home, abroad)
 }
 
-fn replay(server: &Server, data: &Path, file: &Path) -> Child {
+fn replay(server: &Server, data: &Path, file: &Path, more: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_tributary-local"))
         .args(["replay", "--to", &server.url, "--hold-days", "30"])
+        .args(more)
         .args([
             "--plan",
             "United Kingdom=7.5%",
@@ -201,18 +203,41 @@ async fn all(instance: &Instance, key: &str, path: &str) -> Vec<Value> {
     }
 }
 
-/// How many conversions a store holds, read from its files while a server writes to them.
+/// How many conversions a store holds, read from its file.
 fn stored(data: &Path) -> usize {
-    let path = data.join("dynamodb.sqlite");
-    let Ok(connection) =
-        rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
-    else {
-        return 0;
-    };
-    let count = "SELECT count(*) FROM \"tributary-main\" WHERE sk = 'FACTS'";
-    connection
-        .query_row(count, [], |row| row.get(0))
-        .unwrap_or(0)
+    let connection = rusqlite::Connection::open(data.join("dynamodb.sqlite")).unwrap();
+    // The engine puts a key's type before it.
+    let count = "SELECT count(*) FROM \"tributary-main\" WHERE sk = 'S:FACTS'";
+    connection.query_row(count, [], |row| row.get(0)).unwrap()
+}
+
+/// The ids that a replay has noted as acknowledged.
+fn noted(file: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    // Without what may be under way behind the last line's end.
+    let lines = text
+        .rsplit_once('\n')
+        .map_or("", |(lines, _)| lines)
+        .lines();
+    let ids: BTreeSet<String> = lines.map(str::to_owned).collect();
+    assert!(ids.iter().all(|id| id.starts_with("cnv_")), "{text}");
+    ids
+}
+
+/// Asks for each conversion by its id: every one is there.
+async fn all_found(server: &Server, data: &Path, ids: &BTreeSet<String>) {
+    let key = std::fs::read_to_string(data.join("operator-key")).unwrap();
+    let api = Api::new(&server.url, key.trim()).unwrap();
+    let lost: Vec<&String> = stream::iter(ids)
+        .map(async |id| {
+            let found = api.get(&format!("/v1/conversions/{id}")).await;
+            (!found.is_ok_and(|conversion| text(&conversion, "/id") == *id)).then_some(id)
+        })
+        .buffer_unordered(16)
+        .filter_map(async |lost| lost)
+        .collect()
+        .await;
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
 }
 
 #[tokio::test]
@@ -220,36 +245,62 @@ async fn killed_in_the_middle_of_a_replay_nothing_acknowledged_is_lost_and_nothi
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("store");
     let (file, home, abroad) = orders(folder.path());
+    let acknowledged = folder.path().join("acknowledged");
+    let noting = ["--acknowledged", acknowledged.to_str().unwrap()];
     // Kills at different depths into the work: while it sets up, early, and late.
     for depth in [0, 200, 1_300] {
         let server = Server::start(&data);
-        let mut client = replay(&server, &data, &file);
-        while stored(&data) < depth && client.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
-        }
+        // Before anything is sent again: what an earlier server acknowledged, this one has.
+        all_found(&server, &data, &noted(&acknowledged)).await;
+        let mut client = replay(&server, &data, &file, &noting);
+        until("enough conversions", || {
+            let ended = client.try_wait().unwrap();
+            assert!(
+                ended.is_none(),
+                "the replay ended before the kill: {ended:?}"
+            );
+            (noted(&acknowledged).len() >= depth).then_some(())
+        });
         server.kill();
-        let _ = client.wait().unwrap();
+        let cut_short = client.wait().unwrap();
+        assert!(!cut_short.success(), "the kill came before the end");
     }
-    assert!(stored(&data) < ORDERS, "the kills came before the end");
-    // What was acknowledged before is a duplicate now; the rest is new; nothing is refused.
+    let before_the_last_kill = noted(&acknowledged);
+    let stored = stored(&data);
+    assert!(
+        before_the_last_kill.len() <= stored && stored < ORDERS,
+        "{stored} stored"
+    );
     let server = Server::start(&data);
-    let finished = replay(&server, &data, &file).wait_with_output().unwrap();
+    all_found(&server, &data, &before_the_last_kill).await;
+    // What was acknowledged before is a duplicate now; the rest is new; nothing is refused.
+    let finished = replay(&server, &data, &file, &noting)
+        .wait_with_output()
+        .unwrap();
     let said = String::from_utf8(finished.stdout).unwrap();
     assert!(
         finished.status.success(),
         "{said}{}",
         String::from_utf8_lossy(&finished.stderr)
     );
+    let accepted = ORDERS - figure(&said, "duplicate");
     assert!(
-        said.contains(&format!("sent {ORDERS}, ")) && said.contains("refused 0"),
+        said.contains(&format!("sent {ORDERS}, accepted {accepted}, "))
+            && said.contains("refused 0"),
         "{said}"
     );
-    let second = replay(&server, &data, &file).wait_with_output().unwrap();
+    assert!(figure(&said, "duplicate") >= before_the_last_kill.len());
+    let second = replay(&server, &data, &file, &noting)
+        .wait_with_output()
+        .unwrap();
     let said = String::from_utf8(second.stdout).unwrap();
     assert!(
         said.contains(&format!("accepted 0, duplicate {ORDERS}, refused 0")),
         "{said}"
     );
+    let acknowledged = noted(&acknowledged);
+    assert_eq!(acknowledged.len(), ORDERS);
+    assert!(acknowledged.is_superset(&before_the_last_kill));
     let log = server.log.clone();
     server.kill();
 
@@ -281,10 +332,18 @@ async fn killed_in_the_middle_of_a_replay_nothing_acknowledged_is_lost_and_nothi
     for conversion in &conversions {
         assert_eq!(conversion["state"], "payable", "{conversion}");
     }
+    let ids: BTreeSet<String> = conversions.iter().map(|one| text(one, "/id")).collect();
+    assert_eq!(ids, acknowledged, "what was acknowledged, and nothing else");
     let mut sums = Vec::new();
+    let mut paid: BTreeMap<String, usize> = BTreeMap::new();
     for partner in all(&instance, &key, "/v1/partners?").await {
-        let path = format!("/v1/partners/{}/balances", partner["id"].as_str().unwrap());
-        let balances = get(&instance, &key, &path).await;
+        let partner_path = format!("/v1/partners/{}", partner["id"].as_str().unwrap());
+        for entry in all(&instance, &key, &format!("{partner_path}/ledger?")).await {
+            if entry["kind"] == "commission" {
+                *paid.entry(text(&entry, "/source")).or_default() += 1;
+            }
+        }
+        let balances = get(&instance, &key, &format!("{partner_path}/balances")).await;
         let minor = |field: &str| {
             balances["items"][0][field]
                 .as_str()
@@ -308,10 +367,24 @@ async fn killed_in_the_middle_of_a_replay_nothing_acknowledged_is_lost_and_nothi
         ]
     );
 
+    // One outcome each: the commission of every conversion was posted, and posted once.
+    assert!(paid.values().all(|times| *times == 1));
+    assert_eq!(paid.into_keys().collect::<BTreeSet<_>>(), acknowledged);
+
     // Not a word of the key in the logs, at the product's most talkative level.
     let logged = std::fs::read_to_string(log).unwrap();
     assert!(logged.contains("request"), "the log holds the requests");
     assert!(!logged.contains(&key));
+}
+
+/// The figure that stands behind a word in what a replay says.
+fn figure(said: &str, word: &str) -> usize {
+    let (_, rest) = said.split_once(&format!("{word} ")).unwrap();
+    rest.split(|c: char| !c.is_ascii_digit())
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -616,4 +689,60 @@ fn a_second_ctrl_c_ends_it_at_once() {
     assert!(logged.contains("cut off"), "{logged}");
     assert!(logged.trim_end().ends_with(CLOSING), "{logged}");
     drop(connection);
+}
+
+#[test]
+fn a_replay_passes_over_what_is_refused_tells_of_it_and_ends_with_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("store");
+    let server = Server::start(&data);
+    let file = folder.path().join("orders.csv");
+    let too_long = "N".repeat(1_000);
+    let rows = format!(
+        "invoice,occurred_at,customer,country,amount_minor
+1,2011-03-01T08:00:00Z,7,Norway,100
+2,2011-03-01T08:00:00Z,7,Norway,ten
+3,2011-03-01T08:00:00Z,7
+4,2011-03-01T08:00:00Z,7,,100
+5,2011-03-01T08:00:00Z,7,Norway,-100
+6,2011-03-01T08:00:00Z,7,{too_long},100
+7,2011-03-01T08:00:00Z,7,Norway,100
+"
+    );
+    std::fs::write(&file, rows).unwrap();
+    let ended = replay(&server, &data, &file, &[])
+        .wait_with_output()
+        .unwrap();
+    let said = String::from_utf8(ended.stdout).unwrap();
+    let errors = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}{errors}");
+    assert!(errors.contains("5 orders were refused"), "{errors}");
+    for expected in [
+        "sent 3, accepted 2, duplicate 0, refused 5;",
+        "refused with an unreadable row: 3",
+        "line 3, order 2: \"ten\" is not an amount in minor units",
+        "line 4: has 3 columns in place of 5",
+        "line 5, order 4: country is empty",
+        "refused with 422",
+        "line 6, order 5: amount",
+        "refused with 422, its partner: 1",
+        "line 7, order 6: name",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+    // Duplicates alone are no failure.
+    std::fs::write(
+        &file,
+        "invoice,occurred_at,customer,country,amount_minor\n1,2011-03-01T08:00:00Z,7,Norway,100\n",
+    )
+    .unwrap();
+    let again = replay(&server, &data, &file, &[])
+        .wait_with_output()
+        .unwrap();
+    let said = String::from_utf8(again.stdout).unwrap();
+    assert!(again.status.success(), "{said}");
+    assert!(
+        said.contains("accepted 0, duplicate 1, refused 0"),
+        "{said}"
+    );
 }
