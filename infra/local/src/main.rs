@@ -30,7 +30,10 @@ enum Command {
     Replay(Box<replay::Replay>),
     /// Move stream and queue events at AWS_ENDPOINT_URL into functions run by `cargo lambda watch`
     Drive(drive::Drive),
-    /// Check a deployment by using it
+    /// Check a deployment by using it, moving its clockwork 31 days ahead
+    ///
+    /// That releases the holds of every program. Where there are programs other than those of earlier checks,
+    /// it therefore does nothing unless --moves-time is given.
     Verify(verify::Verify),
     /// Make operators and operator keys
     #[command(subcommand)]

@@ -33,6 +33,9 @@ pub struct Verify {
     /// Seconds that queued work may take
     #[arg(long, default_value_t = 180)]
     pub patience_seconds: u64,
+    /// Go on though there are other programs, whose holds are then released up to 31 days early
+    #[arg(long)]
+    pub moves_time: bool,
 }
 
 /// Runs the check.
@@ -42,6 +45,9 @@ pub struct Verify {
 pub async fn verify(options: &Verify) -> Result<(), Off> {
     let api = Api::new(&options.to, &options.operator_key)
         .map_err(|error| Off::Never(error.to_string()))?;
+    if !options.moves_time {
+        alone(&api).await?;
+    }
     let stage = Deployed {
         tick: options.tick.clone(),
         patience: Duration::from_secs(options.patience_seconds),
@@ -51,6 +57,36 @@ pub async fn verify(options: &Verify) -> Result<(), Off> {
     many(&api, &stage, &name, options.conversions.min(MOST)).await?;
     println!("\nThe deployment does what it must.");
     Ok(())
+}
+
+/// Goes on only where all programs are of this check: holds of others must not be released before their time.
+async fn alone(api: &Api) -> Result<(), Off> {
+    let mut cursor = String::new();
+    loop {
+        let page = api.get(&format!("/v1/programs?limit=200{cursor}")).await?;
+        let items = page["items"].as_array().map_or(&[][..], Vec::as_slice);
+        if let Some(other) = items.iter().find(|item| !is_own(&text(item, "/name"))) {
+            return Err(Off::Never(format!(
+                "there is a program of somebody else's, {} ({}): this check moves clockwork {} days ahead, \
+                 which would release its holds early; give --moves-time where that does no harm",
+                text(other, "/id"),
+                text(other, "/name"),
+                HOLD_DAYS + 1,
+            )));
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Whether a check has named a program so: `Spring check-1772442000000` or `Many check-1772442000000`.
+fn is_own(name: &str) -> bool {
+    let stamp = ["Spring check-", "Many check-"]
+        .iter()
+        .find_map(|begin| name.strip_prefix(begin));
+    stamp.is_some_and(|stamp| !stamp.is_empty() && stamp.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Posts conversions of two partners, every third one twice, and demands exact totals.
@@ -153,4 +189,72 @@ async fn many(api: &Api, stage: &impl Stage, name: &str, count: usize) -> Result
         println!("{count} conversions: a partner's {expected} EUR are exact");
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::net::TcpListener;
+    use tributary::clock::Clock;
+
+    use super::*;
+    use crate::instance::{Instance, Settings};
+
+    #[tokio::test]
+    async fn a_deployment_with_programs_of_its_own_is_left_alone() {
+        let settings = Settings::in_memory(Clock::System);
+        let instance = Instance::open(settings).await.unwrap();
+        let key = instance.operator_key(None, None).await.unwrap().text;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let service = instance
+            .router()
+            .into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        let api = Api::new(&url, &key).unwrap();
+        let make = async |name: &str| {
+            let attribution = json!({ "model": "last_click", "window_days": 30 });
+            let program = json!({ "name": name, "currency": "GBP", "attribution": attribution });
+            api.post("/v1/programs", &program).await.unwrap();
+        };
+        make("Spring check-1772442000000").await;
+        make("Many check-1772442000000").await;
+        alone(&api).await.unwrap();
+        make("Spring").await;
+        let options = Verify {
+            to: url,
+            operator_key: key,
+            tick: "false".to_owned(),
+            conversions: 1,
+            patience_seconds: 1,
+            moves_time: false,
+        };
+        let refused = verify(&options).await.unwrap_err().to_string();
+        assert!(refused.contains("(Spring)"), "{refused}");
+        assert!(refused.contains("--moves-time"), "{refused}");
+        let programs = api.get("/v1/programs").await.unwrap();
+        assert_eq!(programs["items"].as_array().unwrap().len(), 3);
+        // Told to, it goes on, here until it wants to move time.
+        let told = Verify {
+            moves_time: true,
+            ..options
+        };
+        let _ = verify(&told).await.unwrap_err();
+        let programs = api.get("/v1/programs").await.unwrap();
+        assert_eq!(programs["items"].as_array().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn only_what_a_check_has_named_is_its_own() {
+        for (name, own) in [
+            ("Many check-1772442000000", true),
+            ("Spring check-", false),
+            ("Spring check-list", false),
+            ("Check-1772442000000", false),
+        ] {
+            assert_eq!(is_own(name), own, "{name}");
+        }
+    }
 }
