@@ -601,7 +601,7 @@ fn lock(folder: &Path) -> Result<File, CloudError> {
         let path = path.to_owned();
         move |source| CloudError::Io { path, source }
     };
-    std::fs::create_dir_all(folder).map_err(at(folder))?;
+    create(folder).map_err(at(folder))?;
     let path = folder.join(LOCK_FILE);
     let file = File::options()
         .create(true)
@@ -614,6 +614,19 @@ fn lock(folder: &Path) -> Result<File, CloudError> {
         Err(TryLockError::WouldBlock) => Err(CloudError::InUse(folder.to_owned())),
         Err(TryLockError::Error(source)) => Err(CloudError::Io { path, source }),
     }
+}
+
+/// Creates the folder, which nobody but its owner looks into: it holds keys and people's data. One that is
+/// there stays as its owner has made it.
+fn create(folder: &Path) -> io::Result<()> {
+    if let Some(above) = folder.parent() {
+        std::fs::create_dir_all(above)?;
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// Opens the database file and adds what the engine lacks: without these indexes, appending to and

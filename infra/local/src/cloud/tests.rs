@@ -499,6 +499,21 @@ async fn a_store_survives_a_restart_and_is_locked_while_open() {
     assert_eq!(stream_keys(&cloud).await.unwrap(), ["kept"]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_new_store_is_its_owners_alone_and_an_old_one_stays_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("above").join("store");
+    let mode = || std::fs::metadata(&store).unwrap().permissions().mode() & 0o777;
+    drop(Cloud::open(Options::at(&store)).await.unwrap());
+    assert_eq!(mode(), 0o700);
+    let shared = std::fs::Permissions::from_mode(0o750);
+    std::fs::set_permissions(&store, shared).unwrap();
+    drop(Cloud::open(Options::at(&store)).await.unwrap());
+    assert_eq!(mode(), 0o750);
+}
+
 #[tokio::test]
 async fn consumed_records_are_deleted_from_the_file_but_for_the_newest() {
     let folder = tempfile::tempdir().unwrap();
