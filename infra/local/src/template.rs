@@ -289,8 +289,10 @@ impl Template {
     pub fn sources(&self) -> Result<Vec<SourceDef>> {
         let mut sources = Vec::new();
         for resource in self.resources(&["AWS::Lambda::EventSourceMapping"]) {
-            if resource.value("Enabled")? != Some(Value::Bool(false)) {
-                sources.push(self.source(&resource)?);
+            match resource.optional_text("Enabled")?.as_deref() {
+                None | Some("true") => sources.push(self.source(&resource)?),
+                Some("false") => {}
+                Some(_) => return Err(resource.error("Enabled", "must be true or false")),
             }
         }
         Ok(sources)
@@ -413,6 +415,19 @@ impl Template {
         for unknown in ["TumblingWindowInSeconds", "SelfManagedEventSource"] {
             if resource.raw(unknown).is_some() {
                 return Err(resource.error(unknown, "is not supported by the embedded cloud"));
+            }
+        }
+        // What asks for no more than is done here anyway.
+        for (property, done) in [
+            ("ParallelizationFactor", 1),
+            ("MaximumRecordAgeInSeconds", -1),
+        ] {
+            if resource
+                .integer(property)?
+                .is_some_and(|asked| asked != done)
+            {
+                let reason = format!("the embedded cloud supports {done} only");
+                return Err(resource.error(property, &reason));
             }
         }
         let kind = if stream {

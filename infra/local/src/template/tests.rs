@@ -133,6 +133,51 @@ fn what_the_embedded_cloud_cannot_do_is_refused_by_name() {
 }
 
 #[test]
+fn a_source_is_what_its_template_says_or_refused() {
+    let sources = |property: &str| {
+        let source = format!(
+            "
+Resources:
+  F: {{ Type: AWS::Serverless::Function, Properties: {{ FunctionName: f, CodeUri: f/ }} }}
+  S:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      FunctionName: !Ref F
+      EventSourceArn: arn:aws:dynamodb:r:1:table/t/stream/1
+      StartingPosition: LATEST
+      {property}
+"
+        );
+        let found = parse(&source).sources();
+        found
+            .map(|sources| sources.len())
+            .map_err(|error| error.to_string())
+    };
+    for enabled in ["true", "'true'"] {
+        assert_eq!(sources(&format!("Enabled: {enabled}")), Ok(1));
+    }
+    for disabled in ["false", "'false'"] {
+        assert_eq!(sources(&format!("Enabled: {disabled}")), Ok(0));
+    }
+    for taken in ["ParallelizationFactor: 1", "MaximumRecordAgeInSeconds: -1"] {
+        assert_eq!(sources(taken), Ok(1));
+    }
+    for (refused, reason) in [
+        ("Enabled: sometimes", "S.Enabled: must be true or false"),
+        (
+            "ParallelizationFactor: 2",
+            "S.ParallelizationFactor: the embedded cloud supports 1 only",
+        ),
+        (
+            "MaximumRecordAgeInSeconds: 3600",
+            "S.MaximumRecordAgeInSeconds: the embedded cloud supports -1 only",
+        ),
+    ] {
+        assert_eq!(sources(refused), Err(reason.to_owned()));
+    }
+}
+
+#[test]
 fn functions_sources_and_routes_are_read_through_their_references() {
     let template = parse(
         r#"
