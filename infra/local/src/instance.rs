@@ -25,7 +25,7 @@ use crate::cloud::{Cloud, CloudError, Options};
 use crate::connector::Intercept;
 use crate::driver::{Driver, DriverError, Invoke, InvokeError, Plan, Ports};
 use crate::functions::{self, Kind};
-use crate::template::TemplateError;
+use crate::template::{FunctionDef, TemplateError};
 
 const KEYRING_FILE: &str = "keys";
 const OPERATOR_KEY_FILE: &str = "operator-key";
@@ -158,7 +158,7 @@ impl Instance {
             ),
             clock,
             entropy: seed.map_or(Entropy::System, Entropy::seeded),
-            keyring: Keyring::read(&keyring_document(data.as_deref())?)?,
+            keyring: Some(Keyring::read(&keyring_document(data.as_deref())?)?).into(),
             config,
             cache: Cache::default(),
         });
@@ -280,10 +280,21 @@ pub fn scheduled_event(at: Timestamp) -> Value {
     })
 }
 
+/// The application as a function sees it: with the keyring only where the template gives it one.
+fn seen_by(function: &FunctionDef, app: &App) -> App {
+    if function
+        .environment
+        .contains_key("TRIBUTARY_KEYRING_SECRET")
+    {
+        app.clone()
+    } else {
+        app.without_keyring()
+    }
+}
+
 /// Calls triggered functions in this process.
 struct InProcess {
-    app: App,
-    handles: HashMap<String, functions::Function>,
+    handles: HashMap<String, (functions::Function, App)>,
 }
 
 impl InProcess {
@@ -300,12 +311,10 @@ impl InProcess {
                     declared.logical, declared.package
                 ))
             })?;
-            handles.insert(declared.package.clone(), function.clone());
+            let app = seen_by(&declared, app);
+            handles.insert(declared.package, (function.clone(), app));
         }
-        Ok(Self {
-            app: app.clone(),
-            handles,
-        })
+        Ok(Self { handles })
     }
 }
 
@@ -316,14 +325,15 @@ impl Invoke for InProcess {
         payload: Value,
     ) -> BoxFuture<'a, Result<Value, InvokeError>> {
         Box::pin(async move {
-            match self.handles.get(package).map(|function| &function.kind) {
-                Some(Kind::Triggered(handle)) => {
-                    handle(self.app.clone(), payload).await.map_err(|message| {
-                        InvokeError::Function {
+            let found = self.handles.get(package);
+            match found.map(|(function, app)| (&function.kind, app)) {
+                Some((Kind::Triggered(handle), app)) => {
+                    handle(app.clone(), payload)
+                        .await
+                        .map_err(|message| InvokeError::Function {
                             kind: "Error".to_owned(),
                             message,
-                        }
-                    })
+                        })
                 }
                 _ => Err(InvokeError::Unreachable(format!(
                     "there is no triggered function {package}"
@@ -338,18 +348,19 @@ fn router(cloud: &Cloud, app: &App) -> Result<Router, InstanceError> {
         .into_iter()
         .map(|function| (function.package, function))
         .collect();
-    let packages: HashMap<String, String> = cloud
+    let declared: HashMap<String, FunctionDef> = cloud
         .app_template()
         .functions()?
         .into_iter()
-        .map(|function| (function.logical, function.package))
+        .map(|function| (function.logical.clone(), function))
         .collect();
     let mut finished: HashMap<String, Router> = HashMap::new();
     let mut router = Router::new().fallback(|| async { Problem::not_found("page") });
     for route in cloud.app_template().routes()? {
-        let package = packages.get(&route.function).ok_or_else(|| {
+        let declared = declared.get(&route.function).ok_or_else(|| {
             InstanceError::Wiring(format!("{} leads to no function", route.logical))
         })?;
+        let package = &declared.package;
         let Some(Kind::Http(routes)) = functions
             .get(package.as_str())
             .map(|function| &function.kind)
@@ -361,7 +372,7 @@ fn router(cloud: &Cloud, app: &App) -> Result<Router, InstanceError> {
         };
         let function = finished
             .entry(package.clone())
-            .or_insert_with(|| tributary::edge::finish(routes(), app.clone()))
+            .or_insert_with(|| tributary::edge::finish(routes(), seen_by(declared, app)))
             .clone();
         let method: MethodFilter = axum::http::Method::from_bytes(route.method.as_bytes())
             .ok()

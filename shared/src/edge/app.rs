@@ -58,15 +58,16 @@ impl Entropy {
 
 type Cached = (Timestamp, Arc<dyn Any + Send + Sync>);
 
-/// Records read at most [`CACHE_SECONDS`] ago. Absence is never remembered.
+/// Records read at most [`CACHE_SECONDS`] ago. Absence is never remembered. Clones share them.
+#[derive(Clone)]
 pub struct Cache {
-    entries: quick_cache::sync::Cache<String, Cached>,
+    entries: Arc<quick_cache::sync::Cache<String, Cached>>,
 }
 
 impl Default for Cache {
     fn default() -> Self {
         Self {
-            entries: quick_cache::sync::Cache::new(CACHE_ENTRIES),
+            entries: Arc::new(quick_cache::sync::Cache::new(CACHE_ENTRIES)),
         }
     }
 }
@@ -85,7 +86,30 @@ impl Cache {
     }
 }
 
+/// The keyring, which only functions have that seal, open, sign or hash with it.
+#[derive(Clone, Debug)]
+pub struct Keys(Option<Keyring>);
+
+impl From<Option<Keyring>> for Keys {
+    fn from(given: Option<Keyring>) -> Self {
+        Self(given)
+    }
+}
+
+impl Deref for Keys {
+    type Target = Keyring;
+
+    /// # Panics
+    /// In a function without a keyring: going on with other keys would make values that nothing opens.
+    fn deref(&self) -> &Keyring {
+        self.0.as_ref().expect(
+            "infra/app.yaml sets TRIBUTARY_KEYRING_SECRET for every function that uses the keyring",
+        )
+    }
+}
+
 /// The parts of an application.
+#[derive(Clone)]
 pub struct Parts {
     /// Everything but clicks.
     pub main: Table,
@@ -100,7 +124,7 @@ pub struct Parts {
     /// Configuration.
     pub config: Config,
     /// Keys.
-    pub keyring: Keyring,
+    pub keyring: Keys,
     /// Recently read records.
     pub cache: Cache,
 }
@@ -122,6 +146,15 @@ impl App {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// The same, for a function that is given no keyring.
+    #[must_use]
+    pub fn without_keyring(&self) -> Self {
+        Self::new(Parts {
+            keyring: None.into(),
+            ..Parts::clone(self)
+        })
     }
 
     /// Now.

@@ -17,7 +17,7 @@ pub struct Config {
     pub click_param: String,
 }
 
-/// A variable that is missing or wrong.
+/// A variable that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("configuration: {variable} {reason}")]
 pub struct ConfigError {
@@ -31,7 +31,7 @@ impl Config {
     /// Reads variables through `lookup`. A function that is not told of a table or queue does not use it.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first variable that is missing or wrong.
+    /// [`ConfigError`] for the first variable that is wrong.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let given = |variable: &'static str| lookup(variable).filter(|value| !value.is_empty());
         let public_base_url = given("TRIBUTARY_PUBLIC_BASE_URL")
@@ -53,10 +53,7 @@ impl Config {
             });
         }
         Ok(Self {
-            main_table: given("TRIBUTARY_MAIN_TABLE").ok_or(ConfigError {
-                variable: "TRIBUTARY_MAIN_TABLE",
-                reason: "is not set",
-            })?,
+            main_table: given("TRIBUTARY_MAIN_TABLE").unwrap_or_default(),
             clicks_table: given("TRIBUTARY_CLICKS_TABLE").unwrap_or_default(),
             commissions_queue_url: given("TRIBUTARY_COMMISSIONS_QUEUE_URL").unwrap_or_default(),
             payouts_queue_url: given("TRIBUTARY_PAYOUTS_QUEUE_URL").unwrap_or_default(),

@@ -115,8 +115,10 @@ async fn from_environment() -> Result<App, lambda_runtime::Error> {
     let main = Table::new(dynamodb.clone(), &config.main_table);
     let document = keyring_document(&aws);
     let warm = tokio::time::timeout(std::time::Duration::from_millis(WARM_UP_MS), async {
-        // Whatever it answers, the connection stands.
-        let _ = main.get::<serde_json::Value>(&Key::new("WARM", "UP")).await;
+        if !config.main_table.is_empty() {
+            // Whatever it answers, the connection stands.
+            let _ = main.get::<serde_json::Value>(&Key::new("WARM", "UP")).await;
+        }
     });
     let (document, _) = tokio::join!(document, warm);
     Ok(App::new(Parts {
@@ -129,7 +131,10 @@ async fn from_environment() -> Result<App, lambda_runtime::Error> {
         main,
         clock: Clock::System,
         entropy: Entropy::System,
-        keyring: Keyring::read(&document?)?,
+        keyring: document?
+            .map(|document| Keyring::read(&document))
+            .transpose()?
+            .into(),
         config,
         cache: Cache::default(),
     }))
@@ -162,22 +167,23 @@ fn aws_from_environment() -> Result<SdkConfig, lambda_runtime::Error> {
 }
 
 /// `TRIBUTARY_KEYRING_FILE` (a path, for functions run by cargo-lambda) or `TRIBUTARY_KEYRING_SECRET`
-/// (the name or ARN of a Secrets Manager secret).
-async fn keyring_document(aws: &SdkConfig) -> Result<String, lambda_runtime::Error> {
+/// (the name or ARN of a Secrets Manager secret). A function that is told neither uses no keyring.
+async fn keyring_document(aws: &SdkConfig) -> Result<Option<String>, lambda_runtime::Error> {
     if let Ok(path) = std::env::var("TRIBUTARY_KEYRING_FILE") {
-        return Ok(std::fs::read_to_string(path)?);
+        return Ok(Some(std::fs::read_to_string(path)?));
     }
-    let secret = std::env::var("TRIBUTARY_KEYRING_SECRET").map_err(
-        |_| "configuration: TRIBUTARY_KEYRING_SECRET or TRIBUTARY_KEYRING_FILE must be set",
-    )?;
+    let Ok(secret) = std::env::var("TRIBUTARY_KEYRING_SECRET") else {
+        return Ok(None);
+    };
     let answer = aws_sdk_secretsmanager::Client::new(aws)
         .get_secret_value()
         .secret_id(secret)
         .send()
         .await?;
-    Ok(answer
+    let document = answer
         .secret_string
-        .ok_or("the keyring secret has no text")?)
+        .ok_or("the keyring secret has no text")?;
+    Ok(Some(document))
 }
 
 /// The partial batch response that names these messages: they come again, the others are done.

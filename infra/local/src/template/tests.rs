@@ -317,3 +317,33 @@ fn the_application_template_is_understood_whole() {
         .unwrap();
     assert_eq!(click.function, "ClickFunction");
 }
+
+#[test]
+fn only_functions_that_use_the_keyring_may_read_it() {
+    let yaml: yaml_serde::Value = yaml_serde::from_str(APP_TEMPLATE).unwrap();
+    let document = long_form(yaml, "app.yaml").unwrap();
+    let resources = document["Resources"].as_object().unwrap();
+    let of_type = |kind: &'static str| {
+        resources
+            .iter()
+            .filter(move |(_, resource)| resource["Type"] == kind)
+    };
+    let told: Vec<&str> = of_type("AWS::Serverless::Function")
+        .filter(|(_, function)| {
+            let variables = &function["Properties"]["Environment"]["Variables"];
+            variables.get("TRIBUTARY_KEYRING_SECRET").is_some()
+        })
+        .map(|(name, _)| name.trim_end_matches("Function"))
+        .collect();
+    let allowed: Vec<&str> = of_type("AWS::IAM::Role")
+        .filter(|(_, role)| role.to_string().contains("secretsmanager"))
+        .map(|(name, _)| name.trim_end_matches("Role"))
+        .collect();
+    assert_eq!(told, allowed);
+    // The others are run without it by the embedded cloud, and so by every scenario.
+    let others: Vec<&str> = of_type("AWS::Serverless::Function")
+        .map(|(name, _)| name.trim_end_matches("Function"))
+        .filter(|name| !told.contains(name))
+        .collect();
+    assert_eq!(others, ["Clockwork", "Commission", "Docs", "Relay"]);
+}
