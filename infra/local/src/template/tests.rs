@@ -55,6 +55,57 @@ fn the_data_template_defines_its_queues() {
 }
 
 #[test]
+fn after_a_restore_the_data_templates_outputs_name_the_new_tables() {
+    let own = [
+        ("MainTable", "tributary-main"),
+        ("MainTable.Arn", "arn:aws:dynamodb:r:1:table/tributary-main"),
+        (
+            "MainTable.StreamArn",
+            "arn:aws:dynamodb:r:1:table/tributary-main/stream/0",
+        ),
+        ("ClicksTable", "tributary-clicks"),
+        (
+            "ClicksTable.Arn",
+            "arn:aws:dynamodb:r:1:table/tributary-clicks",
+        ),
+    ];
+    let tables = |parameters: &[(&str, &str)]| {
+        let parameters = parameters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let template = Template::parse(DATA_TEMPLATE, &parameters).unwrap();
+        for (reference, value) in own {
+            template.set_physical(reference, value);
+        }
+        let outputs = template.outputs();
+        [
+            "MainTableName",
+            "MainTableArn",
+            "MainTableStreamArn",
+            "ClicksTableName",
+            "ClicksTableArn",
+        ]
+        .map(|name| outputs[name].clone())
+    };
+    assert_eq!(tables(&[]), own.map(|(_, value)| value));
+    let stream = "arn:aws:dynamodb:r:1:table/tributary-main-2/stream/2026-03-02T09:00:00.000";
+    assert_eq!(
+        tables(&[
+            ("RestoredMainTableStream", stream),
+            ("RestoredClicksTable", "tributary-clicks-2"),
+        ]),
+        [
+            "tributary-main-2",
+            "arn:aws:dynamodb:r:1:table/tributary-main-2",
+            stream,
+            "tributary-clicks-2",
+            "arn:aws:dynamodb:local:000000000000:table/tributary-clicks-2",
+        ]
+    );
+}
+
+#[test]
 fn a_reference_without_a_value_names_its_place() {
     let error = parse(DATA_TEMPLATE).queues().unwrap_err();
     assert_eq!(
