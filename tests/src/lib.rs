@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tributary::clock::{Clock, Timestamp, days_after};
-use tributary_local::connector::Intercept;
+use tributary_local::connector::{AwsError, Call, Intercept, Verdict};
 use tributary_local::instance::{Instance, Settings};
 
 /// When every scenario begins.
@@ -70,6 +70,22 @@ impl Answer {
     #[must_use]
     pub fn items(&self) -> &[Value] {
         self.body["items"].as_array().map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Says of every queue that it is empty, without looking.
+struct NothingToReceive;
+
+impl Intercept for NothingToReceive {
+    fn before(&self, call: &Call<'_>) -> Verdict {
+        if call.operation != "ReceiveMessage" {
+            return Verdict::Pass;
+        }
+        Verdict::Answer(AwsError {
+            status: 200,
+            body: json!({ "Messages": [] }),
+            query_error: None,
+        })
     }
 }
 
@@ -227,6 +243,35 @@ impl World {
         self.instance.cloud().clock_moved();
         self.clockwork().await;
         self.settle().await;
+    }
+
+    /// Delivers the streams alone: the queues fill, and nobody takes anything from them.
+    pub async fn fill_queues(&self) {
+        let cloud = self.instance.cloud();
+        cloud.set_interceptor(Some(Arc::new(NothingToReceive)));
+        self.settle().await;
+        cloud.set_interceptor(None);
+    }
+
+    /// How many messages wait in all queues together.
+    #[must_use]
+    pub fn waiting_messages(&self) -> usize {
+        let queues = self.instance.cloud().queues();
+        let count = |name: &String| queues.peek(name, usize::MAX).unwrap().len();
+        queues.names().iter().map(count).sum()
+    }
+
+    /// Loses all messages and all stream records, delivered or not.
+    pub async fn lose_transport(&self) {
+        let cloud = self.instance.cloud();
+        let sqs = cloud.sqs();
+        for name in cloud.queues().names() {
+            let url = sqs.get_queue_url().queue_name(&name).send().await.unwrap();
+            let url = url.queue_url.unwrap();
+            sqs.purge_queue().queue_url(url).send().await.unwrap();
+        }
+        cloud.trim_all_streams().unwrap();
+        assert_eq!(self.waiting_messages(), 0);
     }
 
     /// Runs clockwork as of now.

@@ -21,22 +21,11 @@ async fn invoke(world: &World, package: &str, event: Value) -> Value {
     handle(world.instance.app().clone(), event).await.unwrap()
 }
 
-/// Loses all messages and all stream records.
-async fn lose_transport(world: &World) {
-    let cloud = world.instance.cloud();
-    let sqs = cloud.sqs();
-    for name in cloud.queues().names() {
-        let url = sqs
-            .get_queue_url()
-            .queue_name(&name)
-            .send()
-            .await
-            .unwrap()
-            .queue_url
-            .unwrap();
-        sqs.purge_queue().queue_url(url).send().await.unwrap();
-    }
-    cloud.trim_all_streams().unwrap();
+/// Loses that many messages on their way, and all stream records.
+async fn lose_transport(world: &World, messages: usize) {
+    world.fill_queues().await;
+    assert_eq!(world.waiting_messages(), messages);
+    world.lose_transport().await;
 }
 
 async fn minutes_pass(world: &World, minutes: i64) -> Value {
@@ -207,7 +196,7 @@ async fn what_has_waited_is_queued_again_and_counted_and_what_is_done_is_not_loo
         .expect(201)
         .str("conversion")
         .to_owned();
-    lose_transport(&world).await;
+    lose_transport(&world, 2).await;
 
     let early = minutes_pass(&world, 1).await;
     assert_eq!(
@@ -217,7 +206,7 @@ async fn what_has_waited_is_queued_again_and_counted_and_what_is_done_is_not_loo
         ),
         (&json!(1), &json!(0))
     );
-    lose_transport(&world).await;
+    lose_transport(&world, 1).await;
     let late = minutes_pass(&world, 20).await;
     assert_eq!(
         (
@@ -261,7 +250,7 @@ async fn a_lost_reversal_is_found_by_its_change() {
             .status
             .is_success()
     );
-    lose_transport(&world).await;
+    lose_transport(&world, 1).await;
     let _ = minutes_pass(&world, 1).await;
     world.settle().await;
     assert_eq!(world.state(&sale).await, "reversed");
