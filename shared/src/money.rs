@@ -12,7 +12,7 @@ pub const MAX_AMOUNT_MINOR: i64 = 1_000_000_000_000;
 pub const MAX_RATE_SCALE: u32 = 10;
 
 /// An ISO 4217 currency that has minor units or none (JPY 0, GBP 2, BHD 3).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency(iso_currency::Currency);
 
 impl Currency {

@@ -123,8 +123,13 @@ impl World {
 
     /// A world whose calls to the cloud pass through `interceptor`.
     pub async fn start_with(interceptor: Option<Arc<dyn Intercept>>) -> Self {
+        Self::start_seeded(7, interceptor).await
+    }
+
+    /// The same, of which everything is a function of a seed.
+    pub async fn start_seeded(seed: u64, interceptor: Option<Arc<dyn Intercept>>) -> Self {
         let mut settings = Settings::in_memory(Clock::manual(START.parse().unwrap()));
-        settings.seed = Some(7);
+        settings.seed = Some(seed);
         settings.interceptor = interceptor;
         let instance = Instance::open(settings).await.unwrap();
         let key = instance.operator_key(None, None).await.unwrap().text;

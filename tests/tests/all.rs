@@ -7,6 +7,7 @@ mod budgets;
 mod catalog;
 mod contention;
 mod crashes;
+mod determinism;
 mod given;
 mod listing;
 mod loss;

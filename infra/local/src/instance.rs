@@ -36,7 +36,7 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// The clock of everything.
     pub clock: Clock,
-    /// With a seed, ids and deliveries are functions of it.
+    /// With a seed, ids, deliveries and, in memory, the keyring are functions of it.
     pub seed: Option<u64>,
     /// What tracking links begin with.
     pub public_base_url: String,
@@ -148,6 +148,8 @@ impl Instance {
             .flat_map(|function| function.environment)
             .collect();
         let config = Config::read(|name| environment.get(name).cloned())?;
+        let entropy = seed.map_or(Entropy::System, Entropy::seeded);
+        let keyring = keyring_document(data.as_deref(), &entropy)?;
         let app = App::new(Parts {
             main: Table::new(cloud.dynamodb(), &config.main_table),
             clicks: Table::new(cloud.dynamodb(), &config.clicks_table),
@@ -157,8 +159,8 @@ impl Instance {
                 &config.payouts_queue_url,
             ),
             clock,
-            entropy: seed.map_or(Entropy::System, Entropy::seeded),
-            keyring: Some(Keyring::read(&keyring_document(data.as_deref())?)?).into(),
+            entropy,
+            keyring: Some(Keyring::read(&keyring)?).into(),
             config,
             cache: Cache::default(),
         });
@@ -396,9 +398,13 @@ fn router(cloud: &Cloud, app: &App) -> Result<Router, InstanceError> {
     }))
 }
 
-fn keyring_document(data: Option<&Path>) -> Result<String, InstanceError> {
+fn keyring_document(data: Option<&Path>, entropy: &Entropy) -> Result<String, InstanceError> {
     let Some(folder) = data else {
-        return Ok(Keyring::generate()?);
+        return Ok(match entropy {
+            Entropy::System => Keyring::generate()?,
+            // A seeded run signs the same click ids and hashes the same customers each time.
+            Entropy::Seeded(_) => seeded_keyring(entropy),
+        });
     };
     let path = folder.join(KEYRING_FILE);
     if let Some(document) = read_private(&path)? {
@@ -407,6 +413,11 @@ fn keyring_document(data: Option<&Path>) -> Result<String, InstanceError> {
     let document = Keyring::generate()?;
     write_private(&path, &document)?;
     Ok(document)
+}
+
+fn seeded_keyring(entropy: &Entropy) -> String {
+    let fresh = || aws_smithy_types::base64::encode(entropy.bytes::<32>());
+    json!({ "active": "k1", "keys": { "k1": fresh() }, "references": fresh() }).to_string()
 }
 
 fn read_private(path: &Path) -> Result<Option<String>, InstanceError> {

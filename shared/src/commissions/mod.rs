@@ -8,7 +8,7 @@ pub mod model;
 pub mod store;
 pub mod view;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
@@ -158,7 +158,8 @@ async fn advance(app: &App, works: Vec<Work>, now: Timestamp) -> Vec<Progress> {
             }
         }
     }
-    let mut accounts: HashMap<AccountId, Vec<(Work, Outcome)>> = HashMap::new();
+    // In the order of their ids, so that a seeded run starts its transactions in the same order each time.
+    let mut accounts: BTreeMap<AccountId, Vec<(Work, Outcome)>> = BTreeMap::new();
     let mut uncredited = Vec::new();
     for (work, ruled) in rule_all(app, to_credit, now).await {
         match ruled {

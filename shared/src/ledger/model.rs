@@ -11,7 +11,7 @@ use crate::ids::{ConversionId, PartnerId, ProgramId, TransferId};
 use crate::money::{Currency, Money, MoneyError};
 
 /// A partner's account in a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId {
     /// Whose.
     pub partner: PartnerId,
