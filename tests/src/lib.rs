@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tributary::clock::{Clock, Timestamp, days_after};
+use tributary::table::Item;
 use tributary_local::connector::{AwsError, Call, Intercept, Verdict};
 use tributary_local::instance::{Instance, Settings};
 
@@ -277,6 +278,27 @@ impl World {
         }
         cloud.trim_all_streams().unwrap();
         assert_eq!(self.waiting_messages(), 0);
+    }
+
+    /// Everything that stands in a table, `main` or `clicks`. No product code may do that.
+    pub async fn scan(&self, table: &str) -> Vec<Item> {
+        let config = &self.instance.app().config;
+        let table = match table {
+            "main" => &config.main_table,
+            "clicks" => &config.clicks_table,
+            other => panic!("there is no table {other}"),
+        };
+        let mut items = Vec::new();
+        let mut from = None;
+        loop {
+            let scan = self.instance.cloud().dynamodb().scan().table_name(table);
+            let page = scan.set_exclusive_start_key(from).send().await.unwrap();
+            items.extend(page.items.unwrap_or_default());
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                return items;
+            }
+        }
     }
 
     /// Runs clockwork as of now.

@@ -18,6 +18,7 @@ mod readme;
 mod requests;
 mod roles;
 mod secrets;
+mod stale;
 mod trackers;
 mod tracking;
 mod wiring;
