@@ -9,6 +9,7 @@ mod contention;
 mod crashes;
 mod determinism;
 mod given;
+mod keys;
 mod listing;
 mod loss;
 mod main_job;

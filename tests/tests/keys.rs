@@ -1,0 +1,222 @@
+//! The keys of every noun, as they stand in the tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::Method;
+use regex::Regex;
+use serde_json::json;
+use tributary::table::{AttributeValue, Item};
+use tributary_tests::{Stand, World};
+
+/// One write unit, which facts and outcomes must not exceed.
+const WRITE_UNIT: usize = 1024;
+
+/// A key with everything taken out that is different in another run.
+fn shape(text: &str) -> String {
+    let patterns = [
+        (
+            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po)_[0-9a-hjkmnp-tv-z]{26}\b",
+            "<$1>",
+        ),
+        (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
+        (r"^ONCE#[0-9a-f]{32}$", "ONCE#<hash>"),
+        (r"^(CUST#<prg>#).{22}$", "$1<reference>"),
+        (r"^[A-Za-z0-9_-]{62}$", "<click id>"),
+        (r"#20\d{4}\b", "#<month>"),
+        (
+            r"^(HOLD|PAYABLE#<prg>|CONV#<prg>#<month>|CHG#<prg>#<month>)#[0-7]$",
+            "$1#<shard>",
+        ),
+        (r"^(PROG#<prg>#ACCT)#\d\d$", "$1#<shard>"),
+    ];
+    patterns
+        .iter()
+        .fold(text.to_owned(), |text, (pattern, to)| {
+            Regex::new(pattern)
+                .unwrap()
+                .replace_all(&text, *to)
+                .into_owned()
+        })
+}
+
+fn line(item: &Item) -> String {
+    let held = |name: &str| item.get(name).map(|value| shape(value.as_s().unwrap()));
+    let mut line = ["pk", "sk"]
+        .map(|name| held(name).unwrap_or_default())
+        .join(" ");
+    for index in ["list", "due"] {
+        let (partition, sort) = (held(&format!("{index}_pk")), held(&format!("{index}_sk")));
+        assert_eq!(partition.is_some(), sort.is_some(), "{line}");
+        if let (Some(partition), Some(sort)) = (partition, sort) {
+            line += &format!(" | {index}: {partition} {sort}");
+        }
+    }
+    line
+}
+
+/// The size that DynamoDB charges: names and values; maps and lists 3 bytes, and 1 for each entry.
+fn size(item: &Item) -> usize {
+    fn value(held: &AttributeValue) -> usize {
+        match held {
+            AttributeValue::S(text) => text.len(),
+            AttributeValue::N(digits) => digits.len() / 2 + 2,
+            AttributeValue::Bool(_) => 1,
+            AttributeValue::B(bytes) => bytes.as_ref().len(),
+            AttributeValue::M(map) => 3 + size(map) + map.len(),
+            AttributeValue::L(list) => 3 + list.iter().map(|entry| value(entry) + 1).sum::<usize>(),
+            other => panic!("not used here: {other:?}"),
+        }
+    }
+    item.iter()
+        .map(|(name, held)| name.len() + value(held))
+        .sum()
+}
+
+/// One of everything: what is held, payable, in a payout, paid, reversed, and the work that is left.
+async fn one_of_everything() -> World {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let once = [("idempotency-key", "grace")];
+    let operator = json!({ "name": "Grace", "email": "grace@example.com" });
+    let key = world.key.clone();
+    let grace = world
+        .ask(&key, Method::POST, "/v1/operators", &once, Some(&operator))
+        .await;
+    let keys = format!("/v1/operators/{}/keys", grace.expect(201).str("id"));
+    let _ = world
+        .post(&keys, json!({ "scopes": ["finance"] }))
+        .await
+        .expect(201);
+    let keys = format!("/v1/partners/{}/keys", stand.partner);
+    for _ in 0..2 {
+        let issued = world.post(&keys, json!({})).await.expect(201);
+        if world.get(&keys).await.expect(200).items().len() == 2 {
+            let _ = world
+                .delete(&format!("{keys}/{}", issued.str("id")))
+                .await
+                .expect(204);
+        }
+    }
+    // Where the first click counts, the clicks of a customer are kept.
+    let first_click = json!({ "attribution": { "model": "first_click", "window_days": 30 } });
+    let path = format!("/v1/programs/{}", stand.program);
+    let _ = world.patch(&path, first_click).await.expect(200);
+    let click = world.click(&stand.link).await;
+    let sale = json!({ "transaction_id": "o-1", "click_id": click, "amount": "49.00", "customer": "customer-17850", "sub1": "newsletter" });
+    let clicked = world
+        .postback(&stand, sale)
+        .await
+        .expect(201)
+        .str("conversion")
+        .to_owned();
+    let _ = world.sale(&stand, "o-2", "20.00").await;
+    let (partner, link, coupon) = world.partner_in(&stand.program, "Bob").await;
+    let bob = Stand {
+        partner,
+        link,
+        coupon,
+        ..stand.clone()
+    };
+    let _ = world.sale(&bob, "o-6", "60.00").await;
+    let nobody =
+        json!({ "transaction_id": "o-3", "coupon": "NOBODY", "amount": "5.00", "currency": "GBP" });
+    let _ = world.postback(&stand, nobody).await.expect(201);
+    world.settle().await;
+    world.advance_days(30).await;
+    let batch = world.batch(&stand.program, None).await;
+    let file = format!("/v1/payouts/batches/{batch}/file?format=paypal&part=1");
+    let file = world.get(&file).await.expect(200).text;
+    let payout_of = |wallet: &str| {
+        let line = file.lines().find(|line| line.starts_with(wallet)).unwrap();
+        format!("/v1/payouts/{}", line.split(',').nth(3).unwrap())
+    };
+    let settle = format!("{}/settle", payout_of("ada@wallet.example"));
+    let _ = world.post(&settle, json!({})).await.expect(200);
+    // Taken back when it is paid: a line that is open and owed by the partner, which no batch pays.
+    let reversals = format!("/v1/conversions/{clicked}/reversals");
+    let reversal = json!({ "reversal_id": "r-1", "reason": "sent back" });
+    assert!(world.post(&reversals, reversal).await.status.is_success());
+    world.settle().await;
+    let _ = world.batch(&stand.program, Some("100.00")).await;
+    let _ = world.sale(&stand, "o-4", "10.00").await;
+    world.settle().await;
+    world.advance_days(30).await;
+    let _ = world.sale(&stand, "o-5", "10.00").await;
+    world.settle().await;
+    // What comes now is not delivered any more: a payout to be given back, and a batch to be planned.
+    let back = json!({ "reason": "wallet closed", "evidence": "R-7" });
+    let path = format!("{}/return", payout_of("bob@wallet.example"));
+    let _ = world.post(&path, back).await.expect(200);
+    let waiting = json!({ "program": stand.program, "currency": "GBP", "cutoff": world.now().to_string(), "funding_account": "main" });
+    let _ = world.post("/v1/payouts/batches", waiting).await.expect(202);
+    world
+}
+
+#[tokio::test]
+async fn every_item_stands_under_the_keys_of_its_noun() {
+    let world = one_of_everything().await;
+    let main = world.scan("main").await;
+    let shapes: BTreeSet<String> = main.iter().map(line).collect();
+    let expected = EXPECTED
+        .map(str::to_owned)
+        .into_iter()
+        .collect::<BTreeSet<_>>();
+    let unforeseen: Vec<_> = shapes.difference(&expected).collect();
+    let missing: Vec<_> = expected.difference(&shapes).collect();
+    assert!(
+        unforeseen.is_empty() && missing.is_empty(),
+        "unforeseen: {unforeseen:#?}\nmissing: {missing:#?}"
+    );
+    let clicks: BTreeSet<String> = world.scan("clicks").await.iter().map(line).collect();
+    assert_eq!(clicks, BTreeSet::from(["<click id> ".to_owned()]));
+
+    let mut largest: BTreeMap<&str, usize> = BTreeMap::new();
+    for item in &main {
+        let sort = item["sk"].as_s().unwrap();
+        if let Some(kind) = ["FACTS", "OUTCOME"].into_iter().find(|kind| kind == sort) {
+            let held = largest.entry(kind).or_default();
+            *held = (*held).max(size(item));
+        }
+    }
+    assert_eq!(largest.len(), 2);
+    assert!(
+        largest.values().all(|size| *size <= WRITE_UNIT),
+        "{largest:?}"
+    );
+}
+
+/// Base key, then the list and due positions where the item has them.
+const EXPECTED: [&str; 32] = [
+    "BATCH#<bat> BATCH | list: BATCHES <time>#<bat>",
+    "BATCH#<bat> BATCH | list: BATCHES <time>#<bat> | due: WORK#payouts <time>#<bat>",
+    "BATCH#<bat> LEFT#<ptr>",
+    "BATCH#<bat> LINE#<po>",
+    "CLOCKWORK WATERMARK#<prg>",
+    "CONV#<cnv> CHANGES | list: CHG#<prg>#<month>#<shard> <time>#<cnv>",
+    "CONV#<cnv> FACTS | list: CONV#<prg>#<month>#<shard> <time>#<cnv>",
+    "CONV#<cnv> OUTCOME",
+    "CONV#<cnv> OUTCOME | list: LEDGER#<ptr>#<month> <time>#C#<cnv>",
+    "CONV#<cnv> OUTCOME | list: LEDGER#<ptr>#<month> <time>#C#<cnv> | due: HOLD#<shard> <time>#<ptr>#<cnv>",
+    "CONV#<cnv> OUTCOME | list: LEDGER#<ptr>#<month> <time>#C#<cnv> | due: PAYABLE#<prg>#<shard> <ptr>#<time>#<cnv>",
+    "COUPON#<cpn> COUPON | list: COUPONS#<ptr> <time>#<cpn>",
+    "CUST#<prg>#<reference> CLICK#<time>#<lnk>",
+    "FUND#main FUNDING | list: FUNDING main",
+    "KEY#<key> KEY",
+    "KEY#<key> KEY | list: KEYS#<opr> <time>#<key>",
+    "KEY#<key> KEY | list: KEYS#<ptr> <time>#<key>",
+    "LINK#<lnk> LINK | list: LINKS#<ptr> <time>#<lnk>",
+    "ONCE#<hash> ONCE",
+    "OPR#<opr> OPERATOR | list: OPERATORS <time>#<opr>",
+    "PAYOUT#<po> PAYOUT | list: PAYOUTS#<ptr> <time>#<po>",
+    "PAYOUT#<po> PAYOUT | list: PAYOUTS#<ptr> <time>#<po> | due: WORK#payouts <time>#<po>",
+    "PROG#<prg> PLAN#standard#000001",
+    "PROG#<prg> PROGRAM | list: PROGRAMS <time>#<prg>",
+    "PROG#<prg>#ACCT#<shard> ACCT",
+    "PTR#<ptr> ACCT#GBP#<prg>",
+    "PTR#<ptr> CONTACT",
+    "PTR#<ptr> ENROL#<prg>",
+    "PTR#<ptr> PARTNER | list: PARTNERS <time>#<ptr>",
+    "PTR#<ptr> PAYOUT_METHOD",
+    "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr>",
+    "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr> | due: PAYABLE#<prg>#<shard> <ptr>#<time>#<xfr>",
+];
