@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tributary_local::connector::{AwsError, Call, Intercept, Verdict};
+use tributary_local::connector::{AwsError, Call, Delivery, Intercept, Verdict};
 use tributary_tests::World;
 
 /// Refuses every second attempt at a transaction as DynamoDB does when another one holds an item.
@@ -13,6 +13,8 @@ use tributary_tests::World;
 struct HalfConflict {
     seen: AtomicU64,
     refused: AtomicU64,
+    received: AtomicU64,
+    received_again: AtomicU64,
 }
 
 impl Intercept for HalfConflict {
@@ -25,6 +27,18 @@ impl Intercept for HalfConflict {
         self.refused.fetch_add(1, Ordering::SeqCst);
         let items = call.request["TransactItems"].as_array().map_or(1, Vec::len);
         Verdict::Answer(AwsError::transaction_conflict(items))
+    }
+
+    fn after(&self, call: &Call<'_>, outcome: Result<&Value, &AwsError>) -> Delivery {
+        if let ("ReceiveMessage", Ok(answer)) = (call.operation, outcome) {
+            for message in answer["Messages"].as_array().into_iter().flatten() {
+                self.received.fetch_add(1, Ordering::SeqCst);
+                if message["Attributes"]["ApproximateReceiveCount"] != "1" {
+                    self.received_again.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        }
+        Delivery::Deliver
     }
 }
 
@@ -69,12 +83,30 @@ async fn thirty_two_batches_of_one_partner_at_once_with_half_their_transactions_
             "a conflict is contention, never poison"
         );
     }
-    world.instance.cloud().set_interceptor(None);
-    // The stream's own deliveries come on top and change nothing.
-    world.settle().await;
     assert_eq!(
         world.balances(&stand.partner).await,
         ["4704.00", "0.00", "0.00", "0.00"]
+    );
+
+    // The queue delivers these once more, which changes nothing, and as many that nobody has dealt with.
+    let _ = join_all((0..320).map(|number| {
+        let (world, stand) = (&world, &stand);
+        async move { world.sale(stand, &format!("q-{number}"), "49.00").await }
+    }))
+    .await;
+    let before = conflicts.refused.load(Ordering::SeqCst);
+    world.settle().await;
+    let refused = conflicts.refused.load(Ordering::SeqCst) - before;
+    assert!(refused >= 32, "only {refused} deliveries met a conflict");
+    assert_eq!(conflicts.received.load(Ordering::SeqCst), 640);
+    assert_eq!(
+        conflicts.received_again.load(Ordering::SeqCst),
+        0,
+        "what met a conflict was done at once, not handed back to the queue"
+    );
+    assert_eq!(
+        world.balances(&stand.partner).await,
+        ["9408.00", "0.00", "0.00", "0.00"]
     );
     for queue in world
         .instance
