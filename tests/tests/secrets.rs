@@ -1,9 +1,10 @@
 //! Nothing secret is stored in the open.
 
-use serde_json::json;
+use axum::http::Method;
+use serde_json::{Value, json};
 use tributary::clock::Clock;
 use tributary_local::instance::{Instance, Settings};
-use tributary_tests::World;
+use tributary_tests::{Answer, World};
 
 #[tokio::test]
 async fn the_data_files_hold_no_issued_secret_token_or_bank_account() {
@@ -24,16 +25,68 @@ async fn the_data_files_hold_no_issued_secret_token_or_bank_account() {
         .expect(201)
         .str("key")
         .to_owned();
-    let rotated = world
+    // Answers with secrets, asked for with a key under which the answer is kept, and then asked for again.
+    let operator = world
         .post(
-            &format!("/v1/programs/{}/secrets", stand.program),
-            json!({}),
+            "/v1/operators",
+            json!({ "name": "Grace", "email": "grace@example.com" }),
         )
-        .await;
-    let bank = json!({
-        "kind": "bank", "name": "Ada Lovelace", "iban": "GB33BUKB20201555555555", "bic": "BUKBGB22",
-        "address": { "line1": "1 High Street", "city": "London", "postcode": "N1 1AA", "country": "GB" },
-    });
+        .await
+        .expect(201)
+        .str("id")
+        .to_owned();
+    let mut kept = Vec::new();
+    for (path, body, fields) in [
+        (
+            format!("/v1/operators/{operator}/keys"),
+            json!({ "scopes": ["finance"] }),
+            &["key"][..],
+        ),
+        (
+            format!("/v1/partners/{}/keys", stand.partner),
+            json!({}),
+            &["key"],
+        ),
+        (
+            "/v1/programs".to_owned(),
+            json!({ "name": "Autumn", "currency": "USD", "attribution": { "model": "last_click", "window_days": 30 } }),
+            &["postback_token", "signing_secret"],
+        ),
+        (
+            format!("/v1/programs/{}/secrets", stand.program),
+            json!({}),
+            &["postback_token", "signing_secret"],
+        ),
+    ] {
+        let ask = async || {
+            let once = [("idempotency-key", "with-secrets")];
+            world
+                .ask(&world.key, Method::POST, &path, &once, Some(&body))
+                .await
+        };
+        let first = ask().await.expect(201);
+        let again = ask().await.expect(201);
+        for field in fields {
+            kept.push(first.str(field).trim_start_matches("whsec_").to_owned());
+            assert!(again.body.get(*field).is_none(), "{path}: {}", again.text);
+        }
+        let without_secrets = |answer: &Answer| {
+            let mut body = answer.body.as_object().unwrap().clone();
+            body.retain(|name, _| !fields.contains(&name.as_str()));
+            body
+        };
+        assert_eq!(without_secrets(&again), without_secrets(&first), "{path}");
+    }
+    let bank = |account: Value| {
+        let mut body = json!({
+            "kind": "bank", "name": "Ada Lovelace",
+            "address": { "line1": "1 High Street", "city": "London", "postcode": "N1 1AA", "country": "GB" },
+        });
+        body.as_object_mut()
+            .unwrap()
+            .extend(account.as_object().unwrap().clone());
+        body
+    };
     let click = world.click(&stand.link).await;
     let sale = json!({ "transaction_id": "o-1", "click_id": click, "amount": "10.00", "customer": "customer-17850" });
     let _ = world.postback(&stand, sale).await.expect(201);
@@ -41,29 +94,34 @@ async fn the_data_files_hold_no_issued_secret_token_or_bank_account() {
     world.settle().await;
     world.advance_days(31).await;
     let _ = world.batch(&stand.program, None).await;
-    let put = world
-        .replace(
-            &format!("/v1/partners/{}/payout-method", stand.partner),
-            bank,
-        )
-        .await;
+    let iban = json!({ "iban": "GB33BUKB20201555555555", "bic": "BUKBGB22" });
+    let us = json!({ "routing_number": "021000021", "account_number": "98765432109876", "account_type": "checking" });
+    let path = format!("/v1/partners/{}/payout-method", stand.partner);
+    for account in [iban, us.clone()] {
+        let put = world.replace(&path, bank(account)).await;
+        assert!(put.status.is_success(), "{}", put.text);
+    }
+    let mut funding = json!({ "name": "Giro", "kind": "bank", "currency": "USD", "account_number": "56473829105647" });
+    for field in ["routing_number", "account_type"] {
+        funding[field] = us[field].clone();
+    }
+    let put = world.put("/v1/funding-accounts/giro", funding).await;
     assert!(put.status.is_success(), "{}", put.text);
 
-    let secrets = [
+    let mut secrets = vec![
         world.key.clone(),
         partner_key,
         stand.token.clone(),
         stand.signing_secret.trim_start_matches("whsec_").to_owned(),
-        rotated.str("postback_token").to_owned(),
-        rotated
-            .str("signing_secret")
-            .trim_start_matches("whsec_")
-            .to_owned(),
         "GB33BUKB20201555555555".to_owned(),
+        "98765432109876".to_owned(),
+        "56473829105647".to_owned(),
         "ada@wallet.example".to_owned(),
         "payouts@vendor.example".to_owned(),
         "customer-17850".to_owned(),
     ];
+    secrets.extend(kept);
+    assert_eq!(secrets.len(), 16);
     // A control that the search can find something: what is no secret stands there in the open.
     let mut public_found = false;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
