@@ -96,12 +96,112 @@ fn models_are_pure() {
         .iter()
         .flat_map(|path| forbid(path, &impure, "models are pure"))
         .collect();
+    // Of another noun a model knows its model; of its own noun, nothing but itself.
+    let others: Vec<String> = NOUNS
+        .iter()
+        .map(|noun| format!("crate::{noun}::"))
+        .collect();
+    for path in &models {
+        let code = code(path);
+        for line in code.lines() {
+            let foreign = others.iter().find_map(|other| line.split_once(other));
+            if foreign.is_some_and(|(_, rest)| !rest.starts_with("model::"))
+                || line.contains("super::")
+            {
+                found.push(format!("{}: {line}: models know models", path.display()));
+            }
+        }
+    }
+    demand_none(found);
+}
+
+#[test]
+fn every_noun_is_known_here() {
+    let entries = std::fs::read_dir(root().join("shared/src")).unwrap();
+    let mut folders: Vec<String> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| !["edge", "table"].contains(&name.as_str()))
+        .collect();
+    folders.sort();
+    assert_eq!(folders, NOUNS, "a noun that no rule here looks at");
+}
+
+#[test]
+fn values_know_no_noun_and_no_higher_layer() {
+    let shared = root().join("shared/src");
+    let nouns: Vec<String> = NOUNS.iter().map(|noun| format!("crate::{noun}")).collect();
+    let mut words: Vec<&str> = nouns.iter().map(String::as_str).collect();
+    words.extend([
+        "async ",
+        "crate::table",
+        "crate::edge",
+        "aws_",
+        "tokio",
+        "getrandom",
+        "fastrand",
+        "std::env",
+        "std::fs",
+        "std::net",
+    ]);
+    let mut found = Vec::new();
+    for value in ["money.rs", "ids.rs", "clock.rs"] {
+        let path = shared.join(value);
+        found.extend(forbid(&path, &words, "values know no higher layer"));
+    }
     for value in ["money.rs", "ids.rs"] {
-        found.extend(forbid(
-            &shared.join(value),
-            &["async ", "crate::table", "crate::edge", "f32", "f64"],
-            "values are pure",
-        ));
+        let now = ["Clock", "Timestamp::now"];
+        found.extend(forbid(&shared.join(value), &now, "values are pure"));
+    }
+    demand_none(found);
+}
+
+#[test]
+fn time_chance_environment_and_floats_come_in_where_they_are_meant_to() {
+    let shared = root().join("shared/src");
+    let mut found = Vec::new();
+    let sources = rust_files(&shared)
+        .into_iter()
+        .chain(rust_files(&root().join("functions")));
+    for path in sources {
+        let place = path
+            .strip_prefix(&shared)
+            .unwrap_or(&path)
+            .to_string_lossy()
+            .into_owned();
+        for (words, homes, why) in [
+            (
+                &["Timestamp::now", "SystemTime", "Zoned::now"][..],
+                &["clock.rs", "edge/telemetry.rs"][..],
+                "now comes from the injected clock",
+            ),
+            (
+                &["getrandom", "fastrand"],
+                &[
+                    "edge/app.rs",
+                    "edge/keyring.rs",
+                    "table/mod.rs",
+                    "table/write.rs",
+                ],
+                "chance is injected, but for nonces, pauses and marks",
+            ),
+            (
+                &["std::env"],
+                &["edge/serve.rs", "edge/telemetry.rs"],
+                "the environment is read once",
+            ),
+            (&["f32", "f64"], &[], "no float is anywhere near money"),
+            (
+                &["tributary_local"],
+                &[],
+                "the product knows no embedded cloud",
+            ),
+        ] {
+            if !homes.contains(&place.as_str()) {
+                found.extend(forbid(&path, words, why));
+            }
+        }
     }
     demand_none(found);
 }
@@ -133,21 +233,25 @@ fn the_table_layer_knows_no_noun_and_is_alone_with_the_client() {
 #[test]
 fn stores_know_keys_and_items_and_nothing_of_requests() {
     let shared = root().join("shared/src");
-    let stores = NOUNS
+    let others: Vec<String> = NOUNS
         .iter()
-        .map(|noun| shared.join(noun).join("store.rs"))
-        .filter(|path| path.exists());
-    demand_none(
-        stores
-            .flat_map(|path| {
-                forbid(
-                    &path,
-                    &["crate::edge", "axum", "Problem"],
-                    "stores know no requests",
-                )
-            })
-            .collect(),
-    );
+        .map(|noun| format!("crate::{noun}::"))
+        .collect();
+    let mut found = Vec::new();
+    for noun in NOUNS {
+        let path = shared.join(noun).join("store.rs");
+        let words = ["crate::edge", "axum", "Problem"];
+        found.extend(forbid(&path, &words, "stores know no requests"));
+        for line in code(&path).lines() {
+            // Keys and items of another noun, and its types, but not what it does.
+            let foreign = others.iter().find_map(|other| line.split_once(other));
+            let is_low = |rest: &str| rest.starts_with("model::") || rest.starts_with("store::");
+            if foreign.is_some_and(|(_, rest)| !is_low(rest)) {
+                found.push(format!("{noun}: {line}: stores know no use case"));
+            }
+        }
+    }
+    demand_none(found);
 }
 
 #[test]
