@@ -8,6 +8,7 @@ mod catalog;
 mod contention;
 mod crashes;
 mod determinism;
+mod faults;
 mod given;
 mod keys;
 mod listing;
