@@ -116,9 +116,20 @@ pub fn parse(text: &str) -> Option<Timestamp> {
         10 => matches!(byte, b'T' | b't' | b' '),
         13 | 16 => *byte == b':',
         0..=18 => byte.is_ascii_digit(),
-        _ => !matches!(byte, b'[' | b']'),
+        _ => true,
     };
-    if text.len() < 20 || !text.as_bytes().iter().enumerate().all(shape) {
+    let (head, tail) = text.split_at_checked(19)?;
+    if !head.as_bytes().iter().enumerate().all(shape) {
+        return None;
+    }
+    let zone = tail.strip_prefix('.').map_or(tail, |fraction| {
+        fraction.trim_start_matches(|c: char| c.is_ascii_digit())
+    });
+    let is_offset = |offset: &[u8]| {
+        matches!(offset, [b'+' | b'-', h1, h2, b':', m1, m2]
+            if [h1, h2, m1, m2].iter().all(|digit| digit.is_ascii_digit()))
+    };
+    if !(zone.eq_ignore_ascii_case("z") || is_offset(zone.as_bytes())) {
         return None;
     }
     let at: Timestamp = text.parse().ok()?;
@@ -161,6 +172,9 @@ mod tests {
             "2026-01-02T03:04:05+00:00[Europe/Paris]",
             "2026-01-02T03:04:05",
             "20260102T030405Z",
+            "2026-01-02T03:04:05+01",
+            "2026-01-02T03:04:05+0100",
+            "2026-01-02T03:04:05,5Z",
         ] {
             assert!(parse(wrong).is_none(), "{wrong}");
         }

@@ -86,6 +86,7 @@ fn the_readme_has_its_parts_and_the_dialects_notes() {
         "## Three ways to run, one code path",
         "### cargo-lambda with LocalStack or ministack",
         "### AWS",
+        "#### Alarms",
         "#### Dead letters",
         "#### Restore",
         "#### Rotation",

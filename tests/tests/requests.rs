@@ -72,25 +72,27 @@ async fn a_made_up_cursor_finds_nothing_and_breaks_nothing() {
     use base64::Engine;
     let world = World::start().await;
     let stand = world.stand().await;
-    let list = format!("/v1/partners/{}/enrolments", stand.partner);
-    let tie = {
-        // What a real cursor of this list begins with.
-        let (program, _, _) = world.program(30, pays()).await;
-        let enrolment = json!({ "program": program, "plan": "standard" });
-        let _ = world.post(&list, enrolment).await;
+    let (program, _, _) = world.program(30, pays()).await;
+    let _ = world.partner_in(&stand.program, "Bob").await;
+    let enrolments = format!("/v1/partners/{}/enrolments", stand.partner);
+    let enrolment = json!({ "program": program, "plan": "standard" });
+    let _ = world.post(&enrolments, enrolment).await;
+    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    // One list of a table, one of an index.
+    for list in [enrolments.as_str(), "/v1/partners"] {
+        // What a real cursor of the list begins with.
         let page = world.get(&format!("{list}?limit=1")).await.expect(200);
-        let cursor = base64::engine::general_purpose::URL_SAFE_NO_PAD
-            .decode(page.str("next_cursor"))
-            .unwrap();
-        cursor[..8].to_vec()
-    };
-    for position in ["", "9999", "-", "~~~", "ENROL#~", "PARTNER"] {
-        let cursor = base64::engine::general_purpose::URL_SAFE_NO_PAD
-            .encode([&tie[..], position.as_bytes()].concat());
-        let _ = world
-            .get(&format!("{list}?cursor={cursor}"))
-            .await
-            .expect(200);
+        let real = engine.decode(page.str("next_cursor")).unwrap();
+        let with = async |position: &str| {
+            let cursor = engine.encode([&real[..8], position.as_bytes()].concat());
+            world.get(&format!("{list}?cursor={cursor}")).await
+        };
+        for position in ["9999", "-", "~~~", "ENROL#~", "PARTNER"] {
+            let _ = with(position).await.expect(200);
+        }
+        for position in ["", &"x".repeat(2_000)] {
+            let _ = with(position).await.problem(422, "cursor_invalid");
+        }
     }
 }
 

@@ -587,4 +587,15 @@ async fn a_keitaro_payout_in_another_currency_says_nothing_about_the_sale() {
         .ask("", Method::GET, &path, &[], None)
         .await
         .expect(201);
+    // Nor does a city in letters that are no UTF-8, which nobody reads.
+    let path = format!("{path}&city=M%FCnchen&%FC=1");
+    let _ = world
+        .ask("", Method::GET, &path, &[], None)
+        .await
+        .expect(200);
+    let path = format!("{path}&tid=%FC");
+    let _ = world
+        .ask("", Method::GET, &path, &[], None)
+        .await
+        .problem(400, "malformed_query");
 }

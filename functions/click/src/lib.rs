@@ -45,7 +45,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 ///
 /// Records the click and redirects to the link's destination with the click id added as a parameter
 /// (`tclid` unless configured). `HEAD` and declared bots are redirected without a click id and are not
-/// counted. A disabled link leads to its program's fallback.
+/// counted. A link that is disabled, or whose host the program no longer allows, leads to its
+/// program's fallback.
 #[utoipa::path(get, path = "/c/{code}", tag = "clicks",
     params(("code" = String, Path, description = "The link's code", example = "summer"),
         ("sub1" = Option<String>, Query, description = "Kept with the click and filled into `{sub1}`; `sub2` to `sub5` likewise. Cut at 128 bytes"),
@@ -55,7 +56,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         ("sub5" = Option<String>, Query)),
     responses((status = 302, description = "On the way; `Location` has the address"),
         (status = 404, description = "There is no such link; a page for people", content_type = "text/html"),
-        (status = 410, description = "The link is disabled and its program has no fallback; a page for people", content_type = "text/html")))]
+        (status = 410, description = "The link is disabled or its host no longer allowed, and its program has no fallback; a page for people", content_type = "text/html")))]
 async fn follow(
     State(app): State<App>,
     method: Method,

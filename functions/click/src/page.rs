@@ -38,6 +38,6 @@ pub(crate) fn disabled() -> Response {
     page(
         StatusCode::GONE,
         "This link has ended",
-        "The link was switched off and leads nowhere any more.",
+        "The link was switched off, or the place it led to is no longer part of its program.",
     )
 }

@@ -183,7 +183,8 @@ async fn keys(
 /// It stops working within 30 seconds; a second time changes nothing. Asks for the scope `admin`.
 #[utoipa::path(delete, path = "/v1/operators/{id}/keys/{key}", tag = "operators", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The operator's id"),
-        ("key" = String, Path, description = "The key's id")),
+        ("key" = String, Path, description = "The key's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     responses((status = 204, description = "Revoked")))]
 async fn revoke_key(
     State(app): State<App>,

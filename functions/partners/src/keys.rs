@@ -70,7 +70,8 @@ pub(crate) async fn list(
 /// It stops working within 30 seconds; a second time changes nothing. Asks for the scope `channel`.
 #[utoipa::path(delete, path = "/v1/partners/{id}/keys/{key}", tag = "partners", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The partner's id"),
-        ("key" = String, Path, description = "The key's id")),
+        ("key" = String, Path, description = "The key's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     responses((status = 204, description = "Revoked")))]
 pub(crate) async fn revoke(
     State(app): State<App>,

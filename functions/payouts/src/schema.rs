@@ -130,7 +130,7 @@ pub struct BatchWithLinesView {
     pub reserving_count: u64,
     /// Partners left out.
     pub left_out_count: u64,
-    /// Parts of the payment file.
+    /// Parts of the payment file; 0 while nobody is paid by it.
     pub parts: u64,
     /// Whom it pays, by payout id, as in the file.
     pub lines: Vec<BatchLineView>,

@@ -62,7 +62,14 @@ pub(crate) async fn test(
     } = mapped;
     let (status, mismatch) = match forecast {
         Ok(receipt) => (receipt.name(), Vec::new()),
-        Err(fields) => (codes::TRANSACTION_MISMATCH.name, fields),
+        Err(fields) => {
+            let theirs = |ours: &'static str| {
+                let pair = renamed.iter().find(|(name, _)| *name == ours);
+                pair.map_or(ours, |(_, theirs)| *theirs)
+            };
+            let fields = fields.into_iter().map(theirs).collect();
+            (codes::TRANSACTION_MISMATCH.name, fields)
+        }
     };
     Ok(Reply::ok(&TestView {
         dialect: table(program.dialect).name,

@@ -30,7 +30,7 @@ pub struct NewProgramBody {
     pub postback_dialect: Option<String>,
     /// Keitaro only: whether `payout` is the sale's amount. Unless told it is what the network owes.
     pub payout_is_amount: Option<bool>,
-    /// Where visitors of disabled links go; https, on an allowed host.
+    /// Where visitors go whose link is disabled or leads to a host no longer allowed; https, on an allowed host.
     pub fallback_url: Option<String>,
     /// Hosts that links may lead to, subdomains included; at most 50. Absent or empty: any.
     pub allowed_destination_hosts: Option<Vec<String>>,
@@ -48,9 +48,10 @@ pub struct ProgramPatchBody {
     pub postback_dialect: Option<String>,
     /// Keitaro only: whether `payout` is the sale's amount.
     pub payout_is_amount: Option<bool>,
-    /// Where visitors of disabled links go; `null` for nowhere.
+    /// Where visitors go whose link is disabled or leads to a host no longer allowed; `null` for nowhere.
     pub fallback_url: Option<String>,
-    /// Hosts that links may lead to; empty for any. Links that exist stay as they are.
+    /// Hosts that links may lead to; empty for any. Links to a host that is no longer among them lead to the
+    /// fallback, within 30 seconds.
     pub allowed_destination_hosts: Option<Vec<String>>,
 }
 
@@ -80,7 +81,7 @@ pub struct ProgramView {
     pub postback_dialect: &'static str,
     /// Keitaro only: whether `payout` is the sale's amount.
     pub payout_is_amount: bool,
-    /// Where visitors of disabled links go.
+    /// Where visitors go whose link is disabled or leads to a host no longer allowed.
     pub fallback_url: Option<String>,
     /// Hosts that links may lead to; empty for any.
     pub allowed_destination_hosts: Vec<String>,

@@ -40,7 +40,7 @@ pub enum Unattributed {
     LinkDisabled,
     /// No such coupon in the program.
     CouponUnknown,
-    /// The coupon was disabled.
+    /// The coupon was disabled before the conversion.
     CouponDisabled,
     /// The partner is suspended.
     PartnerSuspended,

@@ -30,7 +30,7 @@ const RELEASE_PAGE: usize = 1_000;
 const RELEASE_TRANSACTIONS: usize = 400;
 /// How long a run may begin new work: the function has a minute, and what is begun must end in it.
 const RUN_SECONDS: u64 = 20;
-/// How long one program may take of a run.
+/// How long one program may take of a run at least.
 const TURN_SECONDS: u64 = 5;
 /// How far before the watermark a pass begins: an index lags behind its table, and clocks differ.
 const OVERLAP_MINUTES: i64 = 10;
@@ -282,12 +282,15 @@ pub async fn reconcile(app: &App, now: Timestamp) -> Result<Reconciled, Error> {
         let turn = turn % programs.len();
         programs.rotate_left(turn);
     }
-    for program in &programs {
-        if Instant::now() >= until {
+    for (program, left) in programs.iter().zip((1..=programs.len()).rev()) {
+        let now_at = Instant::now();
+        if now_at >= until {
             break;
         }
-        // A pass goes on where it ended, so nobody waits for the whole backlog of another.
-        let turn = until.min(Instant::now() + Duration::from_secs(TURN_SECONDS));
+        // A pass goes on where it ended, so nobody waits for the whole backlog of another; whoever is
+        // alone has all the time there is.
+        let share = (until - now_at) / u32::try_from(left).unwrap_or(u32::MAX);
+        let turn = until.min(now_at + share.max(Duration::from_secs(TURN_SECONDS)));
         let found = match reconcile_program(app, program, now, turn).await {
             Ok(found) => found,
             Err(error) => {
@@ -330,10 +333,12 @@ async fn reconcile_program(
         pass: None,
     });
     let mut pass = mark.pass.take().unwrap_or_else(|| Pass {
-        // A run whose time lay ahead leaves no gap behind it.
-        frontier: minutes_after(mark.at.min(now), -OVERLAP_MINUTES),
-        // What stands at this very millisecond is included.
-        until: now.checked_add(1.millisecond()).unwrap_or(now),
+        frontier: minutes_after(mark.at, -OVERLAP_MINUTES),
+        // What stands at this very millisecond is included. A run whose time lies ahead of the clock that
+        // stamps conversions, as of one that tries out next month, leaves no gap behind it.
+        until: minutes_after(now.min(app.now()), 0)
+            .checked_add(1.millisecond())
+            .unwrap_or(now),
         oldest: None,
     });
     let mut sum = Reconciled::default();

@@ -96,15 +96,30 @@ impl Query {
     /// # Errors
     /// `malformed_query`.
     pub fn parse(text: &str) -> Result<Self, Problem> {
+        Self::parse_known(text, |_| true)
+    }
+
+    /// The same, of which only some names matter: what is not UTF-8 under another name is left out.
+    ///
+    /// # Errors
+    /// `malformed_query`.
+    pub fn parse_known(text: &str, matters: impl Fn(&str) -> bool) -> Result<Self, Problem> {
         let mut map = Map::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(name) = plain(name) else {
+                // No name that matters is spelt so.
+                if !matters("") {
+                    continue;
+                }
                 let reason = "a parameter's name is not UTF-8";
                 return Err(Problem::new(codes::MALFORMED_QUERY, reason));
             };
             // Read for what it is or not at all: two orders must not become one by what replaces their letters.
             let Some(value) = plain(value) else {
+                if !matters(&name) {
+                    continue;
+                }
                 let reason = "is not UTF-8 behind its percent signs";
                 return Err(Problem::field(codes::MALFORMED_QUERY, name, reason));
             };

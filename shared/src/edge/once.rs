@@ -278,7 +278,7 @@ impl Once {
             let item = from_item::<OnceItem>(old.clone())?;
             return match self.replay(app, item)? {
                 Some(reply) => Ok(reply.into_response()),
-                // Expired, but not yet removed by the table.
+                // It expired while this was on its way.
                 None => Err(Problem::new(
                     codes::IN_FLIGHT,
                     "the idempotency key expired a moment ago; use a new one",

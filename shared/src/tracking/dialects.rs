@@ -34,6 +34,27 @@ pub struct DialectTable {
     pub note: &'static str,
 }
 
+impl DialectTable {
+    /// Whether a name that its trackers send is read here: as a field, a token, or a word for a status.
+    #[must_use]
+    pub fn reads(&self, name: &str) -> bool {
+        let declares = DECLARED.iter().any(|(declared, _)| *declared == name);
+        self.tokens.contains(&name)
+            || self.fields.iter().any(|field| field.theirs.contains(&name))
+            || (self.dialect == Dialect::Keitaro && (declares || KEITARO_AMOUNTS.contains(&name)))
+    }
+}
+
+/// What Keitaro calls the amount where its payout is one.
+const KEITARO_AMOUNTS: [&str; 3] = ["payout", "revenue", "amount"];
+
+/// Keitaro's parameters that declare further words for a status.
+const DECLARED: [(&str, &str); 3] = [
+    ("lead_status", "pending"),
+    ("sale_status", "approved"),
+    ("rejected_status", "reversed"),
+];
+
 const fn names(ours: &'static str, theirs: &'static [&'static str]) -> FieldNames {
     FieldNames { ours, theirs }
 }
@@ -236,7 +257,7 @@ pub fn map(dialect: Dialect, payout_is_amount: bool, posted: &Map<String, Value>
     for FieldNames { ours, theirs } in table.fields {
         let theirs: &[&str] =
             if *ours == "amount" && payout_is_amount && dialect == Dialect::Keitaro {
-                &["payout", "revenue", "amount"]
+                &KEITARO_AMOUNTS
             } else {
                 theirs
             };
@@ -315,11 +336,6 @@ fn read_status<'a>(
     mapped: &mut Mapped,
     read: &mut Vec<&'a str>,
 ) {
-    const DECLARED: [(&str, &str); 3] = [
-        ("lead_status", "pending"),
-        ("sale_status", "approved"),
-        ("rejected_status", "reversed"),
-    ];
     let Some(word) = mapped
         .fields
         .get("status")

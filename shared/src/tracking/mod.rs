@@ -30,7 +30,8 @@ use crate::programs;
 use crate::programs::model::{Link, Program, destination, fill_destination};
 use crate::table::{self, Entry, Index, Item, Range, Stored};
 
-/// How long a visitor waits for a click to be recorded before being sent on all the same.
+/// How long a visitor waits for a click to be recorded, and for its program to be read, before being sent
+/// on all the same.
 const CLICK_PATIENCE_MS: u64 = 1_500;
 /// Months that one page of a list goes back over; an emptier list is continued by its cursor.
 const MAX_MONTHS: usize = 24;
@@ -42,7 +43,7 @@ const CLOCK_SLACK_MINUTES: i64 = 5;
 pub enum Visit {
     /// To the link's destination, or its program's fallback.
     To(String),
-    /// Nowhere: the link is disabled, and its program has no fallback.
+    /// Nowhere: the link is disabled or its host no longer allowed, and its program has no fallback.
     Disabled,
     /// Nowhere: there is no such link.
     Unknown,
@@ -68,8 +69,10 @@ pub async fn visit(
         let fallback = program.and_then(|program| program.fallback_url.clone());
         return Ok(fallback.map_or(Visit::Disabled, Visit::To));
     }
-    // The program is read, where it is not cached, while the click is recorded: no further round trip.
-    let program = programs::program(app, link.program);
+    // The program is read, where it is not cached, while the click is recorded: no further round trip, and
+    // no longer wait. A click on a link that leads nowhere any more is thus counted where it was made.
+    let patience = Duration::from_millis(CLICK_PATIENCE_MS);
+    let program = tokio::time::timeout(patience, programs::program(app, link.program));
     let (program, click_id) = if counted {
         let click = ClickToken {
             link: link.id,
@@ -87,7 +90,7 @@ pub async fn visit(
     };
     // The hosts that are allowed now: the list may have been narrowed since the link was made. Without a
     // program to ask, the visitor is sent on all the same.
-    if let Ok(Some(program)) = program
+    if let Ok(Ok(Some(program))) = program
         && destination(&link.destination, &program.allowed_destination_hosts).is_err()
     {
         let fallback = program.fallback_url.clone();
@@ -473,9 +476,22 @@ pub async fn foresee(
     posting: &Posting,
 ) -> Result<Result<Receipt, Vec<&'static str>>, table::Error> {
     let id = posting.conversion(program.id);
-    let known = store::find_many(&app.main, &[id]).await?.remove(&id);
-    let (facts, changes, _) = known.unwrap_or_default();
-    let verdict = facts.as_ref().map(|facts| weigh(facts, posting));
+    let (facts_key, changes_key) = (store::facts_key(id), store::changes_key(id));
+    let mut known = app
+        .main
+        .get_many([facts_key.clone(), changes_key.clone()])
+        .await?;
+    let later = known.remove(&changes_key);
+    let approved = later.as_ref().and_then(store::approved_minor);
+    let changes = later.as_ref().map(store::changes).transpose()?;
+    let changes = changes.unwrap_or_default();
+    let first = known.remove(&facts_key);
+    // A reversal is held against what the conversion amounts to by now, a repeat against its first post.
+    let facts = match posting.status {
+        Posted::Reversed { .. } => first.map(|item| store::facts_with(item, approved)),
+        Posted::Approved | Posted::Pending => first.map(store::facts),
+    };
+    let verdict = facts.transpose()?.map(|facts| weigh(&facts, posting));
     Ok(match (&posting.status, verdict) {
         (_, Some(Verdict::Mismatch(fields))) => Err(fields),
         (Posted::Reversed { reversal_id }, verdict) => {
@@ -490,6 +506,12 @@ pub async fn foresee(
         (_, Some(Verdict::Approve { .. })) if changes.approved_at.is_none() => {
             Ok(Receipt::Approved)
         }
+        (
+            _,
+            Some(Verdict::Approve {
+                amount: Some(amount),
+            }),
+        ) if approved != Some(amount.minor()) => Err(vec!["amount"]),
         (_, Some(Verdict::Approve { .. } | Verdict::Duplicate)) => Ok(Receipt::Duplicate),
     })
 }

@@ -208,13 +208,16 @@ pub fn posts(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Result<(Posts, Option<String>), Problem> {
-    let mut fields = object(Query::parse(query)?.0);
-    let tokens = dialects::table(dialect).tokens;
+    let table = dialects::table(dialect);
+    // What other dialects send and nobody reads here must not cost a conversion, whatever its letters are.
+    let matters = |name: &str| dialect == Dialect::Native || table.reads(name);
+    let mut fields = object(Query::parse_known(query, matters)?.0);
+    let tokens = table.tokens;
     let mut token = take_token(&mut fields, tokens);
     // Numbers are texts in a query or form; a JSON body alone is held to its types.
     let mut pairs = true;
     if !body.is_empty() {
-        let (mut posted, json) = read_body(headers, body)?;
+        let (mut posted, json) = read_body(headers, body, matters)?;
         token = take_token(&mut posted, tokens).or(token);
         pairs = !json || !fields.is_empty();
         for (name, value) in posted {
@@ -245,7 +248,11 @@ fn take_token(fields: &mut Map<String, Value>, names: &[&str]) -> Option<String>
 }
 
 /// A body as fields, and whether it was JSON.
-fn read_body(headers: &HeaderMap, body: &Bytes) -> Result<(Map<String, Value>, bool), Problem> {
+fn read_body(
+    headers: &HeaderMap,
+    body: &Bytes,
+    matters: impl Fn(&str) -> bool,
+) -> Result<(Map<String, Value>, bool), Problem> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -260,7 +267,7 @@ fn read_body(headers: &HeaderMap, body: &Bytes) -> Result<(Map<String, Value>, b
         "application/x-www-form-urlencoded" => {
             let text = std::str::from_utf8(body)
                 .map_err(|_| Problem::new(codes::MALFORMED_BODY, "the form is not UTF-8"))?;
-            let form = Query::parse(text)
+            let form = Query::parse_known(text, matters)
                 .map_err(|problem| Problem::new(codes::MALFORMED_BODY, problem.detail()))?;
             Ok((object(form.0), false))
         }
