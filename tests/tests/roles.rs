@@ -767,3 +767,38 @@ fn a_call_outside_the_role_is_noticed() {
     assert!(!allowed(click, "dynamodb:Query", "/index/list", "PARTNERS"));
     assert!(matches("PROG#*#ACCT#*", "PROG#a#ACCT#b") && !matches("PROG#*#ACCT#*", "PROG#a#X"));
 }
+
+#[test]
+fn every_binary_needs_what_its_template_gives() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let template = std::fs::read_to_string(root.join("infra/app.yaml")).unwrap();
+    let template: Yaml = yaml_serde::from_str(&template).unwrap();
+    let mut seen = 0;
+    for (_, resource) in template["Resources"].as_mapping().unwrap() {
+        if resource["Type"].as_str() != Some("AWS::Serverless::Function") {
+            continue;
+        }
+        let properties = &resource["Properties"];
+        let code = properties["CodeUri"].as_str().unwrap();
+        let package = code.trim_end_matches('/').rsplit('/').next().unwrap();
+        let given = |variable: &str| {
+            properties["Environment"]["Variables"]
+                .get(variable)
+                .is_some()
+        };
+        let needs = match (
+            given("TRIBUTARY_MAIN_TABLE"),
+            given("TRIBUTARY_KEYRING_SECRET"),
+        ) {
+            (true, true) => "Needs::Keyring",
+            (true, false) => "Needs::Table",
+            (false, false) => "Needs::Nothing",
+            (false, true) => panic!("{package} has a keyring and no table"),
+        };
+        let main = root.join("functions").join(package).join("src/main.rs");
+        let main = std::fs::read_to_string(main).unwrap();
+        assert!(main.contains(needs), "{package} is to state {needs}");
+        seen += 1;
+    }
+    assert!(seen >= 12, "{seen} functions");
+}

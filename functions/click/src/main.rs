@@ -1,6 +1,8 @@
 //! The function `click`: one binary, routes from its library.
 
+use tributary::edge::{Needs, serve};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    tributary::edge::serve(click::routes()).await
+    serve(click::routes(), Needs::Keyring).await
 }

@@ -1,6 +1,8 @@
 //! Runs the function under Lambda.
 
+use tributary::edge::{Needs, run};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    tributary::edge::run(clockwork::handle).await
+    run(clockwork::handle, Needs::Table).await
 }

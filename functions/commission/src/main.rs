@@ -1,6 +1,8 @@
 //! Runs the function under Lambda.
 
+use tributary::edge::{Needs, run};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    tributary::edge::run(commission::handle).await
+    run(commission::handle, Needs::Table).await
 }

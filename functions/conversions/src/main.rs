@@ -1,6 +1,8 @@
 //! The function `conversions`: one binary, routes from its library.
 
+use tributary::edge::{Needs, serve};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    tributary::edge::serve(conversions::routes()).await
+    serve(conversions::routes(), Needs::Table).await
 }

@@ -1,6 +1,8 @@
 //! The `docs` function.
 
+use tributary::edge::{Needs, serve};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    tributary::edge::serve(docs::routes()).await
+    serve(docs::routes(), Needs::Nothing).await
 }

@@ -1,6 +1,8 @@
 //! The `operators` function.
 
+use tributary::edge::{Needs, serve};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    tributary::edge::serve(operators::routes()).await
+    serve(operators::routes(), Needs::Keyring).await
 }

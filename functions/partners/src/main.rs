@@ -1,6 +1,8 @@
 //! The `partners` function.
 
+use tributary::edge::{Needs, serve};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    tributary::edge::serve(partners::routes()).await
+    serve(partners::routes(), Needs::Keyring).await
 }

@@ -1,6 +1,8 @@
 //! The `payout-run` function.
 
+use tributary::edge::{Needs, run};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    tributary::edge::run(payout_run::handle).await
+    run(payout_run::handle, Needs::Keyring).await
 }

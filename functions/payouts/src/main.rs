@@ -1,6 +1,8 @@
 //! The `payouts` function.
 
+use tributary::edge::{Needs, serve};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    tributary::edge::serve(payouts::routes()).await
+    serve(payouts::routes(), Needs::Keyring).await
 }

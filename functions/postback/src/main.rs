@@ -1,6 +1,8 @@
 //! The function `postback`: one binary, routes from its library.
 
+use tributary::edge::{Needs, serve};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    tributary::edge::serve(postback::routes()).await
+    serve(postback::routes(), Needs::Keyring).await
 }

@@ -1,6 +1,8 @@
 //! The `programs` function.
 
+use tributary::edge::{Needs, serve};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    tributary::edge::serve(programs::routes()).await
+    serve(programs::routes(), Needs::Keyring).await
 }

@@ -1,6 +1,8 @@
 //! Runs the function under Lambda.
 
+use tributary::edge::{Needs, run};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    tributary::edge::run(relay::handle).await
+    run(relay::handle, Needs::Nothing).await
 }

@@ -76,13 +76,24 @@ async fn observe(
     .await
 }
 
+/// What a function cannot do without, so that a configuration that lacks it is told at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Neither tables nor keys.
+    Nothing,
+    /// The main table.
+    Table,
+    /// The main table, and the keyring.
+    Keyring,
+}
+
 /// Runs an HTTP function under Lambda.
 ///
 /// # Errors
 /// A wrong configuration, or the runtime's end.
-pub async fn serve(routes: Router<App>) -> Result<(), lambda_http::Error> {
+pub async fn serve(routes: Router<App>, needs: Needs) -> Result<(), lambda_http::Error> {
     telemetry::init();
-    let app = from_environment().await?;
+    let app = from_environment(needs).await?;
     lambda_http::run(finish(routes, app)).await
 }
 
@@ -90,14 +101,17 @@ pub async fn serve(routes: Router<App>) -> Result<(), lambda_http::Error> {
 ///
 /// # Errors
 /// A wrong configuration, or the runtime's end.
-pub async fn run<E, R, F>(handle: impl Fn(App, E) -> F) -> Result<(), lambda_runtime::Error>
+pub async fn run<E, R, F>(
+    handle: impl Fn(App, E) -> F,
+    needs: Needs,
+) -> Result<(), lambda_runtime::Error>
 where
     E: DeserializeOwned,
     R: Serialize,
     F: Future<Output = Result<R, lambda_runtime::Error>>,
 {
     telemetry::init();
-    let app = from_environment().await?;
+    let app = from_environment(needs).await?;
     let handle = &handle;
     lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<E>| {
         let app = app.clone();
@@ -108,8 +122,11 @@ where
 
 /// The application as the environment describes it. Clients are built, and the first connection made,
 /// during init, which Lambda gives more processor than the calls that follow.
-async fn from_environment() -> Result<App, lambda_runtime::Error> {
+async fn from_environment(needs: Needs) -> Result<App, lambda_runtime::Error> {
     let config = Config::read(|name| std::env::var(name).ok())?;
+    if needs != Needs::Nothing && config.main_table.is_empty() {
+        return Err("configuration: TRIBUTARY_MAIN_TABLE is not set".into());
+    }
     let aws = aws_from_environment()?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let main = Table::new(dynamodb.clone(), &config.main_table);
@@ -121,6 +138,13 @@ async fn from_environment() -> Result<App, lambda_runtime::Error> {
         }
     });
     let (document, _) = tokio::join!(document, warm);
+    let document = document?;
+    if needs == Needs::Keyring && document.is_none() {
+        return Err(
+            "configuration: neither TRIBUTARY_KEYRING_SECRET nor TRIBUTARY_KEYRING_FILE is set"
+                .into(),
+        );
+    }
     Ok(App::new(Parts {
         clicks: Table::new(dynamodb, &config.clicks_table),
         queues: Queues::new(
@@ -131,7 +155,7 @@ async fn from_environment() -> Result<App, lambda_runtime::Error> {
         main,
         clock: Clock::System,
         entropy: Entropy::System,
-        keyring: document?
+        keyring: document
             .map(|document| Keyring::read(&document))
             .transpose()?
             .into(),
