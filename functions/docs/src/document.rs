@@ -89,7 +89,7 @@ clicks and conversions, a double-entry ledger, payouts.
 Bodies are JSON. Amounts and rates are decimal strings, an amount always beside its `currency`. Times are \
 RFC 3339 in UTC. Unknown fields are refused. Lists are `{items, next_cursor}`; pass `next_cursor` on as \
 `cursor` for the next page. A change of a record states the version it is based on: send the `ETag` that was \
-read as `If-Match`. A `POST` or `PUT` may carry an `Idempotency-Key` of at most 64 characters: a repeat within \
+read as `If-Match`. Whatever changes something may carry an `Idempotency-Key` of at most 64 characters: a repeat within \
 30 days is answered as the first time, without secrets, and takes no second effect.
 
 Whatever goes wrong is answered with `application/problem+json` (RFC 9457) and one of the documented codes, \

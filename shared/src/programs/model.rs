@@ -401,6 +401,20 @@ pub fn host_allowed(host: &str, allowed: &[String]) -> bool {
         })
 }
 
+/// Whether a destination in its normal form leads to a host that is allowed; asked at every click, so it
+/// does not read the address anew.
+#[must_use]
+pub fn is_allowed(destination: &str, allowed: &[String]) -> bool {
+    let rest = destination.strip_prefix("https://").unwrap_or_default();
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if is_port(port) => host,
+        _ => authority,
+    };
+    host_allowed(host, allowed)
+}
+
 /// The normal form of an address that visitors may be sent to: https, an allowed host, and placeholders
 /// only after the host.
 ///
@@ -699,6 +713,28 @@ mod tests {
             fill_destination(&link, "CLK", &subs, "tclid"),
             "https://shop.example/a%2Fb%3Fc%23d?s=x%26tclid%3Dforged&l=summer&tclid=CLK#%7Bsub2%7D%20%C3%A9"
         );
+    }
+
+    #[test]
+    fn a_stored_destination_is_held_against_the_hosts_that_are_allowed_now() {
+        let allowed = ["shop.example".to_owned()];
+        for (address, expected) in [
+            ("https://shop.example/a?b=c#d", true),
+            ("https://www.shop.example:8443/", true),
+            ("https://shop.example?x={click_id}", true),
+            ("https://elsewhere.example/shop.example", false),
+            ("https://shop.example.elsewhere.example/", false),
+            ("https://[2001:db8::1]:8443/", false),
+        ] {
+            let stored = destination(address, &[]).unwrap();
+            assert_eq!(is_allowed(&stored, &allowed), expected, "{address}");
+            assert_eq!(
+                destination(address, &allowed).is_ok(),
+                expected,
+                "{address}"
+            );
+            assert!(is_allowed(&stored, &[]), "{address}");
+        }
     }
 
     #[test]

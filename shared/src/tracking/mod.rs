@@ -27,7 +27,7 @@ use crate::ledger;
 use crate::money::Money;
 use crate::partners::model::Partner;
 use crate::programs;
-use crate::programs::model::{Link, Program, destination, fill_destination};
+use crate::programs::model::{Link, Program, fill_destination, is_allowed};
 use crate::table::{self, Entry, Index, Item, Range, Stored};
 
 /// How long a visitor waits for a click to be recorded, and for its program to be read, before being sent
@@ -91,7 +91,7 @@ pub async fn visit(
     // The hosts that are allowed now: the list may have been narrowed since the link was made. Without a
     // program to ask, the visitor is sent on all the same.
     if let Ok(Ok(Some(program))) = program
-        && destination(&link.destination, &program.allowed_destination_hosts).is_err()
+        && !is_allowed(&link.destination, &program.allowed_destination_hosts)
     {
         let fallback = program.fallback_url.clone();
         return Ok(fallback.map_or(Visit::Disabled, Visit::To));
