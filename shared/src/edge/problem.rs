@@ -50,7 +50,6 @@ codes! {
     BATCH_NOT_READY "batch_not_ready" 409 "The batch is still being made.";
     IN_FLIGHT "in_flight" 409 "The same idempotency key is being served right now; ask again.";
     CONFLICT "conflict" 409 "It changed at the same moment; read it again and repeat.";
-    LINK_DISABLED "link_disabled" 410 "The link is disabled and its program names no fallback.";
     VERSION_STALE "version_stale" 412 "If-Match names a version that is no longer the current one.";
     BODY_TOO_LARGE "body_too_large" 413 "The body is over the limit.";
     UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" 415 "The content type is not one that is read here.";
@@ -98,7 +97,6 @@ codes! {
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 "The idempotency key was used for another request.";
     CURSOR_INVALID "cursor_invalid" 422 "The cursor does not belong to this list and filter.";
     IF_MATCH_MISSING "if_match_missing" 428 "A change states the version it is based on, in If-Match.";
-    LIMITED "limited" 429 "Too many requests; wait and repeat.";
     INTERNAL "internal" 500 "Something failed here; the request id finds it in the log.";
     BUSY "busy" 503 "The store is busy or an index is behind; repeat the request, nothing was lost.";
 }
