@@ -336,7 +336,8 @@ async fn reconcile_program(
         frontier: minutes_after(mark.at, -OVERLAP_MINUTES),
         // What stands at this very millisecond is included. A run whose time lies ahead of the clock that
         // stamps conversions, as of one that tries out next month, leaves no gap behind it.
-        until: minutes_after(now.min(app.now()), 0)
+        until: now
+            .min(app.now())
             .checked_add(1.millisecond())
             .unwrap_or(now),
         oldest: None,

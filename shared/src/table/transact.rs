@@ -109,20 +109,21 @@ fn own_earlier_success(
     ops: &[Op],
     reasons: &[aws_sdk_dynamodb::types::CancellationReason],
 ) -> bool {
-    let left = |puts: bool| {
-        ops.iter()
-            .zip(reasons)
-            .filter_map(move |(op, reason)| match op {
-                Op::Put(put) if puts => Some((&put.item, reason)),
-                Op::Update(update) if !puts => Some((update.leaves.as_deref()?, reason)),
-                Op::Put(_) | Op::Update(_) | Op::Check(..) => None,
-            })
-    };
-    let is_own = |(item, reason): (&Item, &aws_sdk_dynamodb::types::CancellationReason)| {
-        reason.code() == Some("ConditionalCheckFailed") && reason.item() == Some(item)
-    };
-    let has_puts = left(true).next().is_some();
-    left(has_puts).next().is_some() && left(has_puts).all(is_own)
+    let (mut puts, mut rewrites) = (Vec::new(), Vec::new());
+    for (op, reason) in ops.iter().zip(reasons) {
+        match op {
+            Op::Put(put) => puts.push((&put.item, reason)),
+            Op::Update(update) => {
+                rewrites.extend(update.leaves.as_deref().map(|item| (item, reason)));
+            }
+            Op::Check(..) => {}
+        }
+    }
+    let telling = if puts.is_empty() { rewrites } else { puts };
+    !telling.is_empty()
+        && telling.iter().all(|(item, reason)| {
+            reason.code() == Some("ConditionalCheckFailed") && reason.item() == Some(*item)
+        })
 }
 
 fn refusals(reasons: &[aws_sdk_dynamodb::types::CancellationReason]) -> Vec<Refusal> {
