@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod operators;
 pub mod partners;
 pub mod payouts;
+pub mod plans;
 pub mod programs;
 pub mod tracking;
 

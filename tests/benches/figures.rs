@@ -13,7 +13,7 @@ use tributary::clock::Timestamp;
 use tributary::commissions::model::{Event, calculate};
 use tributary::ids::ProgramId;
 use tributary::money::{Currency, Money};
-use tributary::programs::model::{Component, PlanVersion};
+use tributary::plans::model::{Component, PlanVersion, Terms};
 use tributary_local::connector::{AwsError, Call, Intercept, Service, Verdict};
 use tributary_tests::{Stand, World};
 
@@ -54,20 +54,11 @@ fn calculations() {
         version: 1,
         effective_from: at,
         hold_days: 30,
-        components: vec![
-            Component::Flat {
-                event: "sale".to_owned(),
-                amount: Money::new(400, gbp),
-            },
-            Component::Percent {
-                event: "sale".to_owned(),
-                rate: "0.075".parse().unwrap(),
-            },
-            Component::Flat {
-                event: "lead".to_owned(),
-                amount: Money::new(2_500, gbp),
-            },
-        ],
+        terms: Terms::of(vec![
+            Component::flat("sale", Money::new(400, gbp)),
+            Component::percent("sale", "0.075".parse().unwrap()),
+            Component::flat("lead", Money::new(2_500, gbp)),
+        ]),
         created_at: at,
     };
     let begun = Instant::now();

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 8] = [
+const NOUNS: [&str; 9] = [
     "claims",
     "commissions",
     "ledger",
     "operators",
     "partners",
     "payouts",
+    "plans",
     "programs",
     "tracking",
 ];

@@ -9,10 +9,9 @@ use tributary::edge::{
 use tributary::ids::ProgramId;
 use tributary::money::Currency;
 use tributary::operators::model::Scope;
+use tributary::plans::model::{Component, MAX_COMPONENTS, Terms};
 use tributary::programs::error::ProgramError;
-use tributary::programs::model::{
-    Component, MAX_CODE, MAX_COMPONENTS, MAX_HOLD_DAYS, is_event, is_plan_code,
-};
+use tributary::programs::model::{MAX_CODE, MAX_HOLD_DAYS, is_event, is_plan_code};
 use tributary::programs::{self, NewPlan};
 
 use crate::schema;
@@ -77,7 +76,7 @@ fn read(body: &Value, currency: Currency) -> Result<NewPlan, Problem> {
             code: code?,
             effective_from,
             hold_days: u32::try_from(hold_days?).ok()?,
-            components: components?,
+            terms: Terms::of(components?),
         })
     })
 }
@@ -111,17 +110,11 @@ fn component(f: &mut Fields<'_>, currency: Currency) -> Option<Component> {
                     "is over the limit for a flat amount",
                 );
             }
-            Some(Component::Flat {
-                event: event?,
-                amount: amount?,
-            })
+            Some(Component::flat(event?, amount?))
         }
         Some(Kind::Percent) => {
             let rate = f.rate("rate");
-            Some(Component::Percent {
-                event: event?,
-                rate: rate?,
-            })
+            Some(Component::percent(event?, rate?))
         }
         None => {
             // Which of the two belongs here is not known, so neither is called unknown.

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use tributary::edge::App;
-use tributary::programs::model::{Attribution, Component, Coupon, Link, PlanVersion, Program};
+use tributary::plans::model::{Component, Pay, PlanVersion};
+use tributary::programs::model::{Attribution, Coupon, Link, Program};
 use tributary::programs::{self, Secrets};
 use utoipa::ToSchema;
 
@@ -373,20 +374,28 @@ pub(crate) fn program(app: &App, program: &Program, shown: Option<Secrets>) -> P
 }
 
 fn component(component: &Component) -> ComponentView {
-    match component {
-        Component::Flat { event, amount } => ComponentView {
+    let event = component.event.clone();
+    match &component.pay {
+        Pay::Flat(amount) => ComponentView {
             kind: "flat",
-            event: event.clone(),
+            event,
             amount: Some(amount.to_string()),
             currency: Some(amount.currency().code()),
             rate: None,
         },
-        Component::Percent { event, rate } => ComponentView {
+        Pay::Percent { rate, .. } => ComponentView {
             kind: "percent",
-            event: event.clone(),
+            event,
             amount: None,
             currency: None,
             rate: Some(rate.to_string()),
+        },
+        _ => ComponentView {
+            kind: "other",
+            event,
+            amount: None,
+            currency: None,
+            rate: None,
         },
     }
 }
@@ -398,7 +407,7 @@ pub(crate) fn plan(plan: &PlanVersion) -> PlanView {
         version,
         effective_from,
         hold_days,
-        components,
+        terms,
         created_at,
     } = plan;
     PlanView {
@@ -407,7 +416,7 @@ pub(crate) fn plan(plan: &PlanVersion) -> PlanView {
         version: *version,
         effective_from: effective_from.to_string(),
         hold_days: *hold_days,
-        components: components.iter().map(component).collect(),
+        components: terms.components.iter().map(component).collect(),
         created_at: created_at.to_string(),
     }
 }

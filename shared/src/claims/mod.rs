@@ -10,7 +10,8 @@ use model::{CLOCK_SLACK_MINUTES, Candidate, Evidence, Ruling, Source, Unattribut
 use crate::clock::{Timestamp, days_before, minutes_after};
 use crate::edge::App;
 use crate::ids::{LinkId, PartnerId};
-use crate::programs::model::{AttributionModel, Coupon, PlanVersion, Program};
+use crate::plans::model::PlanVersion;
+use crate::programs::model::{AttributionModel, Coupon, Program};
 use crate::table::{Error, Stored};
 use crate::tracking::model::Facts;
 use crate::{partners, programs};

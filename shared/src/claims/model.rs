@@ -3,7 +3,8 @@
 use crate::clock::{Timestamp, days_after, minutes_after};
 use crate::ids::{CouponId, LinkId, PartnerId};
 use crate::partners::model::{Enrolment, Partner, PartnerStatus};
-use crate::programs::model::{Attribution, PlanVersion, version_at};
+use crate::plans::model::{PlanVersion, version_at};
+use crate::programs::model::Attribution;
 
 /// A click up to this much after its conversion counts as made at it: the clocks of trackers and shops differ.
 pub const CLOCK_SLACK_MINUTES: i64 = 5;
@@ -252,6 +253,7 @@ mod tests {
     use super::*;
     use crate::ids::ProgramId;
     use crate::partners::model::{Assignment, PartnerKind};
+    use crate::plans::model::Terms;
     use crate::programs::model::AttributionModel;
     use proptest::prelude::*;
 
@@ -418,7 +420,7 @@ mod tests {
             version: 1,
             effective_from: at("2026-02-01T00:00:00Z"),
             hold_days: 30,
-            components: Vec::new(),
+            terms: Terms::of(Vec::new()),
             created_at: since,
         }];
         let check = |partner: Option<Partner>, enrolment: Option<&Enrolment>, when: &str| {

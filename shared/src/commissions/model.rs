@@ -5,7 +5,7 @@ use crate::clock::{Timestamp, days_after};
 use crate::ids::{ConversionId, PartnerId, PayoutId, ProgramId, TransferId};
 use crate::ledger::model::{AccountId, Bucket, Transfer, TransferKind, commission_id};
 use crate::money::{Currency, Money, MoneyError, Rounding};
-use crate::programs::model::{Component, PlanVersion};
+use crate::plans::model::{Base, Pay, PlanVersion};
 use crate::tracking::model::{Changes, Facts, PostedStatus, Reversal};
 
 /// Where a commission stands. `paid` is not stored: it is `InTransit` in a payout that is settled.
@@ -168,17 +168,20 @@ impl<'a> Event<'a> {
 pub fn calculate(plan: &PlanVersion, event: Event<'_>) -> Result<(Money, Vec<Step>), MoneyError> {
     let mut pay = Money::zero(event.currency);
     let mut steps = Vec::new();
-    for (component, position) in plan.components.iter().zip(0_u32..) {
-        let amount = match component {
-            Component::Flat {
-                event: name,
-                amount,
-            } if name == event.name => amount.times(event.quantity)?,
-            Component::Percent { event: name, rate } if name == event.name => match event.amount {
+    for (component, position) in plan.terms.components.iter().zip(0_u32..) {
+        if component.event != event.name {
+            continue;
+        }
+        let amount = match &component.pay {
+            Pay::Flat(amount) => amount.times(event.quantity)?,
+            Pay::Percent {
+                rate,
+                of: Base::Amount,
+            } => match event.amount {
                 Some(amount) => amount.percent(*rate, Rounding::HalfUp)?,
                 None => Money::zero(event.currency),
             },
-            Component::Flat { .. } | Component::Percent { .. } => continue,
+            _ => continue,
         };
         pay = pay.plus(amount)?;
         steps.push(Step {
@@ -200,19 +203,19 @@ pub fn explain(plan: &PlanVersion, event: Event<'_>, steps: &[Step]) -> Vec<Stri
     for Step { component, amount } in steps {
         let number = component + 1;
         let index = usize::try_from(*component).unwrap_or(usize::MAX);
-        sentences.push(match (plan.components.get(index), event.amount) {
-            (Some(Component::Flat { amount: each, .. }), _) => format!(
+        sentences.push(match (plan.terms.components.get(index).map(|component| &component.pay), event.amount) {
+            (Some(Pay::Flat(each)), _) => format!(
                 "Component {number}: {each} {code} flat × {} = {amount} {code}.",
                 event.quantity
             ),
-            (Some(Component::Percent { rate, .. }), Some(of)) => format!(
+            (Some(Pay::Percent { rate, .. }), Some(of)) => format!(
                 "Component {number}: rate {rate} of {of} {code} = {} {code}, rounded half up to {amount} {code}.",
                 exact(of, *rate)
             ),
-            (Some(Component::Percent { rate, .. }), None) => format!(
+            (Some(Pay::Percent { rate, .. }), None) => format!(
                 "Component {number}: rate {rate} of the amount, but none was posted = {amount} {code}."
             ),
-            (None, _) => format!("Component {number} = {amount} {code}."),
+            (Some(_) | None, _) => format!("Component {number} = {amount} {code}."),
         });
     }
     if steps.is_empty() {
@@ -448,6 +451,7 @@ mod tests {
     use crate::claims::model::{Claim, Evidence};
     use crate::ids::CouponId;
     use crate::ledger::model::Balance;
+    use crate::plans::model::{Component, Terms};
     use proptest::prelude::*;
 
     fn gbp() -> Currency {
@@ -463,17 +467,11 @@ mod tests {
     }
 
     fn percent(event: &str, rate: &str) -> Component {
-        Component::Percent {
-            event: event.to_owned(),
-            rate: rate.parse().unwrap(),
-        }
+        Component::percent(event, rate.parse().unwrap())
     }
 
     fn flat(event: &str, amount: &str) -> Component {
-        Component::Flat {
-            event: event.to_owned(),
-            amount: money(amount),
-        }
+        Component::flat(event, money(amount))
     }
 
     fn plan(components: Vec<Component>) -> PlanVersion {
@@ -483,7 +481,7 @@ mod tests {
             version: 3,
             effective_from: at("2020-01-01T00:00:00Z"),
             hold_days: 30,
-            components,
+            terms: Terms::of(components),
             created_at: at("2020-01-01T00:00:00Z"),
         }
     }

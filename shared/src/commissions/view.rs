@@ -13,8 +13,8 @@ use crate::edge::App;
 use crate::ids::{CouponId, LinkId, PartnerId, PayoutId};
 use crate::payouts;
 use crate::payouts::model::PayoutState;
+use crate::plans::model::PlanVersion;
 use crate::programs;
-use crate::programs::model::PlanVersion;
 use crate::table::Error;
 use crate::tracking::model::{Changes, Facts, PostedStatus};
 

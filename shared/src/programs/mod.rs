@@ -10,8 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use error::ProgramError;
 use model::{
-    Attribution, Component, Coupon, Dialect, Link, PlanVersion, Program, ProgramPatch,
-    SigningSecret, TokenRecord,
+    Attribution, Coupon, Dialect, Link, Program, ProgramPatch, SigningSecret, TokenRecord,
 };
 
 use crate::clock::{Timestamp, minutes_after};
@@ -19,6 +18,7 @@ use crate::edge::{App, Change, KeyringError, Write, hash_secret};
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
 use crate::money::Currency;
 use crate::partners;
+use crate::plans::model::{PlanVersion, Terms};
 use crate::table;
 
 /// Programs read at a time by [`all_programs`].
@@ -260,8 +260,8 @@ pub struct NewPlan {
     pub effective_from: Option<Timestamp>,
     /// Days that commissions are held.
     pub hold_days: u32,
-    /// What pays.
-    pub components: Vec<Component>,
+    /// What it pays.
+    pub terms: Terms,
 }
 
 /// The next version of a plan. Its number follows the last one, so of two at once one is refused with
@@ -278,7 +278,7 @@ pub async fn add_plan(
         code,
         effective_from,
         hold_days,
-        components,
+        terms,
     } = new;
     let last = store::last_version(&app.main, program.id, &code).await?;
     let now = app.now();
@@ -289,7 +289,7 @@ pub async fn add_plan(
         version: last + 1,
         effective_from: effective_from.unwrap_or(now),
         hold_days,
-        components,
+        terms,
         created_at: now,
     };
     let put = Write::new(store::put_plan(&plan, program.currency)?, |_| {

@@ -5,7 +5,7 @@ use url::{Host, Url};
 
 use crate::clock::Timestamp;
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
-use crate::money::{Currency, Money, Rate};
+use crate::money::Currency;
 
 /// Characters of a name.
 pub const MAX_NAME: usize = 120;
@@ -13,8 +13,6 @@ pub const MAX_NAME: usize = 120;
 pub const MAX_WINDOW_DAYS: i64 = 365;
 /// Days a commission may be held.
 pub const MAX_HOLD_DAYS: i64 = 365;
-/// Components of one plan version: what one calculation walks.
-pub const MAX_COMPONENTS: usize = 20;
 /// Hosts that a program may list.
 pub const MAX_HOSTS: usize = 50;
 /// Characters of a host name (RFC 1035).
@@ -280,54 +278,6 @@ fn is_code(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
             .next()
             .is_some_and(|first| first.is_ascii_alphanumeric())
         && text.bytes().all(allowed)
-}
-
-/// What one event pays.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Component {
-    /// A fixed amount for each unit of quantity.
-    Flat {
-        /// The event that pays.
-        event: String,
-        /// Per unit.
-        amount: Money,
-    },
-    /// A share of the event's amount.
-    Percent {
-        /// The event that pays.
-        event: String,
-        /// The share.
-        rate: Rate,
-    },
-}
-
-/// One immutable version of a commission plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanVersion {
-    /// Its program.
-    pub program: ProgramId,
-    /// The plan's code, such as `standard`.
-    pub code: String,
-    /// Counts from 1.
-    pub version: u32,
-    /// Events from then on are paid by it, until a version that is effective later.
-    pub effective_from: Timestamp,
-    /// Days of 24 hours, from the event, that commissions are held.
-    pub hold_days: u32,
-    /// What pays; several for one event add up.
-    pub components: Vec<Component>,
-    /// Since when it stands.
-    pub created_at: Timestamp,
-}
-
-/// The version that pays an event of that time: the latest effective one, and of two effective at once
-/// the newer.
-#[must_use]
-pub fn version_at(versions: &[PlanVersion], occurred_at: Timestamp) -> Option<&PlanVersion> {
-    versions
-        .iter()
-        .filter(|version| version.effective_from <= occurred_at)
-        .max_by_key(|version| (version.effective_from, version.version))
 }
 
 /// A tracking link. Its id is derived from its code, so that a click finds it at once.
@@ -902,30 +852,6 @@ mod tests {
         assert!(is_plan_code("standard-2") && !is_plan_code("a#b") && !is_plan_code("é"));
         assert!(is_coupon_code("SAVE10") && !is_coupon_code("SAVE 10"));
         assert!(is_link_code("a_-9") && !is_link_code("ab") && !is_link_code("a/b"));
-    }
-
-    #[test]
-    fn the_version_effective_latest_pays_and_the_newer_of_two() {
-        let version = |version, from: &str| PlanVersion {
-            program: ProgramId::from_bytes([1; 16]),
-            code: "standard".to_owned(),
-            version,
-            effective_from: at(from),
-            hold_days: 30,
-            components: Vec::new(),
-            created_at: at(from),
-        };
-        let versions = [
-            version(1, "2026-01-01T00:00:00Z"),
-            version(2, "2026-03-01T00:00:00Z"),
-            version(3, "2026-03-01T00:00:00Z"),
-            version(4, "2026-02-01T00:00:00Z"),
-        ];
-        let pays = |text| version_at(&versions, at(text)).map(|version| version.version);
-        assert_eq!(pays("2025-12-31T23:59:59Z"), None);
-        assert_eq!(pays("2026-01-01T00:00:00Z"), Some(1));
-        assert_eq!(pays("2026-02-01T00:00:00Z"), Some(4));
-        assert_eq!(pays("2026-04-01T00:00:00Z"), Some(3));
     }
 
     proptest! {

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    ATTRIBUTION_MODELS, Attribution, Component, Coupon, DIALECTS, Link, PlanVersion, Program,
-    SigningSecret, TokenRecord,
+    ATTRIBUTION_MODELS, Attribution, Coupon, DIALECTS, Link, Program, SigningSecret, TokenRecord,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
 use crate::money::{Currency, Money};
+use crate::plans::model::{Base, Component, Pay, PlanVersion, Terms};
 use crate::table::{
     Condition, Error, Index, Item, Key, Op, Put, Range, Table, Update, from_item, int,
 };
@@ -318,23 +318,28 @@ pub fn put_plan(plan: &PlanVersion, currency: Currency) -> Result<Op, Error> {
         version,
         effective_from,
         hold_days,
-        components,
+        terms,
         created_at,
     } = plan.clone();
     let Key { pk, sk } = plan_key(program, &code, version);
-    let components = components
+    let components = terms
+        .components
         .into_iter()
-        .map(|component| match component {
-            Component::Flat { event, amount } => ComponentItem::Flat {
-                event,
+        .map(|component| match component.pay {
+            Pay::Flat(amount) => Ok(ComponentItem::Flat {
+                event: component.event,
                 minor: amount.minor(),
-            },
-            Component::Percent { event, rate } => ComponentItem::Percent {
-                event,
+            }),
+            Pay::Percent {
+                rate,
+                of: Base::Amount,
+            } => Ok(ComponentItem::Percent {
+                event: component.event,
                 rate: rate.to_string(),
-            },
+            }),
+            _ => Err(Error::Malformed("a component".to_owned())),
         })
-        .collect();
+        .collect::<Result<_, Error>>()?;
     Ok(Op::Put(Put::new(&PlanItem {
         pk,
         sk,
@@ -367,16 +372,14 @@ fn plan(item: PlanItem) -> Result<PlanVersion, Error> {
         .into_iter()
         .map(|component| {
             Ok(match component {
-                ComponentItem::Flat { event, minor } => Component::Flat {
+                ComponentItem::Flat { event, minor } => {
+                    Component::flat(event, Money::new(minor, currency))
+                }
+                ComponentItem::Percent { event, rate } => Component::percent(
                     event,
-                    amount: Money::new(minor, currency),
-                },
-                ComponentItem::Percent { event, rate } => Component::Percent {
-                    event,
-                    rate: rate
-                        .parse()
+                    rate.parse()
                         .map_err(|_| Error::Malformed(format!("{rate} is not a rate")))?,
-                },
+                ),
             })
         })
         .collect::<Result<_, Error>>()?;
@@ -386,7 +389,7 @@ fn plan(item: PlanItem) -> Result<PlanVersion, Error> {
         version,
         effective_from,
         hold_days,
-        components,
+        terms: Terms::of(components),
         created_at,
     })
 }

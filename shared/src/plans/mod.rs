@@ -1,0 +1,3 @@
+//! Plans: what partners are signed on.
+
+pub mod model;
