@@ -98,6 +98,12 @@ impl Rounding {
 pub struct Rate(Decimal);
 
 impl Rate {
+    /// The rate of that decimal, which is not negative.
+    #[must_use]
+    pub const fn of(decimal: Decimal) -> Self {
+        Self(decimal)
+    }
+
     /// The decimal itself.
     #[must_use]
     pub fn decimal(self) -> Decimal {

@@ -4,6 +4,7 @@
 //! be asked again at any time, in any order, by anybody.
 
 pub mod clockwork;
+pub mod fold;
 pub mod model;
 pub mod store;
 pub mod view;

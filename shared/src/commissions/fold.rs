@@ -1,0 +1,1246 @@
+//! What plans pay over the events of a book, in canonical order. Pure.
+//!
+//! A book is everything that one conversion's pay may depend on. Its pay is `F(events)`, a fold over the
+//! events in the order `(counted_at, conversion)`, so it depends on what happened and never on the order
+//! in which that became known. Fractions of a minor unit are settled half up; where pay accumulates over
+//! a window, rounding telescopes: an event gets `round(F(after)) − round(F(before))`, so the parts add up
+//! to the rounded whole.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use jiff::ToSpan;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use rust_decimal::prelude::ToPrimitive;
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use crate::clock::{Timestamp, days_before};
+use crate::ids::{ConversionId, PartnerId};
+use crate::money::{Currency, Money, MoneyError, Rate, Rounding};
+use crate::plans::model::{
+    Base, Bracket, BracketPay, CapScope, Carryover, Component, Condition, Duration, LevelBase,
+    MAX_LEVELS, Measure, Mode, NumberField, Pay, Pays, PlanVersion, RevenueShare, Scope, Terms,
+    TextField, Tiers, Unit, Window,
+};
+
+/// What a plan is told of an event: amounts in minor units of the program's currency, net of what was
+/// taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Which conversion.
+    pub conversion: ConversionId,
+    /// Whose book counts it.
+    pub partner: PartnerId,
+    /// Position of its plan version among those of the fold.
+    pub plan: usize,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// When it counts: when it happened, or when it was acknowledged if its window was closed by then.
+    pub counted_at: Timestamp,
+    /// Whether it is the partner's own; one of a partner below it is measured only.
+    pub own: bool,
+    /// What happened, such as `sale`.
+    pub event: String,
+    /// How many.
+    pub quantity: u32,
+    /// Its amount.
+    pub amount: Option<i64>,
+    /// The margin that came with it.
+    pub margin: Option<i64>,
+    /// The net revenue that came with it.
+    pub net_revenue: Option<i64>,
+    /// Bonuses, fees and chargebacks, which net gaming revenue is less.
+    pub adjustments: i64,
+    /// A keyed hash of the customer's reference.
+    pub customer: Option<String>,
+    /// Whether the customer is new, where the event says so.
+    pub new_customer: Option<bool>,
+    /// ISO 3166 two-letter code.
+    pub country: Option<String>,
+    /// Product.
+    pub product: Option<String>,
+    /// The coupon's code.
+    pub coupon: Option<String>,
+    /// `sub1` to `sub5`.
+    pub subs: [Option<String>; 5],
+    /// Metadata.
+    pub meta: BTreeMap<String, String>,
+}
+
+impl Entry {
+    /// Its place in the canonical order.
+    #[must_use]
+    pub fn position(&self) -> (Timestamp, ConversionId) {
+        (self.counted_at, self.conversion)
+    }
+
+    fn base(&self, base: Base) -> i64 {
+        match base {
+            Base::Amount => self.amount,
+            Base::Margin => self.margin,
+            Base::NetRevenue => self.net_revenue,
+        }
+        .unwrap_or(0)
+    }
+
+    fn measured(&self, measure: &Measure) -> i64 {
+        let counts = (self.own || measure.scope == Scope::SubTree)
+            && measure.events.iter().any(|event| *event == self.event);
+        match (counts, measure.unit) {
+            (false, _) => 0,
+            (true, Unit::Count) => i64::from(self.quantity),
+            (true, Unit::Amount) => self.amount.unwrap_or(0),
+        }
+    }
+}
+
+/// What one event pays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paid {
+    /// Its partner.
+    pub pay: Money,
+    /// Its partner's uplines, the nearest first.
+    pub levels: Vec<Money>,
+    /// How `pay` came about, a step for each component that looked at it.
+    pub steps: Vec<Step>,
+    /// What caps took off.
+    pub cuts: Vec<Cut>,
+}
+
+/// What one component came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Position of the component in the plan version.
+    pub component: u32,
+    /// What it came to; of a gated one what is provisional until its window closes.
+    pub amount: Money,
+    /// The measure before the event and with it, where the component measures: a number of events, or
+    /// minor units.
+    pub measured: Option<(i64, i64)>,
+    /// Why it adds nothing to the pay yet or at all, if so.
+    pub aside: Option<Aside>,
+}
+
+/// Why a step adds nothing to the pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aside {
+    /// Another component was chosen.
+    NotChosen,
+    /// Its gate is decided when the window closes.
+    Gated,
+}
+
+/// What a cap took off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Position of the cap in the plan version.
+    pub cap: u32,
+    /// How much.
+    pub by: Money,
+    /// What was left of it before the event; of a cap per conversion the cap itself.
+    pub room: Money,
+}
+
+/// What the close of a window decided about a gated component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// Whose.
+    pub partner: PartnerId,
+    /// Position of the plan version.
+    pub plan: usize,
+    /// Position of the component.
+    pub component: u32,
+    /// When the window ended.
+    pub end: Timestamp,
+    /// What was measured.
+    pub measure: i64,
+    /// What was provisional until then.
+    pub provisional: Money,
+    /// What it pays: all of that, or nothing.
+    pub pay: Money,
+    /// What uplines get of it, the nearest first.
+    pub levels: Vec<Money>,
+}
+
+/// What stands in one window of a component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Running {
+    /// Which window; see [`Zone::window`].
+    pub window: i32,
+    /// The measure, or the net revenue.
+    pub measure: i64,
+    /// Exact pay, or what the bracket's rate is taken of.
+    pub exact: Decimal,
+    /// Units of quantity.
+    pub quantity: i64,
+    /// Pay so far, rounded.
+    pub rounded: i64,
+}
+
+/// What stands behind a gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// Which window.
+    pub window: i32,
+    /// The measure.
+    pub measure: i64,
+    /// What is provisional.
+    pub withheld: i64,
+}
+
+/// What a cap has used in its window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Which window.
+    pub window: i32,
+    /// Minor units.
+    pub minor: i64,
+}
+
+/// What is known of a customer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Customer {
+    /// The first time of each event.
+    pub first: Vec<(String, Timestamp)>,
+    /// What caps of it have used, by plan version and cap.
+    pub used: Vec<((usize, usize), Used)>,
+}
+
+/// Where one partner stands under one plan version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// By component.
+    pub running: Vec<Running>,
+    /// By component: events of a trailing window, when they were and how much they measure.
+    pub trails: Vec<VecDeque<(Timestamp, i64)>>,
+    /// By component; those without a gate stay empty.
+    pub behind: Vec<Behind>,
+    /// By cap: what a partner's cap has used.
+    pub used: Vec<Used>,
+}
+
+/// Where a fold stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// By partner and plan version.
+    pub standings: HashMap<(PartnerId, usize), Standing>,
+    /// By partner and customer.
+    pub customers: HashMap<(PartnerId, String), Customer>,
+    /// By plan version and cap: what a program's cap has used.
+    pub budgets: HashMap<(usize, usize), Used>,
+}
+
+/// Calendar of a plan: months and quarters in its time zone.
+#[derive(Clone, Debug)]
+pub struct Zone(Option<TimeZone>);
+
+/// The window of everything without a calendar.
+const ALL_TIME: i32 = 0;
+
+impl Zone {
+    /// The zone of that IANA name; UTC for one that is not known, which no plan has.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        match name {
+            "UTC" => Self(None),
+            name => Self(TimeZone::get(name).ok()),
+        }
+    }
+
+    fn civil(&self, at: Timestamp) -> DateTime {
+        match &self.0 {
+            None => jiff::tz::Offset::UTC.to_datetime(at),
+            Some(zone) => zone.to_datetime(at),
+        }
+    }
+
+    fn instant(&self, civil: DateTime) -> Timestamp {
+        let zone = self.0.clone().unwrap_or(TimeZone::UTC);
+        // Midnight that a change of the clocks skips or repeats is taken as the zone's rules say.
+        zone.to_zoned(civil)
+            .map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+    }
+
+    /// The number of the window that an instant lies in: `yyyymm` of its first month.
+    #[must_use]
+    pub fn window(&self, window: Window, at: Timestamp) -> i32 {
+        let month = match window {
+            Window::Month => |month: i32| month,
+            Window::Quarter => |month: i32| (month - 1) / 3 * 3 + 1,
+            Window::Trailing { .. } | Window::Lifetime => return ALL_TIME,
+        };
+        let civil = self.civil(at);
+        i32::from(civil.year()) * 100 + month(i32::from(civil.month()))
+    }
+
+    /// When a window ends, the instant not included; never for one without a calendar.
+    #[must_use]
+    pub fn end(&self, window: Window, number: i32) -> Timestamp {
+        let months = match window {
+            Window::Month => 1,
+            Window::Quarter => 3,
+            Window::Trailing { .. } | Window::Lifetime => return Timestamp::MAX,
+        };
+        let year = i16::try_from(number / 100).unwrap_or(0);
+        let month = i8::try_from(number % 100).unwrap_or(1);
+        let Ok(first) = jiff::civil::Date::new(year, month, 1) else {
+            return Timestamp::MAX;
+        };
+        first
+            .checked_add(months.months())
+            .map_or(Timestamp::MAX, |next| {
+                self.instant(next.to_datetime(jiff::civil::Time::midnight()))
+            })
+    }
+
+    /// Whole calendar months from one instant to another; 0 backwards.
+    #[must_use]
+    pub fn months_between(&self, from: Timestamp, to: Timestamp) -> i64 {
+        let (from, to) = (self.civil(from), self.civil(to));
+        let months = (i64::from(to.year()) - i64::from(from.year())) * 12 + i64::from(to.month())
+            - i64::from(from.month());
+        // A month is whole once the day and time come round; a shorter month's last day does for a later one.
+        let last = to.date().last_of_month().day();
+        let whole = (to.day(), to.time()) >= (from.day().min(last), from.time());
+        (months - i64::from(!whole)).max(0)
+    }
+}
+
+/// A walk over the events of a book, in canonical order.
+#[derive(Clone, Debug)]
+pub struct Fold<'a> {
+    plans: Vec<(&'a PlanVersion, Zone)>,
+    currency: Currency,
+    state: State,
+    closed: Vec<Close>,
+}
+
+/// What a component offers for an event, before it is known whether it is chosen.
+struct Offer {
+    component: usize,
+    amount: i64,
+    measured: Option<(i64, i64)>,
+    /// What stands in its window if it is chosen, and if it is not.
+    chosen: Running,
+    passed: Running,
+    /// What its window had paid before.
+    before: i64,
+    matches: bool,
+}
+
+impl<'a> Fold<'a> {
+    /// The beginning of a book whose entries are paid by these plan versions.
+    #[must_use]
+    pub fn new(plans: impl IntoIterator<Item = &'a PlanVersion>, currency: Currency) -> Self {
+        Self::from(plans, currency, State::default())
+    }
+
+    /// Goes on where a fold stood.
+    #[must_use]
+    pub fn from(
+        plans: impl IntoIterator<Item = &'a PlanVersion>,
+        currency: Currency,
+        state: State,
+    ) -> Self {
+        Self {
+            plans: plans
+                .into_iter()
+                .map(|plan| (plan, Zone::of(&plan.terms.time_zone)))
+                .collect(),
+            currency,
+            state,
+            closed: Vec::new(),
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What the close of the windows left behind has decided, since this was last asked.
+    pub fn closes(&mut self) -> Vec<Close> {
+        std::mem::take(&mut self.closed)
+    }
+
+    /// What the next event in canonical order pays.
+    ///
+    /// # Errors
+    /// `OverLimit`.
+    pub fn step(&mut self, entry: &Entry) -> Result<Paid, MoneyError> {
+        let Some((plan, zone)) = self.plans.get(entry.plan).cloned() else {
+            return Err(MoneyError::OverLimit);
+        };
+        let terms = &plan.terms;
+        let months = self.months(entry, &zone);
+        let mut standing = self.take_standing(entry, terms);
+        let mut offers = Vec::with_capacity(terms.components.len());
+        for (index, component) in terms.components.iter().enumerate() {
+            if let Some(gate) = &component.gate {
+                self.roll_gate(entry, plan, &zone, index, &mut standing)?;
+                let behind = &mut standing.behind[index];
+                behind.measure = add(behind.measure, entry.measured(&gate.measure))?;
+            }
+            let look = Look {
+                index,
+                entry,
+                zone: &zone,
+                currency: self.currency,
+                matches: self.matches(component, entry, months),
+            };
+            let running = standing.running[index];
+            let trail = &mut standing.trails[index];
+            match look.offer(component, running, trail)? {
+                Looked::Passed(running) => standing.running[index] = running,
+                Looked::Offers(offer) => offers.push(offer),
+            }
+        }
+        let chosen = choose(terms.pays, &offers, terms);
+        let mut pay = 0_i64;
+        let mut steps = Vec::with_capacity(offers.len());
+        for (position, offer) in offers.into_iter().enumerate() {
+            let component = &terms.components[offer.component];
+            let is_chosen = chosen.is_none_or(|chosen| chosen == position)
+                || !offer.matches
+                || matches!(component.pay, Pay::Milestone { .. });
+            let aside = match (is_chosen, &component.gate) {
+                (false, _) => Some(Aside::NotChosen),
+                (true, Some(_)) => Some(Aside::Gated),
+                (true, None) => None,
+            };
+            let amount = if is_chosen {
+                offer.amount
+            } else {
+                // What it lifts of the window's earlier events is theirs all the same.
+                add(offer.passed.rounded, -offer.before)?
+            };
+            if component.gate.is_some() {
+                let behind = &mut standing.behind[offer.component];
+                behind.withheld = add(behind.withheld, amount)?;
+            } else {
+                pay = add(pay, amount)?;
+            }
+            standing.running[offer.component] = if is_chosen {
+                offer.chosen
+            } else {
+                offer.passed
+            };
+            if offer.matches || offer.amount != 0 {
+                steps.push(Step {
+                    component: u32::try_from(offer.component).unwrap_or(u32::MAX),
+                    amount: Money::new(offer.amount, self.currency),
+                    measured: offer.measured,
+                    aside,
+                });
+            }
+        }
+        let cuts = self.cap(entry, terms, &zone, &mut standing, &mut pay)?;
+        self.state
+            .standings
+            .insert((entry.partner, entry.plan), standing);
+        self.remember(entry);
+        let levels = levels(
+            terms,
+            entry.own.then(|| entry.amount.unwrap_or(0)),
+            pay,
+            self.currency,
+        )?;
+        Ok(Paid {
+            pay: Money::new(pay, self.currency),
+            levels,
+            steps,
+            cuts,
+        })
+    }
+
+    /// Closes every window that ends by `until`: what its gates decided joins [`Fold::closes`].
+    ///
+    /// # Errors
+    /// `OverLimit`.
+    pub fn close(&mut self, until: Timestamp) -> Result<(), MoneyError> {
+        let mut keys: Vec<(PartnerId, usize)> = self.state.standings.keys().copied().collect();
+        keys.sort_unstable();
+        for key in keys {
+            let Some((plan, zone)) = self.plans.get(key.1).cloned() else {
+                continue;
+            };
+            let Some(mut standing) = self.state.standings.remove(&key) else {
+                continue;
+            };
+            for (index, component) in plan.terms.components.iter().enumerate() {
+                let Some(gate) = &component.gate else {
+                    continue;
+                };
+                let left = standing.behind[index];
+                if left.window != 0 && zone.end(gate.window, left.window) <= until {
+                    standing.behind[index] = Behind::default();
+                    self.decide(key, plan, &zone, index, left, &mut standing)?;
+                }
+            }
+            self.state.standings.insert(key, standing);
+        }
+        Ok(())
+    }
+
+    fn take_standing(&mut self, entry: &Entry, terms: &Terms) -> Standing {
+        self.state
+            .standings
+            .remove(&(entry.partner, entry.plan))
+            .filter(|standing| standing.running.len() == terms.components.len())
+            .unwrap_or_else(|| Standing {
+                running: vec![Running::default(); terms.components.len()],
+                trails: vec![VecDeque::new(); terms.components.len()],
+                behind: vec![Behind::default(); terms.components.len()],
+                used: vec![Used::default(); terms.caps.len()],
+            })
+    }
+
+    fn roll_gate(
+        &mut self,
+        entry: &Entry,
+        plan: &PlanVersion,
+        zone: &Zone,
+        index: usize,
+        standing: &mut Standing,
+    ) -> Result<(), MoneyError> {
+        let Some(gate) = &plan.terms.components[index].gate else {
+            return Ok(());
+        };
+        let window = zone.window(gate.window, entry.counted_at);
+        let left = standing.behind[index];
+        if left.window == window {
+            return Ok(());
+        }
+        standing.behind[index] = Behind {
+            window,
+            ..Behind::default()
+        };
+        if left.window != 0 {
+            let key = (entry.partner, entry.plan);
+            self.decide(key, plan, zone, index, left, standing)?;
+        }
+        Ok(())
+    }
+
+    fn decide(
+        &mut self,
+        (partner, at): (PartnerId, usize),
+        plan: &PlanVersion,
+        zone: &Zone,
+        index: usize,
+        left: Behind,
+        standing: &mut Standing,
+    ) -> Result<(), MoneyError> {
+        let Some(gate) = &plan.terms.components[index].gate else {
+            return Ok(());
+        };
+        let end = zone.end(gate.window, left.window);
+        let mut pay = if left.measure >= gate.at_least {
+            left.withheld
+        } else {
+            0
+        };
+        // What a partner is paid at most binds this as well: it belongs to the window's last instant.
+        let last = end.checked_sub(1.nanosecond()).unwrap_or(end);
+        for (cap, used) in plan.terms.caps.iter().zip(&mut standing.used) {
+            if cap.scope != CapScope::Partner {
+                continue;
+            }
+            let window = zone.window(cap.window, last);
+            let before = if used.window == window { used.minor } else { 0 };
+            pay = pay.min(cap.amount.minor().saturating_sub(before).max(0));
+        }
+        for (cap, used) in plan.terms.caps.iter().zip(&mut standing.used) {
+            let window = zone.window(cap.window, last);
+            if cap.scope == CapScope::Partner && used.window == window {
+                used.minor = add(used.minor, pay)?;
+            }
+        }
+        self.closed.push(Close {
+            partner,
+            plan: at,
+            component: u32::try_from(index).unwrap_or(u32::MAX),
+            end,
+            measure: left.measure,
+            provisional: Money::new(left.withheld, self.currency),
+            pay: Money::new(pay, self.currency),
+            levels: levels(&plan.terms, None, pay, self.currency)?,
+        });
+        Ok(())
+    }
+
+    /// Whole months since the customer's first conversion of this event; `None` for the first, and for an
+    /// event without a customer.
+    fn months(&self, entry: &Entry, zone: &Zone) -> Option<i64> {
+        let customer = entry.customer.as_ref()?;
+        let known = self
+            .state
+            .customers
+            .get(&(entry.partner, customer.clone()))?;
+        let (_, first) = known
+            .first
+            .iter()
+            .find(|(event, _)| *event == entry.event)?;
+        Some(zone.months_between(*first, entry.counted_at))
+    }
+
+    fn remember(&mut self, entry: &Entry) {
+        let (true, Some(customer)) = (entry.own, &entry.customer) else {
+            return;
+        };
+        let known = self
+            .state
+            .customers
+            .entry((entry.partner, customer.clone()))
+            .or_default();
+        if known.first.iter().all(|(event, _)| *event != entry.event) {
+            known.first.push((entry.event.clone(), entry.counted_at));
+        }
+    }
+
+    fn matches(&self, component: &Component, entry: &Entry, months: Option<i64>) -> bool {
+        entry.own
+            && component.event == entry.event
+            && match component.duration {
+                Duration::Forever => true,
+                Duration::FirstSale => months.is_none(),
+                Duration::Months(most) => months.unwrap_or(0) < i64::from(most),
+            }
+            && component
+                .when
+                .as_ref()
+                .is_none_or(|condition| holds(condition, entry, months, self.currency))
+    }
+
+    /// Applies the caps in the plan's order; what is negative gives room back.
+    fn cap(
+        &mut self,
+        entry: &Entry,
+        terms: &Terms,
+        zone: &Zone,
+        standing: &mut Standing,
+        pay: &mut i64,
+    ) -> Result<Vec<Cut>, MoneyError> {
+        let mut cuts = Vec::new();
+        // Each cap sees what those before it left; what it has used is what is paid in the end.
+        for (index, cap) in terms.caps.iter().enumerate() {
+            let window = zone.window(cap.window, entry.counted_at);
+            let used = self.used(entry, standing, cap.scope, index, window);
+            let room = match used {
+                None => cap.amount.minor(),
+                Some(used) => cap.amount.minor().saturating_sub(used).max(0),
+            };
+            if *pay > room {
+                cuts.push(Cut {
+                    cap: u32::try_from(index).unwrap_or(u32::MAX),
+                    by: Money::new(*pay - room, self.currency),
+                    room: Money::new(room, self.currency),
+                });
+                *pay = room;
+            }
+        }
+        for (index, cap) in terms.caps.iter().enumerate() {
+            let window = zone.window(cap.window, entry.counted_at);
+            if let Some(used) = self.used(entry, standing, cap.scope, index, window) {
+                let minor = add(used, *pay)?;
+                self.use_up(entry, standing, cap.scope, index, Used { window, minor });
+            }
+        }
+        Ok(cuts)
+    }
+
+    /// What a cap has used in a window; `None` for one that remembers nothing.
+    fn used(
+        &self,
+        entry: &Entry,
+        standing: &Standing,
+        scope: CapScope,
+        index: usize,
+        window: i32,
+    ) -> Option<i64> {
+        let used = match scope {
+            CapScope::Conversion => return None,
+            CapScope::Partner => standing.used[index],
+            CapScope::Program => self
+                .state
+                .budgets
+                .get(&(entry.plan, index))
+                .copied()
+                .unwrap_or_default(),
+            CapScope::Customer => {
+                // An event without a customer is one of its own.
+                let customer = entry.customer.as_ref()?;
+                self.state
+                    .customers
+                    .get(&(entry.partner, customer.clone()))
+                    .and_then(|known| {
+                        let key = (entry.plan, index);
+                        known.used.iter().find(|(cap, _)| *cap == key)
+                    })
+                    .map_or_else(Used::default, |(_, used)| *used)
+            }
+        };
+        Some(if used.window == window { used.minor } else { 0 })
+    }
+
+    fn use_up(
+        &mut self,
+        entry: &Entry,
+        standing: &mut Standing,
+        scope: CapScope,
+        index: usize,
+        used: Used,
+    ) {
+        let key = (entry.plan, index);
+        match (scope, &entry.customer) {
+            (CapScope::Partner, _) => standing.used[index] = used,
+            (CapScope::Program, _) => {
+                self.state.budgets.insert(key, used);
+            }
+            (CapScope::Customer, Some(customer)) => {
+                let known = self
+                    .state
+                    .customers
+                    .entry((entry.partner, customer.clone()))
+                    .or_default();
+                match known.used.iter_mut().find(|(cap, _)| *cap == key) {
+                    Some((_, before)) => *before = used,
+                    None => known.used.push((key, used)),
+                }
+            }
+            (CapScope::Conversion | CapScope::Customer, _) => {}
+        }
+    }
+}
+
+fn add(a: i64, b: i64) -> Result<i64, MoneyError> {
+    a.checked_add(b).ok_or(MoneyError::OverLimit)
+}
+
+/// Settles a fraction of a minor unit half away from zero.
+fn half_up(exact: Decimal) -> Result<i64, MoneyError> {
+    exact
+        .round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero)
+        .to_i64()
+        .ok_or(MoneyError::OverLimit)
+}
+
+fn product(rate: Rate, of: i64) -> Result<Decimal, MoneyError> {
+    rate.decimal()
+        .checked_mul(Decimal::from(of))
+        .ok_or(MoneyError::OverLimit)
+}
+
+fn plus(a: Decimal, b: Decimal) -> Result<Decimal, MoneyError> {
+    a.checked_add(b).ok_or(MoneyError::OverLimit)
+}
+
+/// What came of a component's look at an event.
+enum Looked {
+    /// Nothing to offer; what stands in its window.
+    Passed(Running),
+    /// Something.
+    Offers(Offer),
+}
+
+/// A component's look at an event.
+struct Look<'a> {
+    index: usize,
+    entry: &'a Entry,
+    zone: &'a Zone,
+    currency: Currency,
+    matches: bool,
+}
+
+impl Look<'_> {
+    fn offer(
+        &self,
+        component: &Component,
+        running: Running,
+        trail: &mut VecDeque<(Timestamp, i64)>,
+    ) -> Result<Looked, MoneyError> {
+        let Self { entry, .. } = *self;
+        let mut looked = match &component.pay {
+            Pay::Flat(each) if self.matches => {
+                self.plain(each.times(entry.quantity)?.minor(), running)
+            }
+            Pay::Percent { rate, of } if self.matches => {
+                let base = Money::new(entry.base(*of), self.currency);
+                self.plain(base.percent(*rate, Rounding::HalfUp)?.minor(), running)
+            }
+            Pay::Flat(_) | Pay::Percent { .. } => Looked::Passed(running),
+            Pay::Milestone {
+                measure,
+                window,
+                at,
+                amount,
+            } => {
+                let running = self.rolled(running, *window, 0);
+                self.milestone(component, measure, *at, *amount, running)?
+            }
+            Pay::RevenueShare(share) => self.revenue_share(share, running)?,
+            Pay::Tiered(tiers) => self.tiered(tiers, running, trail)?,
+        };
+        if let Looked::Offers(offer) = &mut looked
+            && self.matches
+        {
+            if let Some(minimum) = component.minimum.filter(|_| offer.amount > 0) {
+                offer.amount = offer.amount.max(minimum.minor());
+            }
+            if let Some(maximum) = component.maximum {
+                offer.amount = offer.amount.min(maximum.minor());
+            }
+        }
+        Ok(looked)
+    }
+
+    fn offers(&self, amount: i64, passed: Running, chosen: Running) -> Offer {
+        Offer {
+            component: self.index,
+            amount,
+            measured: None,
+            before: passed.rounded,
+            chosen,
+            passed,
+            matches: self.matches,
+        }
+    }
+
+    fn plain(&self, amount: i64, running: Running) -> Looked {
+        Looked::Offers(self.offers(amount, running, running))
+    }
+
+    /// The window that the event lies in: what stands there, or a new one that begins with `carried`.
+    fn rolled(&self, running: Running, window: Window, carried: i64) -> Running {
+        let number = self.zone.window(window, self.entry.counted_at);
+        if running.window == number {
+            return running;
+        }
+        Running {
+            window: number,
+            measure: carried,
+            ..Running::default()
+        }
+    }
+
+    fn milestone(
+        &self,
+        component: &Component,
+        measure: &Measure,
+        at: i64,
+        amount: Money,
+        mut running: Running,
+    ) -> Result<Looked, MoneyError> {
+        let measured = self.entry.measured(measure);
+        if measured == 0 {
+            return Ok(Looked::Passed(running));
+        }
+        let before = running.measure;
+        running.measure = add(before, measured)?;
+        let crossed = before < at && at <= running.measure;
+        let holds = component
+            .when
+            .as_ref()
+            .is_none_or(|condition| holds(condition, self.entry, None, self.currency));
+        let amount = if crossed && holds { amount.minor() } else { 0 };
+        Ok(Looked::Offers(Offer {
+            measured: Some((before, running.measure)),
+            matches: crossed,
+            ..self.offers(amount, running, running)
+        }))
+    }
+
+    fn revenue_share(&self, share: &RevenueShare, running: Running) -> Result<Looked, MoneyError> {
+        let negative = running.measure.min(0);
+        let carried = match share.carryover {
+            Carryover::Carry => negative,
+            Carryover::Reset => 0,
+            Carryover::Capped(most) => negative.max(-most.minor()),
+        };
+        let running = self.rolled(running, share.window, carried);
+        if !self.matches {
+            return Ok(Looked::Passed(running));
+        }
+        let before = running.measure;
+        let net = self
+            .entry
+            .amount
+            .unwrap_or(0)
+            .checked_sub(self.entry.adjustments)
+            .ok_or(MoneyError::OverLimit)?;
+        let after = add(before, net)?;
+        let reached = share.brackets.iter().rev().find(|(from, _)| *from <= after);
+        let rounded = match reached {
+            Some((_, rate)) => half_up(product(*rate, after.max(0))?)?,
+            None => 0,
+        };
+        let chosen = Running {
+            measure: after,
+            rounded,
+            ..running
+        };
+        let amount = add(rounded, -running.rounded)?;
+        Ok(Looked::Offers(Offer {
+            measured: Some((before, after)),
+            ..self.offers(amount, running, chosen)
+        }))
+    }
+
+    fn tiered(
+        &self,
+        tiers: &Tiers,
+        running: Running,
+        trail: &mut VecDeque<(Timestamp, i64)>,
+    ) -> Result<Looked, MoneyError> {
+        let Self { entry, matches, .. } = *self;
+        let mut running = self.rolled(running, tiers.window, 0);
+        if let Window::Trailing { days } = tiers.window {
+            // Half open at its far end: an event exactly that many days ago has left it.
+            let begin = days_before(entry.counted_at, days);
+            while let Some((at, measured)) = trail.front().copied()
+                && at <= begin
+            {
+                trail.pop_front();
+                running.measure = add(running.measure, -measured)?;
+            }
+        }
+        let measured = entry.measured(&tiers.measure);
+        if measured == 0 && !matches {
+            return Ok(Looked::Passed(running));
+        }
+        let before = running.measure;
+        let after = add(before, measured)?;
+        let base = Decimal::from(entry.base(tiers.of));
+        let quantity = Decimal::from(entry.quantity);
+        if matches!(tiers.window, Window::Trailing { .. }) && measured != 0 {
+            trail.push_back((entry.counted_at, measured));
+        }
+        let passed = Running {
+            measure: after,
+            ..running
+        };
+        let offers = |amount, passed, chosen| {
+            Looked::Offers(Offer {
+                measured: Some((before, after)),
+                before: running.rounded,
+                ..self.offers(amount, passed, chosen)
+            })
+        };
+        let mut chosen = passed;
+        match tiers.mode {
+            // Each conversion is rated by itself, so it is rounded by itself.
+            Mode::Attained => {
+                let exact = match bracket(&tiers.brackets, after) {
+                    Some(bracket) if matches => exactly(bracket.pay, base, quantity)?,
+                    _ => Decimal::ZERO,
+                };
+                return Ok(offers(half_up(exact)?, passed, passed));
+            }
+            Mode::Marginal if matches => {
+                let exact = marginal(&tiers.brackets, before, after, base, quantity)?;
+                chosen.exact = plus(chosen.exact, exact)?;
+            }
+            Mode::Interpolated if matches || !entry.own => {
+                let (from, to) = (
+                    interpolated(&tiers.brackets, before)?,
+                    interpolated(&tiers.brackets, after)?,
+                );
+                chosen.exact = plus(chosen.exact, to - from)?;
+            }
+            Mode::Retroactive if matches => {
+                chosen.exact = plus(chosen.exact, base)?;
+                chosen.quantity = add(chosen.quantity, i64::from(entry.quantity))?;
+            }
+            Mode::Marginal | Mode::Interpolated | Mode::Retroactive => {}
+        }
+        chosen.rounded = accumulated(tiers, &chosen)?;
+        // Even where it is not chosen, what is measured lifts what is in the window already.
+        let passed = Running {
+            rounded: accumulated(tiers, &passed)?,
+            ..passed
+        };
+        Ok(offers(
+            add(chosen.rounded, -running.rounded)?,
+            passed,
+            chosen,
+        ))
+    }
+}
+
+/// What a window has paid, rounded.
+fn accumulated(tiers: &Tiers, running: &Running) -> Result<i64, MoneyError> {
+    if tiers.mode != Mode::Retroactive {
+        return half_up(running.exact);
+    }
+    match bracket(&tiers.brackets, running.measure) {
+        Some(bracket) => {
+            let quantity = Decimal::from(running.quantity);
+            half_up(exactly(bracket.pay, running.exact, quantity)?)
+        }
+        None => Ok(0),
+    }
+}
+
+/// The bracket that a measure stands in: the last that begins at or below it.
+fn bracket(brackets: &[Bracket], measure: i64) -> Option<&Bracket> {
+    brackets
+        .iter()
+        .rev()
+        .find(|bracket| bracket.from <= measure)
+        .or_else(|| brackets.first())
+}
+
+/// What a bracket pays for a base and a quantity, exactly.
+fn exactly(pay: BracketPay, base: Decimal, quantity: Decimal) -> Result<Decimal, MoneyError> {
+    match pay {
+        BracketPay::Rate(rate) => rate.decimal().checked_mul(base),
+        BracketPay::Flat(each) => Decimal::from(each.minor()).checked_mul(quantity),
+        BracketPay::Total(_) => Some(Decimal::ZERO),
+    }
+    .ok_or(MoneyError::OverLimit)
+}
+
+/// The pay of an event that stretches the measure from one point to another, each part of it at its own
+/// bracket; one that stretches nothing stands at its point.
+fn marginal(
+    brackets: &[Bracket],
+    before: i64,
+    after: i64,
+    base: Decimal,
+    quantity: Decimal,
+) -> Result<Decimal, MoneyError> {
+    let length = add(after, -before)?;
+    if length == 0 {
+        return match bracket(brackets, after) {
+            Some(bracket) => exactly(bracket.pay, base, quantity),
+            None => Ok(Decimal::ZERO),
+        };
+    }
+    let mut sum = Decimal::ZERO;
+    for (index, part) in brackets.iter().enumerate() {
+        let low = part.from.max(before);
+        let high = brackets
+            .get(index + 1)
+            .map_or(after, |next| next.from.min(after));
+        if high <= low {
+            continue;
+        }
+        let part_length = Decimal::from(high - low);
+        let share = |whole: Decimal| {
+            // Where the measure is the base itself nothing is divided, and nothing is inexact.
+            if whole == Decimal::from(length) {
+                Some(part_length)
+            } else {
+                whole
+                    .checked_mul(part_length)?
+                    .checked_div(Decimal::from(length))
+            }
+        };
+        let base = share(base).ok_or(MoneyError::OverLimit)?;
+        let quantity = share(quantity).ok_or(MoneyError::OverLimit)?;
+        sum = plus(sum, exactly(part.pay, base, quantity)?)?;
+    }
+    Ok(sum)
+}
+
+/// The cumulative pay at a measure: straight lines between the points that brackets state, level after
+/// the last.
+fn interpolated(brackets: &[Bracket], measure: i64) -> Result<Decimal, MoneyError> {
+    let total = |bracket: &Bracket| match bracket.pay {
+        BracketPay::Total(total) => Decimal::from(total.minor()),
+        BracketPay::Rate(_) | BracketPay::Flat(_) => Decimal::ZERO,
+    };
+    let Some(index) = brackets.iter().rposition(|bracket| bracket.from <= measure) else {
+        return Ok(Decimal::ZERO);
+    };
+    let low = &brackets[index];
+    let Some(high) = brackets.get(index + 1) else {
+        return Ok(total(low));
+    };
+    let rise = (total(high) - total(low))
+        .checked_mul(Decimal::from(measure - low.from))
+        .and_then(|rise| rise.checked_div(Decimal::from(high.from - low.from)))
+        .ok_or(MoneyError::OverLimit)?;
+    plus(total(low), rise)
+}
+
+/// The position of the one offer that is chosen; `None` for all. Milestones are chosen always.
+fn choose(pays: Pays, offers: &[Offer], terms: &Terms) -> Option<usize> {
+    let candidates = || {
+        offers.iter().enumerate().filter(|(_, offer)| {
+            offer.matches && !matches!(terms.components[offer.component].pay, Pay::Milestone { .. })
+        })
+    };
+    match pays {
+        Pays::All => None,
+        Pays::First => candidates().next().map(|(position, _)| position),
+        Pays::Highest => candidates()
+            .max_by_key(|(position, offer)| (offer.amount, std::cmp::Reverse(*position)))
+            .map(|(position, _)| position),
+    }
+}
+
+/// What uplines get of an event, the nearest first. Of what a window's close pays there is no sale.
+fn levels(
+    terms: &Terms,
+    sale: Option<i64>,
+    pay: i64,
+    currency: Currency,
+) -> Result<Vec<Money>, MoneyError> {
+    let mut below = pay;
+    let mut found = Vec::with_capacity(terms.levels.len());
+    for level in terms.levels.iter().take(MAX_LEVELS) {
+        let of = match level.of {
+            LevelBase::Sale => sale.unwrap_or(0),
+            LevelBase::Commission => below,
+        };
+        let share = Money::new(of, currency).percent(level.rate, level.rounding)?;
+        below = share.minor();
+        found.push(share);
+    }
+    Ok(found)
+}
+
+/// Whether a condition holds of an event of a customer whose first conversion of it lies `months` back;
+/// `None` for the first.
+#[must_use]
+pub fn holds(
+    condition: &Condition,
+    entry: &Entry,
+    months: Option<i64>,
+    currency: Currency,
+) -> bool {
+    match condition {
+        Condition::All(parts) => parts
+            .iter()
+            .all(|part| holds(part, entry, months, currency)),
+        Condition::Any(parts) => parts
+            .iter()
+            .any(|part| holds(part, entry, months, currency)),
+        Condition::Among { field, values, is } => {
+            let text = match field {
+                TextField::Country => entry.country.as_deref(),
+                TextField::Product => entry.product.as_deref(),
+                TextField::Event => Some(entry.event.as_str()),
+                TextField::Coupon => entry.coupon.as_deref(),
+                TextField::Sub(number) => usize::from(*number)
+                    .checked_sub(1)
+                    .and_then(|index| entry.subs.get(index)?.as_deref()),
+                TextField::Meta(name) => entry.meta.get(name).map(String::as_str),
+            };
+            let among = text
+                .is_some_and(|text| values.iter().any(|value| value.eq_ignore_ascii_case(text)));
+            among == *is
+        }
+        Condition::Within {
+            field,
+            at_least,
+            below,
+        } => {
+            let whole = |minor: i64| Decimal::new(minor, currency.exponent());
+            let number = match field {
+                NumberField::Amount => entry.amount.map(whole),
+                NumberField::Margin => entry.margin.map(whole),
+                NumberField::NetRevenue => entry.net_revenue.map(whole),
+                NumberField::Quantity => Some(Decimal::from(entry.quantity)),
+                NumberField::MonthsSinceFirstSale => Some(Decimal::from(months.unwrap_or(0))),
+            };
+            number.is_some_and(|number| {
+                at_least.is_none_or(|low| number >= low) && below.is_none_or(|high| number < high)
+            })
+        }
+        Condition::NewCustomer(wanted) => entry.new_customer.unwrap_or(months.is_none()) == *wanted,
+    }
+}
+
+/// How far what a plan version pays for one event depends on others: what its book must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// On none: it needs no book.
+    Event,
+    /// On those of its customer.
+    Customer,
+    /// On those of a month.
+    Month,
+    /// On those of a quarter.
+    Quarter,
+    /// On all.
+    Lifetime,
+}
+
+/// How far what these terms pay for one event depends on others.
+#[must_use]
+pub fn reach(terms: &Terms) -> Reach {
+    let of_window = |window: Window| match window {
+        Window::Month => Reach::Month,
+        Window::Quarter => Reach::Quarter,
+        Window::Trailing { .. } | Window::Lifetime => Reach::Lifetime,
+    };
+    let of_pay = |pay: &Pay| match pay {
+        Pay::Flat(_) | Pay::Percent { .. } => Reach::Event,
+        Pay::Tiered(tiers) => of_window(tiers.window),
+        Pay::Milestone { window, .. } => of_window(*window),
+        Pay::RevenueShare(share) => match share.carryover {
+            Carryover::Reset => of_window(share.window),
+            Carryover::Carry | Carryover::Capped(_) => Reach::Lifetime,
+        },
+    };
+    let mut widest = Reach::Event;
+    let mut of_customers = false;
+    for component in &terms.components {
+        widest = widest.max(of_pay(&component.pay));
+        if let Some(gate) = &component.gate {
+            widest = widest.max(of_window(gate.window));
+        }
+        of_customers |= component.duration != Duration::Forever
+            || component.when.as_ref().is_some_and(knows_customer);
+    }
+    for cap in &terms.caps {
+        match cap.scope {
+            CapScope::Conversion => {}
+            CapScope::Customer => of_customers = true,
+            CapScope::Partner | CapScope::Program => widest = widest.max(of_window(cap.window)),
+        }
+    }
+    match (widest, of_customers) {
+        (Reach::Event, true) => Reach::Customer,
+        // A customer's history does not end with a month.
+        (_, true) => Reach::Lifetime,
+        (widest, false) => widest,
+    }
+}
+
+/// Whether the program's budget binds what these terms pay, so that partners share one book.
+#[must_use]
+pub fn is_budgeted(terms: &Terms) -> bool {
+    terms.caps.iter().any(|cap| cap.scope == CapScope::Program)
+}
+
+/// Whether these terms measure what partners below sell.
+#[must_use]
+pub fn measures_subtree(terms: &Terms) -> bool {
+    terms.components.iter().any(|component| {
+        let of_pay = match &component.pay {
+            Pay::Tiered(Tiers { measure, .. }) | Pay::Milestone { measure, .. } => Some(measure),
+            Pay::Flat(_) | Pay::Percent { .. } | Pay::RevenueShare(_) => None,
+        };
+        let of_gate = component.gate.as_ref().map(|gate| &gate.measure);
+        of_pay
+            .into_iter()
+            .chain(of_gate)
+            .any(|measure| measure.scope == Scope::SubTree)
+    })
+}
+
+fn knows_customer(condition: &Condition) -> bool {
+    match condition {
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().any(knows_customer),
+        Condition::NewCustomer(_) => true,
+        Condition::Within { field, .. } => *field == NumberField::MonthsSinceFirstSale,
+        Condition::Among { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,537 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ids::ProgramId;
+use crate::plans::model::{Cap, Gate, Level};
+
+fn gbp() -> Currency {
+    "GBP".parse().unwrap()
+}
+
+fn money(text: &str) -> Money {
+    Money::parse(text, gbp()).unwrap()
+}
+
+fn minor(text: &str) -> i64 {
+    money(text).minor()
+}
+
+fn rate(text: &str) -> Rate {
+    text.parse().unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn plan(terms: Terms) -> PlanVersion {
+    PlanVersion {
+        program: ProgramId::from_bytes([1; 16]),
+        code: "standard".to_owned(),
+        version: 1,
+        effective_from: at("2020-01-01T00:00:00Z"),
+        hold_days: 30,
+        terms,
+        created_at: at("2020-01-01T00:00:00Z"),
+    }
+}
+
+fn sale(number: u8, when: &str, amount: &str) -> Entry {
+    Entry {
+        conversion: ConversionId::from_bytes([number; 16]),
+        partner: PartnerId::from_bytes([9; 16]),
+        plan: 0,
+        occurred_at: at(when),
+        counted_at: at(when),
+        own: true,
+        event: "sale".to_owned(),
+        quantity: 1,
+        amount: Some(minor(amount)),
+        margin: None,
+        net_revenue: None,
+        adjustments: 0,
+        customer: None,
+        new_customer: None,
+        country: None,
+        product: None,
+        coupon: None,
+        subs: [const { None }; 5],
+        meta: BTreeMap::new(),
+    }
+}
+
+fn of(mut entry: Entry, customer: &str) -> Entry {
+    entry.customer = Some(customer.to_owned());
+    entry
+}
+
+fn own(unit: Unit) -> Measure {
+    Measure {
+        unit,
+        events: vec!["sale".to_owned()],
+        scope: Scope::Own,
+    }
+}
+
+fn tiers(mode: Mode, window: Window, brackets: &[(&str, BracketPay)]) -> Component {
+    Component::simple(
+        "sale",
+        Pay::Tiered(Tiers {
+            measure: own(Unit::Amount),
+            window,
+            mode,
+            of: Base::Amount,
+            brackets: brackets
+                .iter()
+                .map(|(from, pay)| Bracket {
+                    from: minor(from),
+                    pay: *pay,
+                })
+                .collect(),
+        }),
+    )
+}
+
+fn ten_then_twelve(mode: Mode) -> Component {
+    let brackets = [
+        ("0.00", BracketPay::Rate(rate("0.10"))),
+        ("5000.00", BracketPay::Rate(rate("0.12"))),
+    ];
+    tiers(mode, Window::Month, &brackets)
+}
+
+/// What a plan pays for events in canonical order, each; and in all, its closed windows included.
+fn fold(terms: Terms, entries: &[Entry]) -> (Vec<String>, Money) {
+    let plan = plan(terms);
+    let mut entries = entries.to_vec();
+    entries.sort_by_key(Entry::position);
+    let mut fold = Fold::new([&plan], gbp());
+    let mut sum = Money::zero(gbp());
+    let mut pays = Vec::new();
+    for entry in &entries {
+        let paid = fold.step(entry).unwrap();
+        sum = sum.plus(paid.pay).unwrap();
+        pays.push(paid.pay.to_string());
+    }
+    fold.close(Timestamp::MAX).unwrap();
+    for close in fold.closes() {
+        sum = sum.plus(close.pay).unwrap();
+    }
+    (pays, sum)
+}
+
+fn sum(component: Component, amounts: &[&str]) -> String {
+    let entries: Vec<Entry> = amounts
+        .iter()
+        .zip(1..)
+        .map(|(amount, day)| sale(day, &format!("2026-03-{day:02}T12:00:00Z"), amount))
+        .collect();
+    fold(Terms::of(vec![component]), &entries).1.to_string()
+}
+
+#[test]
+fn marginal_rates_each_part_of_the_amount_in_its_own_bracket() {
+    let marginal = || ten_then_twelve(Mode::Marginal);
+    assert_eq!(sum(marginal(), &["6000.00"]), "620.00");
+    assert_eq!(sum(marginal(), &["5000.00"]), "500.00");
+    assert_eq!(sum(marginal(), &["4000.00"]), "400.00");
+    assert_eq!(sum(marginal(), &["4000.00", "2000.00"]), "620.00");
+    // With the first reversed, the second alone is left.
+    assert_eq!(sum(marginal(), &["2000.00"]), "200.00");
+}
+
+#[test]
+fn attained_rates_a_conversion_wholly_at_the_bracket_that_it_reaches() {
+    let attained = || ten_then_twelve(Mode::Attained);
+    assert_eq!(sum(attained(), &["4000.00", "2000.00"]), "640.00");
+    assert_eq!(sum(attained(), &["4999.99"]), "500.00");
+    assert_eq!(
+        sum(attained(), &["5000.00"]),
+        "600.00",
+        "bounds are inclusive"
+    );
+}
+
+#[test]
+fn retroactive_rates_the_whole_window_at_the_bracket_that_it_reaches() {
+    let retroactive = || ten_then_twelve(Mode::Retroactive);
+    assert_eq!(sum(retroactive(), &["6000.00"]), "720.00");
+    assert_eq!(sum(retroactive(), &["4000.00", "2000.00"]), "720.00");
+    assert_eq!(sum(retroactive(), &["4000.00"]), "400.00");
+}
+
+#[test]
+fn interpolated_pay_runs_in_straight_lines_between_the_points_stated() {
+    let points = [
+        ("0.00", BracketPay::Total(money("0.00"))),
+        ("5000.00", BracketPay::Total(money("500.00"))),
+        ("10000.00", BracketPay::Total(money("1500.00"))),
+    ];
+    let interpolated = || tiers(Mode::Interpolated, Window::Month, &points);
+    assert_eq!(sum(interpolated(), &["2500.00"]), "250.00");
+    assert_eq!(sum(interpolated(), &["5000.00", "2500.00"]), "1000.00");
+    assert_eq!(sum(interpolated(), &["10000.00", "2500.00"]), "1500.00");
+}
+
+#[test]
+fn a_window_is_a_calendar_month_in_the_plans_time_zone() {
+    let mut terms = Terms::of(vec![ten_then_twelve(Mode::Attained)]);
+    terms.time_zone = "Europe/Berlin".to_owned();
+    // 23:30 UTC on the last of March is April in Berlin already.
+    let entries = [
+        sale(1, "2026-03-31T21:30:00Z", "4000.00"),
+        sale(2, "2026-03-31T22:30:00Z", "2000.00"),
+    ];
+    assert_eq!(fold(terms.clone(), &entries).0, ["400.00", "200.00"]);
+    terms.time_zone = "UTC".to_owned();
+    assert_eq!(fold(terms, &entries).0, ["400.00", "240.00"]);
+}
+
+#[test]
+fn a_trailing_window_forgets_what_lies_as_many_days_back() {
+    let brackets = [
+        ("0.00", BracketPay::Rate(rate("0.10"))),
+        ("100.00", BracketPay::Rate(rate("0.20"))),
+    ];
+    let trailing = tiers(Mode::Attained, Window::Trailing { days: 7 }, &brackets);
+    let entries = [
+        sale(1, "2026-03-01T00:00:00Z", "60.00"),
+        sale(2, "2026-03-07T23:59:59Z", "60.00"),
+        sale(3, "2026-03-08T00:00:00Z", "30.00"),
+        sale(4, "2026-03-14T00:00:00Z", "10.00"),
+    ];
+    let (pays, _) = fold(Terms::of(vec![trailing]), &entries);
+    assert_eq!(pays, ["6.00", "12.00", "3.00", "2.00"]);
+}
+
+#[test]
+fn uplines_get_their_share_of_the_sale_or_of_the_level_below() {
+    let with = |levels: Vec<Level>, percent: &str, amount: &str| {
+        let mut terms = Terms::of(vec![Component::percent("sale", rate(percent))]);
+        terms.levels = levels;
+        let plan = plan(terms);
+        let mut fold = Fold::new([&plan], gbp());
+        let paid = fold.step(&sale(1, "2026-03-01T00:00:00Z", amount)).unwrap();
+        let levels: Vec<String> = paid.levels.iter().map(ToString::to_string).collect();
+        (paid.pay.to_string(), levels)
+    };
+    let level = |text: &str, of| Level {
+        rate: rate(text),
+        of,
+        rounding: Rounding::HalfUp,
+    };
+    let ten = |of| level("0.10", of);
+    assert_eq!(
+        with(vec![ten(LevelBase::Sale)], "0.20", "100.00"),
+        ("20.00".to_owned(), vec!["10.00".to_owned()])
+    );
+    assert_eq!(
+        with(vec![ten(LevelBase::Commission)], "0.20", "100.00").1,
+        ["2.00"]
+    );
+    assert_eq!(
+        with(
+            vec![
+                ten(LevelBase::Commission),
+                ten(LevelBase::Commission),
+                ten(LevelBase::Commission)
+            ],
+            "1",
+            "100.00"
+        ),
+        (
+            "100.00".to_owned(),
+            vec!["10.00".to_owned(), "1.00".to_owned(), "0.10".to_owned()]
+        )
+    );
+    let five = || level("0.05", LevelBase::Sale);
+    assert_eq!(
+        with(vec![five(), five()], "0.20", "200.00").1,
+        ["10.00", "10.00"]
+    );
+    let floor = Level {
+        rounding: Rounding::Floor,
+        ..five()
+    };
+    assert_eq!(with(vec![floor], "0.20", "0.99").1, ["0.04"]);
+    assert_eq!(with(vec![five()], "0.20", "0.99").1, ["0.05"]);
+}
+
+#[test]
+fn revenue_share_is_taken_of_amounts_less_adjustments_and_may_carry_a_loss() {
+    let play = |number: u8, when: &str, amount: &str, adjustments: &str| Entry {
+        adjustments: minor(adjustments),
+        ..sale(number, when, amount)
+    };
+    let entries = [
+        play(1, "2026-01-10T00:00:00Z", "100.00", "20.00"),
+        play(2, "2026-01-20T00:00:00Z", "0.00", "130.00"),
+        play(3, "2026-02-10T00:00:00Z", "200.00", "0.00"),
+    ];
+    let pays = |carryover| {
+        let share = RevenueShare {
+            window: Window::Month,
+            brackets: vec![(0, rate("0.50"))],
+            carryover,
+        };
+        let component = Component::simple("sale", Pay::RevenueShare(share));
+        fold(Terms::of(vec![component]), &entries).0
+    };
+    assert_eq!(pays(Carryover::Reset), ["40.00", "-40.00", "100.00"]);
+    assert_eq!(pays(Carryover::Carry), ["40.00", "-40.00", "75.00"]);
+    assert_eq!(
+        pays(Carryover::Capped(money("20.00"))),
+        ["40.00", "-40.00", "90.00"]
+    );
+}
+
+#[test]
+fn a_gate_pays_what_is_behind_it_once_its_window_has_reached_the_threshold() {
+    let gated = |at_least: i64| {
+        let mut component = Component::percent("sale", rate("0.10"));
+        component.gate = Some(Gate {
+            measure: own(Unit::Count),
+            window: Window::Month,
+            at_least,
+        });
+        Terms::of(vec![component])
+    };
+    let entries = [
+        sale(1, "2026-03-01T00:00:00Z", "100.00"),
+        sale(2, "2026-03-31T00:00:00Z", "50.00"),
+        sale(3, "2026-04-01T00:00:00Z", "10.00"),
+    ];
+    let (pays, whole) = fold(gated(2), &entries);
+    assert_eq!(
+        pays,
+        ["0.00", "0.00", "0.00"],
+        "provisional until it closes"
+    );
+    assert_eq!(
+        whole,
+        money("15.00"),
+        "March reached two sales, April did not"
+    );
+    assert_eq!(fold(gated(3), &entries).1, money("0.00"));
+}
+
+#[test]
+fn caps_clamp_to_what_is_left_and_say_so() {
+    let mut terms = Terms::of(vec![Component::percent("sale", rate("0.10"))]);
+    terms.caps = vec![
+        Cap {
+            scope: CapScope::Conversion,
+            window: Window::Lifetime,
+            amount: money("8.00"),
+        },
+        Cap {
+            scope: CapScope::Partner,
+            window: Window::Month,
+            amount: money("12.00"),
+        },
+    ];
+    let plan = plan(terms);
+    let mut fold = Fold::new([&plan], gbp());
+    let mut step = |number: u8, when: &str, amount: &str| {
+        let paid = fold.step(&sale(number, when, amount)).unwrap();
+        let cuts: Vec<(u32, String, String)> = paid
+            .cuts
+            .iter()
+            .map(|cut| (cut.cap, cut.by.to_string(), cut.room.to_string()))
+            .collect();
+        (paid.pay.to_string(), cuts)
+    };
+    let cut = |cap, by: &str, room: &str| (cap, by.to_owned(), room.to_owned());
+    assert_eq!(
+        step(1, "2026-03-01T00:00:00Z", "100.00"),
+        ("8.00".to_owned(), vec![cut(0, "2.00", "8.00")])
+    );
+    assert_eq!(
+        step(2, "2026-03-02T00:00:00Z", "50.00"),
+        ("4.00".to_owned(), vec![cut(1, "1.00", "4.00")])
+    );
+    assert_eq!(
+        step(3, "2026-03-03T00:00:00Z", "50.00"),
+        ("0.00".to_owned(), vec![cut(1, "5.00", "0.00")])
+    );
+    assert_eq!(step(4, "2026-04-01T00:00:00Z", "50.00").0, "5.00");
+}
+
+#[test]
+fn a_customer_pays_for_as_long_as_the_plan_says() {
+    let lasting = |duration| {
+        let mut component = Component::percent("sale", rate("0.10"));
+        component.duration = duration;
+        Terms::of(vec![component])
+    };
+    let entries = [
+        of(sale(1, "2026-01-31T10:00:00Z", "10.00"), "ada"),
+        of(sale(2, "2026-02-28T09:59:59Z", "20.00"), "ada"),
+        of(sale(3, "2026-02-28T10:00:00Z", "30.00"), "ada"),
+        of(sale(4, "2026-02-28T10:00:00Z", "40.00"), "ben"),
+    ];
+    assert_eq!(
+        fold(lasting(Duration::FirstSale), &entries).0,
+        ["1.00", "0.00", "0.00", "4.00"]
+    );
+    assert_eq!(
+        fold(lasting(Duration::Months(1)), &entries).0,
+        ["1.00", "2.00", "0.00", "4.00"],
+        "a month from the 31st is whole on the last day of a shorter one"
+    );
+    assert_eq!(
+        fold(lasting(Duration::Forever), &entries).0,
+        ["1.00", "2.00", "3.00", "4.00"]
+    );
+}
+
+#[test]
+fn several_that_match_all_pay_or_the_first_or_the_highest() {
+    let mut uk = Component::percent("sale", rate("0.05"));
+    uk.when = Some(Condition::Any(vec![
+        Condition::Among {
+            field: TextField::Country,
+            values: vec!["gb".to_owned()],
+            is: true,
+        },
+        Condition::Within {
+            field: NumberField::Amount,
+            at_least: Some(Decimal::from(100)),
+            below: None,
+        },
+    ]));
+    let pays = |pays, country: &str, amount: &str| {
+        let mut terms = Terms::of(vec![
+            uk.clone(),
+            Component::percent("sale", rate("0.02")),
+            Component::flat("sale", money("3.00")),
+        ]);
+        terms.pays = pays;
+        let mut entry = sale(1, "2026-03-01T00:00:00Z", amount);
+        entry.country = Some(country.to_owned());
+        fold(terms, &[entry]).0.remove(0)
+    };
+    assert_eq!(pays(Pays::All, "GB", "50.00"), "6.50");
+    assert_eq!(pays(Pays::All, "FR", "50.00"), "4.00");
+    assert_eq!(pays(Pays::First, "GB", "50.00"), "2.50");
+    assert_eq!(pays(Pays::First, "FR", "50.00"), "1.00");
+    assert_eq!(pays(Pays::First, "FR", "100.00"), "5.00");
+    assert_eq!(pays(Pays::Highest, "GB", "50.00"), "3.00");
+    assert_eq!(pays(Pays::Highest, "GB", "80.00"), "4.00");
+}
+
+#[test]
+fn what_partners_below_sell_lifts_the_bracket_of_what_is_there() {
+    let mut component = ten_then_twelve(Mode::Retroactive);
+    if let Pay::Tiered(tiers) = &mut component.pay {
+        tiers.measure.scope = Scope::SubTree;
+    }
+    let below = Entry {
+        own: false,
+        ..sale(2, "2026-03-02T00:00:00Z", "4500.00")
+    };
+    let entries = [sale(1, "2026-03-01T00:00:00Z", "1000.00"), below];
+    let (pays, whole) = fold(Terms::of(vec![component]), &entries);
+    assert_eq!(pays, ["100.00", "20.00"]);
+    assert_eq!(whole, money("120.00"));
+}
+
+#[test]
+fn a_milestone_pays_its_bonus_once() {
+    let milestone = Component::simple(
+        "sale",
+        Pay::Milestone {
+            measure: own(Unit::Count),
+            window: Window::Lifetime,
+            at: 2,
+            amount: money("50.00"),
+        },
+    );
+    let entries = [
+        sale(1, "2026-03-01T00:00:00Z", "1.00"),
+        sale(2, "2026-04-01T00:00:00Z", "1.00"),
+        sale(3, "2026-05-01T00:00:00Z", "1.00"),
+    ];
+    let (pays, _) = fold(Terms::of(vec![milestone]), &entries);
+    assert_eq!(pays, ["0.00", "50.00", "0.00"]);
+}
+
+#[test]
+fn the_same_instant_is_ordered_by_the_conversion() {
+    let entries = [
+        sale(2, "2026-03-01T00:00:00Z", "2000.00"),
+        sale(1, "2026-03-01T00:00:00Z", "4000.00"),
+    ];
+    let (pays, _) = fold(Terms::of(vec![ten_then_twelve(Mode::Attained)]), &entries);
+    assert_eq!(pays, ["400.00", "240.00"]);
+}
+
+fn amounts() -> impl Strategy<Value = Vec<i64>> {
+    prop::collection::vec(0_i64..400_000, 1..12)
+}
+
+fn entries_of(amounts: &[i64]) -> Vec<Entry> {
+    amounts
+        .iter()
+        .zip(1..)
+        .map(|(amount, day)| Entry {
+            amount: Some(*amount),
+            ..sale(day, &format!("2026-03-{day:02}T12:00:00Z"), "0.00")
+        })
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn parts_of_a_window_add_up_to_its_rounded_whole(amounts in amounts(), percent in 1_u32..2_000) {
+        let first = Rate::of(Decimal::new(i64::from(percent), 4));
+        let second = Rate::of(Decimal::new(i64::from(percent) + 333, 4));
+        let brackets = [
+            ("0.00", BracketPay::Rate(first)),
+            ("5000.00", BracketPay::Rate(second)),
+        ];
+        let entries = entries_of(&amounts);
+        let total: i64 = amounts.iter().sum();
+        let low = Decimal::from(total.min(500_000)) * first.decimal();
+        let high = Decimal::from((total - 500_000).max(0)) * second.decimal();
+        let marginal = tiers(Mode::Marginal, Window::Month, &brackets);
+        let (_, whole) = fold(Terms::of(vec![marginal]), &entries);
+        prop_assert_eq!(whole.minor(), half_up(low + high).unwrap());
+        let retroactive = tiers(Mode::Retroactive, Window::Month, &brackets);
+        let (_, whole) = fold(Terms::of(vec![retroactive]), &entries);
+        let rate = if total >= 500_000 { second } else { first };
+        prop_assert_eq!(whole.minor(), half_up(Decimal::from(total) * rate.decimal()).unwrap());
+    }
+
+    #[test]
+    fn a_fold_goes_on_where_it_stood(amounts in amounts(), cut in 0_usize..12) {
+        let mut terms = Terms::of(vec![
+            ten_then_twelve(Mode::Marginal),
+            ten_then_twelve(Mode::Retroactive),
+        ]);
+        terms.caps = vec![Cap { scope: CapScope::Partner, window: Window::Month, amount: money("700.00") }];
+        let plan = plan(terms);
+        let entries = entries_of(&amounts);
+        let cut = cut.min(entries.len());
+        let mut whole = Fold::new([&plan], gbp());
+        let at_once: Vec<Paid> = entries.iter().map(|entry| whole.step(entry).unwrap()).collect();
+        let mut first = Fold::new([&plan], gbp());
+        let mut in_two: Vec<Paid> = entries[..cut].iter().map(|entry| first.step(entry).unwrap()).collect();
+        let mut second = Fold::from([&plan], gbp(), first.state().clone());
+        in_two.extend(entries[cut..].iter().map(|entry| second.step(entry).unwrap()));
+        prop_assert_eq!(at_once, in_two);
+        prop_assert_eq!(whole.state(), second.state());
+    }
+
+    #[test]
+    fn a_cap_is_never_exceeded_and_room_goes_to_the_next_in_order(amounts in amounts()) {
+        let mut terms = Terms::of(vec![Component::percent("sale", rate("0.10"))]);
+        terms.caps = vec![Cap { scope: CapScope::Partner, window: Window::Month, amount: money("500.00") }];
+        let entries = entries_of(&amounts);
+        let (_, whole) = fold(terms, &entries);
+        let uncapped: i64 = amounts.iter().map(|amount| half_up(Decimal::from(*amount) / Decimal::TEN).unwrap()).sum();
+        prop_assert_eq!(whole.minor(), uncapped.min(50_000));
+    }
+}
