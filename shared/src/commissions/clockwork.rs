@@ -9,20 +9,26 @@ use jiff::ToSpan;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::model::{Missing, Outcome, missing, release};
+use super::book::{Book, BookId, difference, next_close, reckon};
+use super::booking::{self, Opened};
+use super::model::{Extra, Missing, Outcome, Source, WindowKind, missing, release};
 use super::store::{self, hold_partition, outcome_key};
-use super::{GROUP, Job};
-use crate::clock::{Timestamp, minutes_after, month, month_end, parse, stamp};
+use super::{GROUP, Job, account_ops, follow};
+use crate::clock::{Timestamp, days_before, minutes_after, month, month_end, parse, stamp};
 use crate::edge::{self, App, Queue, SEND_BATCH};
 use crate::ids::{BatchId, ConversionId, PayoutId, ProgramId};
 use crate::ledger::model::AccountId;
 use crate::ledger::store::{DUE_SHARDS, post};
+use crate::money::{Money, MoneyError};
+use crate::plans::model::{GRACE_DAYS, PlanVersion};
 use crate::programs::model::Program;
-use crate::table::{Entry, Error, Index, Key, Op, Put, Range, Refusal, TransactError};
+use crate::table::{
+    Entry, Error, Index, Key, Op, Put, Range, Refusal, TransactError, pause_before,
+};
 use crate::tracking::store::{
     Record, SHARDS, changes_partition, conversion_of, facts_partition, find_many,
 };
-use crate::{payouts, programs};
+use crate::{partners, payouts, programs, rates};
 
 /// Due holds read at once in a shard. The more, the better they group by account.
 const RELEASE_PAGE: usize = 1_000;
@@ -44,6 +50,10 @@ const SENDS_AT_ONCE: usize = 8;
 const MAX_PAYOUT_WORK: usize = 1_000;
 /// A conversion without its outcome after that long is worth an alarm.
 const ALARM_MINUTES: i64 = 15;
+/// Books whose windows one run closes.
+const MAX_CLOSES: usize = 1_000;
+/// Lines of one book that one run posts at its close, and tries while others change it.
+const MAX_CLOSE_STEPS: u32 = 256;
 /// Conversions checked at once, in parallel reads of a hundred items.
 const CHECK_BATCH: usize = 330;
 
@@ -228,6 +238,215 @@ fn release_ops(
         .collect();
     ops.extend(post(&transfer)?);
     Ok(Some(ops))
+}
+
+// ---- Windows that close
+
+/// Closes the windows that are due: what their gates decided is posted, and what a program's budget gives
+/// to or takes from partners after events of others changed. Bounded; what is left is due in the next run.
+///
+/// # Errors
+/// The table's, after all were tried. Safe to repeat.
+pub async fn close_due(app: &App, now: Timestamp) -> Result<usize, Error> {
+    let until = Instant::now() + Duration::from_secs(RUN_SECONDS);
+    let (due, _) = store::books::closing(&app.main, now, MAX_CLOSES).await?;
+    let mut closed = 0;
+    let mut failed = None;
+    for id in due {
+        if Instant::now() >= until {
+            break;
+        }
+        match close_book(app, &id, now).await {
+            Ok(()) => closed += 1,
+            Err(error) => {
+                tracing::error!(%error, program = %id.program, "a window was not closed");
+                failed = Some(error);
+            }
+        }
+    }
+    failed.map_or(Ok(closed), Err)
+}
+
+/// Brings what is posted in a book to what it pays by now.
+///
+/// # Errors
+/// The table's. Safe to repeat.
+pub(super) async fn close_book(app: &App, id: &BookId, now: Timestamp) -> Result<(), Error> {
+    let over = |error: MoneyError| Error::Failed(format!("a book's pay {error}"));
+    for round in 0..MAX_CLOSE_STEPS {
+        let Opened {
+            mut book,
+            plans,
+            entries,
+        } = booking::open(app, id).await?;
+        if let Some(line) = book.owing {
+            // Others have not followed it for certain: that comes before anything new.
+            let found = app.main.get_many([outcome_key(line)]).await?;
+            if let Some(item) = found.into_values().next() {
+                follow::follow_line(app, &store::outcome(item)?, now).await?;
+            }
+        }
+        book.owing = None;
+        let refs = plans.refs();
+        let next = next_close(&refs, &entries, book.closed_until);
+        let absorbed = absorbed_until(app, id.program, now).await?;
+        let closes = next.filter(|at| *at <= absorbed);
+        if let Some(at) = closes {
+            book.closed_until = Some(days_before(at, GRACE_DAYS));
+        }
+        let currency = match programs::program(app, id.program).await? {
+            Some(program) => program.currency,
+            None => return Err(Error::Malformed("a book without its program".to_owned())),
+        };
+        let reckoned = reckon(refs.iter().copied(), currency, &entries, None, book.closed_until)
+            .map_err(over)?;
+        // What is taken comes first, so that a budget is never given out twice.
+        let mut owed = Vec::new();
+        for partner in reckoned.totals.keys().chain(book.posted.keys()) {
+            let deltas = difference(reckoned.totals.get(partner), book.posted.get(partner))
+                .map_err(over)?;
+            if deltas.iter().any(|delta| *delta != 0) {
+                owed.push((deltas[0], *partner));
+            }
+        }
+        owed.sort_unstable();
+        owed.dedup();
+        let mut ops = Vec::new();
+        if let Some((_, partner)) = owed.first() {
+            let deltas = booking::post_difference(&mut book, &reckoned.totals, *partner)?;
+            let kind = match closes {
+                Some(_) => WindowKind::Close,
+                None => WindowKind::Budget,
+            };
+            let at = book.closed_until.filter(|_| closes.is_some()).unwrap_or(now);
+            let plan = refs.first().copied();
+            let account = AccountId {
+                partner: *partner,
+                program: id.program,
+                currency,
+            };
+            let line = window_line(app, &book, (kind, at), account, plan, &deltas).await?;
+            let line = line.outcome(now.max(app.now()));
+            if line.credit.as_ref().is_ok_and(|credit| credit.owes) {
+                book.owing = Some(line.conversion);
+            }
+            ops.push(Op::Put(store::put(&line)?));
+            ops.extend(account_ops(account, &[&line], now.max(app.now()))?);
+        }
+        let left = owed.len() > 1 || book.owing.is_some();
+        book.closes_at = if left {
+            Some(now)
+        } else {
+            next_close(&refs, &entries, book.closed_until)
+        };
+        book.version += 1;
+        book.state = book.state.filter(|_| owed.is_empty());
+        ops.push(store::books::change(&book)?);
+        match app.main.transact(&ops).await {
+            Ok(()) if !left && closes.is_none() => return Ok(()),
+            // More is left, or the book moved meanwhile.
+            Ok(()) | Err(TransactError::Refused(_)) => {}
+            Err(TransactError::Table(error)) => return Err(error),
+        }
+        pause_before(round.min(6)).await;
+    }
+    Ok(())
+}
+
+/// Everything received before there has been absorbed.
+async fn absorbed_until(
+    app: &App,
+    program: ProgramId,
+    now: Timestamp,
+) -> Result<Timestamp, Error> {
+    let mark: Option<Watermark> = app.main.get(&watermark_key(program)).await?;
+    Ok(mark.map_or(Timestamp::MIN, |mark| mark.at).min(now))
+}
+
+/// The line that posts what a window's close or a new share of a budget comes to.
+async fn window_line(
+    app: &App,
+    book: &Book,
+    (kind, at): (WindowKind, Timestamp),
+    account: AccountId,
+    plan: Option<&PlanVersion>,
+    deltas: &[i64],
+) -> Result<Extra, Error> {
+    let partition = store::books::partition(&book.id);
+    let name = match kind {
+        WindowKind::Close => "close",
+        WindowKind::Budget => "budget",
+    };
+    let uplines = match plan.filter(|plan| !plan.terms.levels.is_empty()) {
+        Some(plan) => {
+            let last = at.checked_sub(1.nanosecond()).unwrap_or(at);
+            partners::uplines(app, account.program, account.partner, last)
+                .await?
+                .into_iter()
+                .take(plan.terms.levels.len())
+                .collect()
+        }
+        None => Vec::new(),
+    };
+    let minor = |index: usize| deltas.get(index).copied().unwrap_or(0);
+    Ok(Extra {
+        id: ConversionId::derived(&[
+            &partition,
+            &account.partner.to_string(),
+            name,
+            &book.version.to_string(),
+        ]),
+        source: Source::Window { at, kind },
+        account,
+        plan: plan.map(|plan| (plan.code.clone(), plan.version)),
+        pay: Money::new(minor(0), account.currency),
+        levels: uplines
+            .into_iter()
+            .zip(1..)
+            .map(|(upline, level)| (Some(upline), Money::new(minor(level), account.currency)))
+            .collect(),
+        // Its events have been held already.
+        release_at: at,
+    })
+}
+
+// ---- Conversions that wait for a rate of exchange
+
+/// Queues conversions again whose rate of exchange has arrived.
+///
+/// # Errors
+/// The table's, or a queue that takes nothing. Safe to repeat.
+pub async fn requeue_waiting(app: &App) -> Result<usize, Error> {
+    let mut jobs = Vec::new();
+    let mut after = String::from("0");
+    loop {
+        let range = Range::partition(Index::Due, store::WAITING, RELEASE_PAGE)
+            .between(format!("{after}\0"), "\u{10FFFF}");
+        let (entries, more) = app.main.entries(&range).await?;
+        for entry in &entries {
+            let mut parts = entry.sort.split('#');
+            let pair = (
+                parts.next().and_then(|code| code.parse().ok()),
+                parts.next().and_then(|code| code.parse().ok()),
+                parts.next(),
+            );
+            let (Some(from), Some(to), Some(day)) = pair else {
+                continue;
+            };
+            if let (true, Some(conversion)) = (
+                rates::on(app, from, to, day).await?.is_some(),
+                conversion_of(&entry.key),
+            ) {
+                jobs.push(Job { conversion });
+            }
+        }
+        match entries.last() {
+            Some(last) if more && jobs.len() < MAX_REQUEUED => after = last.sort.clone(),
+            _ => break,
+        }
+    }
+    send_all(app, Queue::Commissions, &jobs).await?;
+    Ok(jobs.len())
 }
 
 // ---- What transport has lost
@@ -500,7 +719,11 @@ async fn unreconciled(
                     continue;
                 }
             };
-            if missing(facts.as_ref(), &changes, outcome.as_ref()) == Missing::Nothing {
+            // A rate is waited for elsewhere.
+            if matches!(
+                missing(facts.as_ref(), &changes, outcome.as_ref()),
+                Missing::Nothing | Missing::Rate
+            ) {
                 candidates.remove(id);
             }
         }

@@ -1169,6 +1169,28 @@ pub enum Reach {
     Lifetime,
 }
 
+/// Every window over which these terms measure or limit something.
+#[must_use]
+pub fn windows(terms: &Terms) -> Vec<Window> {
+    let of_components = terms.components.iter().flat_map(|component| {
+        let of_pay = match &component.pay {
+            Pay::Flat(_) | Pay::Percent { .. } => None,
+            Pay::Tiered(tiers) => Some(tiers.window),
+            Pay::Milestone { window, .. } => Some(*window),
+            Pay::RevenueShare(share) => Some(share.window),
+        };
+        of_pay
+            .into_iter()
+            .chain(component.gate.as_ref().map(|gate| gate.window))
+    });
+    let of_caps = terms
+        .caps
+        .iter()
+        .filter(|cap| cap.scope != CapScope::Conversion)
+        .map(|cap| cap.window);
+    of_components.chain(of_caps).collect()
+}
+
 /// How far what these terms pay for one event depends on others.
 #[must_use]
 pub fn reach(terms: &Terms) -> Reach {

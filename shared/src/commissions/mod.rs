@@ -1,40 +1,55 @@
-//! Commissions: every conversion gets its one outcome, and what is taken back is posted back.
+//! Commissions: every conversion gets its one outcome, and whatever is said of it later is posted.
 //!
 //! The use cases are level-triggered: they read what stands there and do what is still missing, so they may
 //! be asked again at any time, in any order, by anybody.
 
+pub mod book;
+mod booking;
 pub mod clockwork;
+mod follow;
 pub mod fold;
 pub mod model;
 pub mod store;
+pub mod trace;
 pub mod view;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use model::{Missing, Outcome, missing, outcome};
+use book::{BookId, Known, Placed, difference, place};
+use fold::{Entry, measures_subtree};
+use model::{
+    AssignedBy, Correction, Due, Exchange, Grant, Missing, Outcome, change_digest, credited, entry,
+    missing, net_applied, price, totals, uncredited,
+    Source,
+};
 pub use view::{preview, view, views};
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, days_after};
 use crate::edge::App;
-use crate::ids::ConversionId;
+use crate::ids::{ConversionId, PartnerId};
 use crate::ledger::model::{AccountId, Bucket};
 use crate::ledger::store::{move_account, move_program};
+use crate::money::{Currency, Money};
+use crate::plans::model::PlanVersion;
+use crate::programs::model::Program;
 use crate::table::{Error, Op, Refusal, Stored, TransactError};
-use crate::tracking::model::{Changes, Facts, Reversal};
+use crate::tracking::model::{Changes, Facts};
 use crate::tracking::store::find_many;
-use crate::{claims, programs};
+use crate::{claims, partners, programs, rates};
 
 /// Conversions settled at once: three items of each fit one `BatchGetItem`.
 pub const SETTLE_BATCH: usize = 33;
 /// Outcomes or releases in one transaction: with account and transfer far below DynamoDB's 100, and few
 /// enough that a conflict costs little.
 pub const GROUP: usize = 40;
-/// Fresh looks at a conversion that keeps moving while it is settled.
-const MAX_ROUNDS: u32 = 6;
+/// Fresh looks at a conversion while it is settled: one for each of its changes, and some for those who
+/// move it meanwhile.
+const MAX_ROUNDS: usize = 128;
 /// Conversions ruled on at once.
 const RULINGS_AT_ONCE: usize = 8;
 
@@ -57,15 +72,89 @@ struct Work {
 enum Progress {
     /// All is there.
     Done,
-    /// Somebody else moved it; look again at what stands there now.
+    /// It moved, here or elsewhere; look again at what stands there now.
     Again(Box<Work>),
     /// To be tried later.
     Failed(ConversionId),
 }
 
+/// A conversion that was ruled on, before it is known what is posted for it.
+struct Draft {
+    ruling: claims::model::Ruling,
+    plan: Arc<PlanVersion>,
+    assigned_by: AssignedBy,
+    account: AccountId,
+    /// What its plan is told of it; `None` when nothing is left of it.
+    entry: Option<Entry>,
+    placed: Placed,
+    uplines: Vec<Option<PartnerId>>,
+    measured_by: Vec<PartnerId>,
+    applied: Vec<String>,
+    exchange: Option<Exchange>,
+    /// Where it is no conversion of the partner's own: the line's id and what it is paid for.
+    line: Option<(ConversionId, Source)>,
+}
+
+/// What a ruling came to.
+enum Ruled {
+    /// Nobody is credited, or nobody knows the rate of exchange yet: no money moves.
+    Recorded(Outcome, Option<Op>),
+    /// A partner is.
+    Drafted(Box<Draft>),
+}
+
+impl Draft {
+    /// The outcome that posts these totals.
+    fn outcome(
+        &self,
+        facts: &Facts,
+        paid: Option<fold::Paid>,
+        posted: book::Totals,
+        now: Timestamp,
+    ) -> Outcome {
+        let Self {
+            ruling,
+            plan,
+            assigned_by,
+            account,
+            entry,
+            placed,
+            uplines,
+            measured_by,
+            applied,
+            exchange,
+            line,
+        } = self;
+        let Placed { book, counted_at } = placed;
+        let grant = Grant {
+            partner: account.partner,
+            plan: plan.code.clone(),
+            plan_version: plan.version,
+            assigned_by: *assigned_by,
+            paid,
+            posted,
+            release_at: days_after(facts.occurred_at, plan.hold_days),
+            book: book
+                .clone()
+                .filter(|_| entry.is_some())
+                .map(|book| (book, *counted_at)),
+            uplines: uplines.clone(),
+            measured_by: measured_by.clone(),
+            applied: applied.clone(),
+            exchange: exchange.clone(),
+        };
+        let mut outcome = credited(facts, ruling.clone(), grant, account.currency, now);
+        if let Some((id, source)) = line {
+            outcome.conversion = *id;
+            outcome.source = source.clone();
+        }
+        outcome
+    }
+}
+
 /// Does all that is missing for these conversions: one read of all, then one transaction for the new
-/// outcomes of each account, and one for each reversal. Returns those that could not be settled and must be
-/// tried again; they never hold up the others.
+/// outcomes of each account or book, and one for each change. Returns those that could not be settled and
+/// must be tried again; they never hold up the others.
 pub async fn settle(app: &App, ids: &[ConversionId], now: Timestamp) -> Vec<ConversionId> {
     let mut seen = HashSet::new();
     let ids: Vec<ConversionId> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
@@ -144,34 +233,47 @@ async fn load_all(
 async fn advance(app: &App, works: Vec<Work>, now: Timestamp) -> Vec<Progress> {
     let mut progress = Vec::with_capacity(works.len());
     let mut to_credit = Vec::new();
-    let mut to_reverse = Vec::new();
+    let mut to_change = Vec::new();
+    let mut to_follow = Vec::new();
     for work in works {
         match missing(work.facts.as_ref(), &work.changes, work.outcome.as_ref()) {
             Missing::Nothing => progress.push(Progress::Done),
-            Missing::Credit => to_credit.push((work, None)),
-            Missing::CreditReversed(reversal) => {
-                let reversal = reversal.clone();
-                to_credit.push((work, Some(reversal)));
-            }
-            Missing::Reversal(reversal) => {
-                let reversal = reversal.clone();
-                to_reverse.push((work, reversal));
-            }
+            Missing::Credit | Missing::Rate => to_credit.push(work),
+            Missing::Change(due) => to_change.push((work, due)),
+            Missing::Followers => to_follow.push(work),
         }
     }
     // In the order of their ids, so that a seeded run starts its transactions in the same order each time.
     let mut accounts: BTreeMap<AccountId, Vec<(Work, Outcome)>> = BTreeMap::new();
-    let mut uncredited = Vec::new();
+    let mut books: BTreeMap<BookId, Vec<(Work, Draft)>> = BTreeMap::new();
+    let mut recorded = Vec::new();
     for (work, ruled) in rule_all(app, to_credit, now).await {
-        match ruled {
-            Ok(outcome) => match outcome.account() {
-                Some(account) => accounts.entry(account).or_default().push((work, outcome)),
-                None => uncredited.push((work, outcome)),
-            },
-            Err(error) => {
+        let facts = match (ruled, &work.facts) {
+            (Ok(Ruled::Recorded(outcome, op)), _) => {
+                recorded.push((work, outcome, op));
+                continue;
+            }
+            (Ok(Ruled::Drafted(draft)), Some(facts)) => (draft, facts),
+            (Err(error), _) => {
                 tracing::error!(error, conversion = %work.id, "conversion not ruled on");
                 progress.push(Progress::Failed(work.id));
+                continue;
             }
+            (Ok(Ruled::Drafted(_)), None) => continue,
+        };
+        let (draft, facts) = facts;
+        match (&draft.placed.book, &draft.entry) {
+            (Some(book), Some(_)) => books.entry(book.clone()).or_default().push((work, *draft)),
+            _ => match alone(&draft, facts, now) {
+                Ok(outcome) => accounts
+                    .entry(draft.account)
+                    .or_default()
+                    .push((work, outcome)),
+                Err(error) => {
+                    tracing::error!(%error, conversion = %work.id, "commission not computed");
+                    progress.push(Progress::Failed(work.id));
+                }
+            },
         }
     }
     let credited = join_all(
@@ -179,32 +281,60 @@ async fn advance(app: &App, works: Vec<Work>, now: Timestamp) -> Vec<Progress> {
             .into_iter()
             .map(|(account, group)| credit(app, account, group, now)),
     );
-    let uncredited = join_all(
-        uncredited
+    let booked = join_all(
+        books
             .into_iter()
-            .map(|(work, outcome)| record(app, work, outcome)),
+            .map(|(book, group)| booking::credit(app, book, group, None, now)),
     );
-    let reversed = join_all(
-        to_reverse
+    let recorded = join_all(
+        recorded
             .into_iter()
-            .map(|(work, reversal)| reverse(app, work, reversal, now)),
+            .map(|(work, outcome, op)| record(app, work, outcome, op)),
     );
-    let (credited, uncredited, reversed) = tokio::join!(credited, uncredited, reversed);
+    let changed = join_all(
+        to_change
+            .into_iter()
+            .map(|(work, due)| change(app, work, due, now)),
+    );
+    let followed = join_all(
+        to_follow
+            .into_iter()
+            .map(|work| follow::follow(app, work, now)),
+    );
+    let (credited, booked, recorded, changed, followed) =
+        tokio::join!(credited, booked, recorded, changed, followed);
     progress.extend(credited.into_iter().flatten());
-    progress.extend(uncredited);
-    progress.extend(reversed);
+    progress.extend(booked.into_iter().flatten());
+    progress.extend(recorded);
+    progress.extend(changed);
+    progress.extend(followed);
     progress
+}
+
+/// The outcome of a conversion that depends on no other event.
+fn alone(
+    draft: &Draft,
+    facts: &Facts,
+    now: Timestamp,
+) -> Result<Outcome, crate::money::MoneyError> {
+    let paid = draft
+        .entry
+        .as_ref()
+        .map(|entry| price(&draft.plan, entry, draft.account.currency))
+        .transpose()?;
+    let posted = totals(paid.as_ref());
+    Ok(draft.outcome(facts, paid, posted, now))
 }
 
 /// Rules on all: the first alone, so that it fills the caches for the others.
 async fn rule_all(
     app: &App,
-    works: Vec<(Work, Option<Reversal>)>,
+    works: Vec<Work>,
     now: Timestamp,
-) -> Vec<(Work, Result<Outcome, String>)> {
-    let rule = |(work, reversal): (Work, Option<Reversal>)| async move {
+) -> Vec<(Work, Result<Ruled, String>)> {
+    let rule = |work: Work| async move {
         let ruled = match &work.facts {
-            Some(facts) => rule(app, facts, reversal.as_ref(), now).await,
+            Some(facts) => rule(app, facts, &work.changes, work.outcome.as_ref(), now).await,
             None => Err("a conversion without facts is never credited".to_owned()),
         };
         (work, ruled)
@@ -226,25 +356,128 @@ async fn rule_all(
 async fn rule(
     app: &App,
     facts: &Facts,
-    reversal: Option<&Reversal>,
+    changes: &Changes,
+    waiting: Option<&Outcome>,
     now: Timestamp,
-) -> Result<Outcome, String> {
+) -> Result<Ruled, String> {
     let program = programs::program(app, facts.program)
         .await
         .map_err(|error| error.to_string())?
         .ok_or("its program does not exist")?;
-    let claims::Verdict { ruling, plan } = claims::rule(app, &program, facts)
+    // What waited for its rate was ruled on before; links and enrolments may have changed since.
+    let verdict = claims::rule(app, &program, facts)
         .await
         .map_err(|error| error.to_string())?;
-    outcome(
-        facts,
+    let _ = waiting;
+    draft(app, &program, facts, changes, verdict, now).await
+}
+
+async fn draft(
+    app: &App,
+    program: &Program,
+    facts: &Facts,
+    changes: &Changes,
+    verdict: claims::Verdict,
+    now: Timestamp,
+) -> Result<Ruled, String> {
+    let said = |error: &dyn std::fmt::Display| error.to_string();
+    let claims::Verdict {
         ruling,
-        plan.as_deref(),
-        program.currency,
-        reversal,
-        now,
+        plan,
+        assigned_by,
+    } = verdict;
+    let partner = ruling.winner.as_ref().and_then(|winner| winner.partner);
+    let (Some(partner), Some(plan)) = (partner, plan) else {
+        return Ok(Ruled::Recorded(uncredited(facts, ruling, now), None));
+    };
+    let currency = program.currency;
+    let exchange = if facts.currency == currency {
+        None
+    } else {
+        let found = rates::at(app, facts.currency, currency, facts.occurred_at)
+            .await
+            .map_err(|error| said(&error))?;
+        let Some(rate) = found else {
+            let outcome = model::waiting(facts, ruling, now);
+            let day = rates::day(facts.occurred_at);
+            let put = store::put_waiting(&outcome, facts.currency, currency, &day)
+                .map_err(|error| said(&error))?;
+            return Ok(Ruled::Recorded(outcome, Some(Op::Put(put))));
+        };
+        Some(model::exchange(&rate))
+    };
+    let account = AccountId {
+        partner,
+        program: facts.program,
+        currency,
+    };
+    let known = Known {
+        occurred_at: facts.occurred_at,
+        known_at: changes
+            .approved_at
+            .map_or(facts.received_at, |at| at.max(facts.received_at)),
+        program_since: program.created_at,
+    };
+    let placed = place(&plan, partner, facts.id, facts.customer.as_deref(), known);
+    let applied: Vec<String> = changes.ordered().iter().map(change_digest).collect();
+    let net = net_applied(facts, changes, &applied);
+    let told = entry(
+        facts,
+        net,
+        partner,
+        placed.counted_at,
+        exchange.as_ref(),
+        currency,
     )
-    .map_err(|error| format!("its commission {error}"))
+    .map_err(|error| format!("its commission {error}"))?;
+    let above = above(app, program, &plan, partner, facts.occurred_at)
+        .await
+        .map_err(|error| said(&error))?;
+    Ok(Ruled::Drafted(Box::new(Draft {
+        ruling,
+        plan,
+        assigned_by,
+        account,
+        entry: (!net.gone).then_some(told),
+        placed,
+        uplines: above.uplines,
+        measured_by: above.measured_by,
+        applied,
+        exchange,
+        line: None,
+    })))
+}
+
+/// Who stands above a partner when something happens.
+struct Above {
+    /// Whom each level of the plan pays; `None` for an upline that could not be credited itself.
+    uplines: Vec<Option<PartnerId>>,
+    /// Whose plan measures what partners below sell.
+    measured_by: Vec<PartnerId>,
+}
+
+async fn above(
+    app: &App,
+    program: &Program,
+    plan: &PlanVersion,
+    partner: PartnerId,
+    at: Timestamp,
+) -> Result<Above, Error> {
+    let mut found = Above {
+        uplines: Vec::new(),
+        measured_by: Vec::new(),
+    };
+    let chain = partners::uplines(app, program.id, partner, at).await?;
+    for (index, upline) in chain.into_iter().enumerate() {
+        let standing = claims::plan_of(app, program, upline, at).await?;
+        if index < plan.terms.levels.len() {
+            found.uplines.push(standing.as_ref().ok().map(|_| upline));
+        }
+        if standing.is_ok_and(|theirs| measures_subtree(&theirs.terms)) {
+            found.measured_by.push(upline);
+        }
+    }
+    Ok(found)
 }
 
 /// Posts the new outcomes of one account, [`GROUP`] at a time: the outcomes, which carry their transfers,
@@ -265,6 +498,13 @@ async fn credit(
     progress
 }
 
+fn fail(works: impl IntoIterator<Item = Work>) -> Vec<Progress> {
+    works
+        .into_iter()
+        .map(|work| Progress::Failed(work.id))
+        .collect()
+}
+
 async fn credit_chunk(
     app: &App,
     account: AccountId,
@@ -273,29 +513,28 @@ async fn credit_chunk(
 ) -> Vec<Progress> {
     let mut progress = Vec::with_capacity(chunk.len());
     let mut left = chunk;
-    let fail = |left: Vec<(Work, Outcome)>| {
-        left.into_iter()
-            .map(|(work, _)| Progress::Failed(work.id))
-            .collect::<Vec<_>>()
-    };
+    let fail_all = |left: Vec<(Work, Outcome)>| fail(left.into_iter().map(|(work, _)| work));
     while !left.is_empty() {
         let ops = match credit_ops(account, &left, now) {
             Ok(ops) => ops,
             Err(error) => {
                 tracing::error!(%error, "outcomes not posted");
-                progress.extend(fail(left));
+                progress.extend(fail_all(left));
                 break;
             }
         };
         let refusals = match app.main.transact(&ops).await {
             Ok(()) => {
-                progress.extend(left.iter().map(|_| Progress::Done));
+                progress.extend(
+                    left.into_iter()
+                        .map(|(work, outcome)| posted(work, outcome)),
+                );
                 break;
             }
             Err(TransactError::Refused(refusals)) => refusals,
             Err(TransactError::Table(error)) => {
                 tracing::warn!(%error, conversions = left.len(), "outcomes not posted");
-                progress.extend(fail(left));
+                progress.extend(fail_all(left));
                 break;
             }
         };
@@ -311,11 +550,31 @@ async fn credit_chunk(
         left = rest;
         if left.len() == tried {
             tracing::error!("a transaction was refused for none of its outcomes");
-            progress.extend(fail(left));
+            progress.extend(fail_all(left));
             break;
         }
     }
     progress
+}
+
+/// What is left to do for an outcome that stands now.
+fn posted(work: Work, outcome: Outcome) -> Progress {
+    match &outcome.credit {
+        Ok(credit) if credit.owes => Progress::Again(Box::new(Work {
+            outcome: Some(outcome),
+            ..work
+        })),
+        _ => Progress::Done,
+    }
+}
+
+/// The write of a new outcome: where none stands, or in the place of one that waited.
+fn first_op(work: &Work, outcome: &Outcome) -> Result<Op, Error> {
+    if work.outcome.is_some() {
+        store::put_after_wait(outcome)
+    } else {
+        Ok(Op::Put(store::put(outcome)?))
+    }
 }
 
 fn credit_ops(
@@ -324,10 +583,23 @@ fn credit_ops(
     now: Timestamp,
 ) -> Result<Vec<Op>, Error> {
     let mut ops = Vec::with_capacity(group.len() + 2);
+    for (work, outcome) in group {
+        ops.push(first_op(work, outcome)?);
+    }
+    let outcomes: Vec<&Outcome> = group.iter().map(|(_, outcome)| outcome).collect();
+    ops.extend(account_ops(account, &outcomes, now)?);
+    Ok(ops)
+}
+
+/// The change of the account and of the program's side for new outcomes.
+fn account_ops(
+    account: AccountId,
+    outcomes: &[&Outcome],
+    now: Timestamp,
+) -> Result<Vec<Op>, Error> {
     let mut posted = 0_i64;
     let mut transfers = 0;
-    for (_, outcome) in group {
-        ops.push(Op::Put(store::put(outcome)?));
+    for outcome in outcomes {
         let minor = outcome
             .credit
             .as_ref()
@@ -337,14 +609,10 @@ fn credit_ops(
             .ok_or_else(|| Error::Failed("commissions over the limit".to_owned()))?;
         transfers += 1;
     }
-    ops.push(move_account(
-        account,
-        &[(Bucket::Pending, posted)],
-        transfers,
-        now,
-    ));
-    ops.push(move_program(account.program, account.partner, -posted));
-    Ok(ops)
+    Ok(vec![
+        move_account(account, &[(Bucket::Pending, posted)], transfers, now),
+        move_program(account.program, account.partner, -posted),
+    ])
 }
 
 /// What stands there now, to be looked at again.
@@ -364,11 +632,21 @@ fn again(work: Work, item: crate::table::Item) -> Progress {
     }
 }
 
-/// Records the outcome of a conversion that credits nobody: one put.
-async fn record(app: &App, work: Work, outcome: Outcome) -> Progress {
-    let stored = match store::put(&outcome) {
-        Ok(put) => app.main.put_new(put).await,
-        Err(error) => Err(error),
+/// Records an outcome that moves no money: one write.
+async fn record(app: &App, work: Work, outcome: Outcome, op: Option<Op>) -> Progress {
+    // It waits already.
+    if work.outcome.is_some() && op.is_some() {
+        return Progress::Done;
+    }
+    let stored = match (first_op(&work, &outcome), op) {
+        (_, Some(Op::Put(put))) | (Ok(Op::Put(put)), None) => app.main.put_new(put).await,
+        (Ok(Op::Update(update)), None) => match app.main.update(update).await {
+            Ok(Ok(())) => Ok(Stored::New),
+            Ok(Err(item)) => Ok(Stored::Already(item)),
+            Err(error) => Err(error),
+        },
+        (Ok(_), _) => return Progress::Failed(work.id),
+        (Err(error), _) => Err(error),
     };
     match stored {
         Ok(Stored::New) => Progress::Done,
@@ -380,34 +658,108 @@ async fn record(app: &App, work: Work, outcome: Outcome) -> Progress {
     }
 }
 
-/// Takes a commission back in one transaction, on the condition that it stands where it was read.
-async fn reverse(app: &App, work: Work, reversal: Reversal, now: Timestamp) -> Progress {
-    let Some((outcome, how)) = work
-        .outcome
+/// The plan version that an outcome was computed with.
+async fn plan_of(
+    app: &App,
+    outcome: &Outcome,
+    code: &str,
+    version: u32,
+) -> Result<PlanVersion, Error> {
+    let versions = programs::plan_versions(app, outcome.program, code).await?;
+    versions
         .as_ref()
-        .and_then(|outcome| Some((outcome, outcome.take_back(&reversal, now)?)))
-    else {
-        return Progress::Done;
-    };
-    let refusals = match store::take_back(outcome, &how) {
-        Ok(ops) => match app.main.transact(&ops).await {
-            Ok(()) => return Progress::Done,
-            Err(TransactError::Refused(refusals)) => refusals,
-            Err(TransactError::Table(error)) => {
-                tracing::warn!(%error, conversion = %work.id, "reversal not posted");
-                return Progress::Failed(work.id);
-            }
-        },
+        .and_then(|versions| versions.iter().find(|one| one.version == version))
+        .cloned()
+        .ok_or_else(|| Error::Malformed(format!("the plan {code} has no version {version}")))
+}
+
+/// Posts what a change of a conversion comes to, in one transaction, on the condition that its outcome and
+/// its book stand where they were read.
+async fn change(app: &App, work: Work, due: Due, now: Timestamp) -> Progress {
+    match change_once(app, &work, &due, now).await {
+        Ok(Ok(after)) => Progress::Again(Box::new(Work {
+            outcome: Some(after),
+            ..work
+        })),
+        Ok(Err(item)) => again(work, item),
         Err(error) => {
-            tracing::error!(%error, conversion = %work.id, "reversal not posted");
-            return Progress::Failed(work.id);
-        }
-    };
-    match refusals.into_iter().next() {
-        Some(Refusal::Condition(item)) => again(work, item),
-        _ => {
-            tracing::error!(conversion = %work.id, "a reversal stands there, but its outcome does not show it");
+            tracing::warn!(%error, conversion = %work.id, "a change was not posted");
             Progress::Failed(work.id)
         }
+    }
+}
+
+/// The outcome as it then stands, or the item that stood in the way.
+async fn change_once(
+    app: &App,
+    work: &Work,
+    due: &Due,
+    now: Timestamp,
+) -> Result<Result<Outcome, crate::table::Item>, Error> {
+    let failed = |what: &dyn std::fmt::Display| Error::Failed(format!("a correction: {what}"));
+    let (Some(facts), Some(outcome)) = (&work.facts, &work.outcome) else {
+        return Err(failed(&"nothing to correct"));
+    };
+    let Ok(credit) = &outcome.credit else {
+        return Err(failed(&"nobody is credited"));
+    };
+    let mut applied = credit.applied.clone();
+    applied.push(due.digest.clone());
+    let net = net_applied(facts, &work.changes, &applied);
+    let currency = credit.pay.currency();
+    let counted_at = credit
+        .book
+        .as_ref()
+        .map_or(facts.occurred_at, |(_, at)| *at);
+    let exchange = credit.exchange.as_ref();
+    let told = entry(facts, net, credit.partner, counted_at, exchange, currency)
+        .map_err(|error| failed(&error))?;
+    let told = (!net.gone).then_some(told);
+    let correction = |deltas: book::Totals| Correction {
+        key: due.digest.clone(),
+        delta: Money::new(deltas.first().copied().unwrap_or(0), currency),
+        levels: deltas.into_iter().skip(1).collect(),
+        applied: vec![due.digest.clone()],
+        gone: net.gone,
+        followed: !credit.measured_by.is_empty(),
+        reason: Some(due.reason.clone()),
+    };
+    if let Some((book, _)) = &credit.book {
+        let plan = (credit.plan.clone(), credit.plan_version);
+        let turn = booking::Turn {
+            outcome,
+            base: None,
+            plan,
+            told,
+        };
+        return booking::correct(app, book, turn, correction, now).await;
+    }
+    let plan = plan_of(app, outcome, &credit.plan, credit.plan_version).await?;
+    let paid = told
+        .as_ref()
+        .map(|told| price(&plan, told, currency))
+        .transpose()
+        .map_err(|error| failed(&error))?;
+    let standing: book::Totals = std::iter::once(credit.total)
+        .chain(credit.levels.iter().map(|(_, share)| *share))
+        .map(Money::minor)
+        .collect();
+    let deltas = difference(Some(&totals(paid.as_ref())), Some(&standing))
+        .map_err(|error| failed(&error))?;
+    let Some(how) = outcome
+        .corrected(&correction(deltas), now)
+        .map_err(|error| failed(&error))?
+    else {
+        return Err(failed(&"nobody is credited"));
+    };
+    match app.main.transact(&store::correct(outcome, &how)?).await {
+        Ok(()) => Ok(Ok(how.after)),
+        Err(TransactError::Refused(refusals)) => match refusals.into_iter().next() {
+            Some(Refusal::Condition(item)) => Ok(Err(item)),
+            _ => Err(failed(
+                &"its transfer stands there, but its outcome does not show it",
+            )),
+        },
+        Err(TransactError::Table(error)) => Err(error),
     }
 }

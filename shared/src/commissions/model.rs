@@ -1,16 +1,29 @@
-//! Commissions: what a conversion pays under a plan version, and the one outcome it has. Pure.
+//! Commissions: the one outcome that a conversion has, and how it moves. Pure.
+//!
+//! An outcome is a line of one partner: what a conversion pays whoever brought it. What its uplines get of
+//! it, what the close of a window decides and what an operator adjusts are lines of the same shape under
+//! ids of their own, so that holds, payouts and statements know one kind of thing.
 
+use rust_decimal::prelude::ToPrimitive;
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use super::book::{BookId, Totals};
+use super::fold::{Cut, Entry, Fold, Paid, Step};
 use crate::claims::model::{Ruling, Unattributed};
-use crate::clock::{Timestamp, days_after};
-use crate::ids::{ConversionId, PartnerId, PayoutId, ProgramId, TransferId};
+use crate::clock::Timestamp;
+use crate::ids::{ConversionId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId, digest};
 use crate::ledger::model::{AccountId, Bucket, Transfer, TransferKind, commission_id};
-use crate::money::{Currency, Money, MoneyError, Rounding};
-use crate::plans::model::{Base, Pay, PlanVersion};
-use crate::tracking::model::{Changes, Facts, PostedStatus, Reversal};
+use crate::money::{Currency, Money, MoneyError, Rate};
+use crate::plans::model::PlanVersion;
+use crate::tracking::model::{
+    Change, Changes, CustomerType, Facts, Net, PostedStatus, net_after,
+};
 
 /// Where a commission stands. `paid` is not stored: it is `InTransit` in a payout that is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
+    /// Cannot be computed yet: a rate of exchange is missing.
+    Waiting,
     /// Waits for its hold to pass.
     Held,
     /// Goes into the next payout.
@@ -25,7 +38,8 @@ pub enum State {
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
+        Self::Waiting,
         Self::Held,
         Self::Payable,
         Self::InTransit,
@@ -43,6 +57,7 @@ impl State {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Waiting => "waiting",
             Self::Held => "held",
             Self::Payable => "payable",
             Self::InTransit => "in_transit",
@@ -80,11 +95,72 @@ impl Line {
     }
 }
 
-/// The one outcome of a conversion. Its facts never change, only `state`, `reversed_at` and `payout` move.
+/// What a commission is paid for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The conversion of the same id.
+    Conversion,
+    /// A conversion that a partner below brought.
+    Level {
+        /// Which.
+        of: ConversionId,
+        /// How many levels above it, from 1.
+        level: u32,
+    },
+    /// A conversion of a partner below, which lifted a measure over the whole sub-tree.
+    SubTree {
+        /// Which.
+        of: ConversionId,
+    },
+    /// A window that closed: what its gates decided, or what the program's budget gave to or took from the
+    /// partner when events of others changed.
+    Window {
+        /// The end of the window, or when the budget was shared anew.
+        at: Timestamp,
+        /// What of the two.
+        kind: WindowKind,
+    },
+    /// An operator's word.
+    Adjustment {
+        /// Who.
+        by: OperatorId,
+        /// Why.
+        reason: String,
+        /// The conversion or dispute that it is about, if any.
+        about: Option<String>,
+    },
+}
+
+/// What a window's line is paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowKind {
+    /// Its gates were decided.
+    Close,
+    /// The program's budget was shared anew.
+    Budget,
+}
+
+impl Source {
+    /// The kind of the transfer that posts it first.
+    #[must_use]
+    pub fn kind(&self) -> TransferKind {
+        match self {
+            Self::Conversion => TransferKind::Commission,
+            Self::Level { .. } => TransferKind::Override,
+            Self::SubTree { .. } | Self::Window { .. } => TransferKind::Bonus,
+            Self::Adjustment { .. } => TransferKind::Adjustment,
+        }
+    }
+}
+
+/// The one outcome of a conversion. Its facts never change; where it stands does, and what was posted for
+/// it grows by corrections, each with its own transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Which conversion.
+    /// Which conversion, or which line of another source.
     pub conversion: ConversionId,
+    /// What it is paid for.
+    pub source: Source,
     /// Its program.
     pub program: ProgramId,
     /// When the outcome was made.
@@ -102,18 +178,40 @@ pub struct Outcome {
 pub struct Credit {
     /// Whose.
     pub partner: PartnerId,
-    /// The plan's code.
+    /// The plan's code; empty for an adjustment.
     pub plan: String,
     /// The plan's version, frozen at the event's time.
     pub plan_version: u32,
-    /// What the plan pays.
+    /// What assigned the plan: `link`, `partner` or `program`.
+    pub assigned_by: AssignedBy,
+    /// What the event itself pays, in its place, when it was credited.
     pub pay: Money,
-    /// What was posted to `pending`: `pay`, or nothing when the conversion was reversed before it was credited.
+    /// What was posted first: `pay` and what it changed for others of its book.
     pub posted: Money,
+    /// What has been posted in all, corrections included.
+    pub total: Money,
     /// When the hold passes.
     pub release_at: Timestamp,
-    /// How `pay` came about, one step per component.
+    /// Why the hold was moved, if it was.
+    pub hold_note: Option<String>,
+    /// How `pay` came about.
     pub trace: Vec<Step>,
+    /// What caps took off.
+    pub cuts: Vec<Cut>,
+    /// In which book it counts, and at which instant; `None` when it depends on no other event.
+    pub book: Option<(BookId, Timestamp)>,
+    /// What uplines get, the nearest first: whom, when there is one, and how much in all.
+    pub levels: Vec<(Option<PartnerId>, Money)>,
+    /// Partners above who measure it.
+    pub measured_by: Vec<PartnerId>,
+    /// Whether lines of others follow from its last change that may not stand yet.
+    pub owes: bool,
+    /// Counts corrections.
+    pub revision: u32,
+    /// Changes of the conversion that it reflects, by their digests.
+    pub applied: Vec<String>,
+    /// The rate of exchange at which its amounts were taken.
+    pub exchange: Option<Exchange>,
     /// When it became payable.
     pub payable_at: Option<Timestamp>,
     /// When it was taken back.
@@ -122,212 +220,474 @@ pub struct Credit {
     pub payout: Option<PayoutId>,
     /// Whether it stands as a line for payouts, and whether one has taken it.
     pub line: Option<Line>,
+    /// What that line comes to, minor units.
+    pub line_minor: i64,
 }
 
-/// One step of a commission.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// Position of the component in the plan version.
-    pub component: u32,
-    /// What it came to.
-    pub amount: Money,
-}
-
-/// What a commission is computed from, beside the plan.
+/// What assigned a plan to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event<'a> {
-    /// What happened, such as `sale`.
-    pub name: &'a str,
-    /// Its amount.
-    pub amount: Option<Money>,
-    /// How many.
-    pub quantity: u32,
-    /// The program's currency.
-    pub currency: Currency,
+pub enum AssignedBy {
+    /// The link that was clicked.
+    Link,
+    /// The partner's enrolment.
+    Partner,
+    /// The program's default.
+    Program,
 }
 
-impl<'a> Event<'a> {
-    /// The event that a conversion reports.
-    #[must_use]
-    pub fn of(facts: &'a Facts, currency: Currency) -> Self {
-        Self {
-            name: &facts.event,
-            amount: facts.amount,
-            quantity: facts.quantity,
-            currency,
-        }
-    }
-}
+/// The names of what assigns plans.
+pub const ASSIGNED_BY: &[(&str, AssignedBy)] = &[
+    ("link", AssignedBy::Link),
+    ("partner", AssignedBy::Partner),
+    ("program", AssignedBy::Program),
+];
 
-/// What a plan version pays for an event: a step for each component of that event, in the plan's order.
-/// Flat amounts are multiplied by the quantity; shares are taken of the amount and rounded half up, each
-/// for itself; a share of an event without an amount is nothing. No step means that nobody pays for it.
-///
-/// # Errors
-/// `CurrencyMismatch`, `OverLimit`.
-pub fn calculate(plan: &PlanVersion, event: Event<'_>) -> Result<(Money, Vec<Step>), MoneyError> {
-    let mut pay = Money::zero(event.currency);
-    let mut steps = Vec::new();
-    for (component, position) in plan.terms.components.iter().zip(0_u32..) {
-        if component.event != event.name {
-            continue;
-        }
-        let amount = match &component.pay {
-            Pay::Flat(amount) => amount.times(event.quantity)?,
-            Pay::Percent {
-                rate,
-                of: Base::Amount,
-            } => match event.amount {
-                Some(amount) => amount.percent(*rate, Rounding::HalfUp)?,
-                None => Money::zero(event.currency),
-            },
-            _ => continue,
-        };
-        pay = pay.plus(amount)?;
-        steps.push(Step {
-            component: position,
-            amount,
-        });
-    }
-    Ok((pay, steps))
-}
-
-/// A trace in sentences, from the plan version and the inputs it was computed from.
-#[must_use]
-pub fn explain(plan: &PlanVersion, event: Event<'_>, steps: &[Step]) -> Vec<String> {
-    let code = event.currency.code();
-    let mut sentences = vec![format!(
-        "Plan {} version {}, in force from {}, pays for the event {}.",
-        plan.code, plan.version, plan.effective_from, event.name
-    )];
-    for Step { component, amount } in steps {
-        let number = component + 1;
-        let index = usize::try_from(*component).unwrap_or(usize::MAX);
-        sentences.push(match (plan.terms.components.get(index).map(|component| &component.pay), event.amount) {
-            (Some(Pay::Flat(each)), _) => format!(
-                "Component {number}: {each} {code} flat × {} = {amount} {code}.",
-                event.quantity
-            ),
-            (Some(Pay::Percent { rate, .. }), Some(of)) => format!(
-                "Component {number}: rate {rate} of {of} {code} = {} {code}, rounded half up to {amount} {code}.",
-                exact(of, *rate)
-            ),
-            (Some(Pay::Percent { rate, .. }), None) => format!(
-                "Component {number}: rate {rate} of the amount, but none was posted = {amount} {code}."
-            ),
-            (Some(_) | None, _) => format!("Component {number} = {amount} {code}."),
-        });
-    }
-    if steps.is_empty() {
-        return vec![format!(
-            "In plan {} version {} nothing pays for the event {}: {} {code}.",
-            plan.code,
-            plan.version,
-            event.name,
-            Money::zero(event.currency)
-        )];
-    }
-    sentences
-}
-
-/// The share before rounding, in whole units of the currency.
-fn exact(amount: Money, rate: crate::money::Rate) -> String {
-    let unit = rust_decimal::Decimal::from(10_i64.pow(amount.currency().exponent()));
-    rust_decimal::Decimal::from(amount.minor())
-        .checked_mul(rate.decimal())
-        .and_then(|minor| minor.checked_div(unit))
-        .map_or_else(String::new, |exact| exact.normalize().to_string())
+/// A rate of exchange as it was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The conversion's currency.
+    pub from: Currency,
+    /// Units of the program's currency for one.
+    pub rate: Rate,
+    /// Of which day, `yyyy-mm-dd`.
+    pub date: String,
+    /// Whose word it is.
+    pub source: String,
 }
 
 /// What a conversion still lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
     /// Nothing: all that was said of it has been absorbed.
     Nothing,
-    /// An outcome that credits its partner.
+    /// An outcome.
     Credit,
-    /// An outcome that posts nothing, because it was taken back before it was credited.
-    CreditReversed(&'a Reversal),
-    /// Taking back what was credited.
-    Reversal(&'a Reversal),
+    /// A rate of exchange; then its outcome can be made.
+    Rate,
+    /// To reflect the next of its changes.
+    Change(Due),
+    /// Lines of others that follow from it.
+    Followers,
+}
+
+/// A change of a conversion that its outcome does not reflect yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The change's digest.
+    pub digest: String,
+    /// A person's reason.
+    pub reason: String,
+}
+
+/// What tells a change of a conversion from its others, in a few characters.
+#[must_use]
+pub fn change_digest(change: &Change<'_>) -> String {
+    let (letter, id) = match change {
+        Change::Reversal(reversal) => ('r', &reversal.reversal_id),
+        Change::Amendment(amendment) => ('a', &amendment.amendment_id),
+    };
+    let hash = digest("change", &[id]);
+    let hex: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("{letter}{hex}")
 }
 
 /// What has to happen so that the outcome reflects all that was said of a conversion. Depends on nothing
 /// but what stands there, so it may be asked any number of times and in any order of arrival.
 #[must_use]
-pub fn missing<'a>(
-    facts: Option<&Facts>,
-    changes: &'a Changes,
-    outcome: Option<&Outcome>,
-) -> Missing<'a> {
+pub fn missing(facts: Option<&Facts>, changes: &Changes, outcome: Option<&Outcome>) -> Missing {
     let Some(facts) = facts else {
         return Missing::Nothing;
     };
-    let reversal = changes.reversals.first();
-    match (outcome.map(|outcome| outcome.state), reversal) {
-        (Some(State::Reversed | State::Unattributed), _) | (Some(_), None) => Missing::Nothing,
-        (Some(State::Held | State::Payable | State::InTransit), Some(reversal)) => {
-            Missing::Reversal(reversal)
-        }
-        (None, Some(reversal)) => Missing::CreditReversed(reversal),
-        (None, None) => {
-            if facts.status == PostedStatus::Approved || changes.approved_at.is_some() {
-                Missing::Credit
-            } else {
-                Missing::Nothing
+    let Some(outcome) = outcome else {
+        let counts = facts.status == PostedStatus::Approved || changes.approved_at.is_some();
+        return if counts || net_after(facts, &changes.ordered()).gone {
+            Missing::Credit
+        } else {
+            Missing::Nothing
+        };
+    };
+    let Ok(credit) = &outcome.credit else {
+        return match outcome.state {
+            State::Waiting => Missing::Rate,
+            _ => Missing::Nothing,
+        };
+    };
+    if credit.owes {
+        return Missing::Followers;
+    }
+    let due = changes.ordered().into_iter().find_map(|change| {
+        let digest = change_digest(&change);
+        let reason = match change {
+            Change::Reversal(reversal) => &reversal.reason,
+            Change::Amendment(amendment) => &amendment.reason,
+        };
+        (!credit.applied.contains(&digest)).then(|| Due {
+            digest,
+            reason: reason.clone(),
+        })
+    });
+    due.map_or(Missing::Nothing, Missing::Change)
+}
+
+/// What is left of a conversion under those of its changes that an outcome reflects.
+#[must_use]
+pub fn net_applied(facts: &Facts, changes: &Changes, applied: &[String]) -> Net {
+    let mut ordered = changes.ordered();
+    ordered.retain(|change| applied.contains(&change_digest(change)));
+    net_after(facts, &ordered)
+}
+
+/// What a plan is told of a conversion of which that much is left. Margin and the like shrink in the
+/// proportion of the amount, each settled half up; all are exchanged once, at one rate.
+///
+/// # Errors
+/// `OverLimit`, `CurrencyMismatch`.
+pub fn entry(
+    facts: &Facts,
+    net: Net,
+    partner: PartnerId,
+    counted_at: Timestamp,
+    exchange: Option<&Exchange>,
+    currency: Currency,
+) -> Result<Entry, MoneyError> {
+    let whole = facts.amount.map(Money::minor);
+    let left = net.amount.map(Money::minor);
+    let exchanged = |minor: i64| match exchange {
+        None if facts.currency == currency => Ok(minor),
+        None => Err(MoneyError::CurrencyMismatch),
+        Some(exchange) => exchanged(minor, exchange, currency),
+    };
+    let shrunk = |part: Option<Money>| {
+        let Some(part) = part else {
+            return Ok(None);
+        };
+        let minor = match (whole, left) {
+            (Some(whole), Some(left)) if whole != left && whole != 0 => {
+                proportion(part.minor(), left, whole)?
             }
+            _ => part.minor(),
+        };
+        exchanged(minor).map(Some)
+    };
+    let mut adjustments = 0_i64;
+    for part in [facts.bonuses, facts.fees, facts.chargebacks] {
+        let part = shrunk(part)?.unwrap_or(0);
+        adjustments = adjustments.checked_add(part).ok_or(MoneyError::OverLimit)?;
+    }
+    Ok(Entry {
+        conversion: facts.id,
+        partner,
+        plan: 0,
+        occurred_at: facts.occurred_at,
+        counted_at,
+        own: true,
+        event: facts.event.clone(),
+        quantity: facts.quantity,
+        amount: left.map(exchanged).transpose()?,
+        margin: shrunk(facts.margin)?,
+        net_revenue: shrunk(facts.net_revenue)?,
+        adjustments,
+        customer: facts.customer.clone(),
+        new_customer: facts.customer_type.map(|kind| kind == CustomerType::New),
+        country: facts.country.clone(),
+        product: facts.product.clone(),
+        coupon: facts.coupon.clone(),
+        subs: facts.subs.clone(),
+        meta: facts.meta.clone(),
+    })
+}
+
+/// `part × left ÷ whole`, half away from zero.
+fn proportion(part: i64, left: i64, whole: i64) -> Result<i64, MoneyError> {
+    let product = i128::from(part) * i128::from(left);
+    let whole = i128::from(whole);
+    let twice = product * 2 + whole * product.signum();
+    i64::try_from(twice / (whole * 2)).map_err(|_| MoneyError::OverLimit)
+}
+
+/// An amount at a rate of exchange, settled half up once; each currency has its own minor units.
+fn exchanged(minor: i64, exchange: &Exchange, to: Currency) -> Result<i64, MoneyError> {
+    let amount = Decimal::new(minor, exchange.from.exponent());
+    amount
+        .checked_mul(exchange.rate.decimal())
+        .and_then(|amount| amount.checked_mul(Decimal::from(10_i64.pow(to.exponent()))))
+        .map(|minor| minor.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero))
+        .and_then(|minor| minor.to_i64())
+        .ok_or(MoneyError::OverLimit)
+}
+
+/// What a plan pays for an event that depends on no other.
+///
+/// # Errors
+/// What the fold gives.
+pub fn price(plan: &PlanVersion, entry: &Entry, currency: Currency) -> Result<Paid, MoneyError> {
+    Fold::new([plan], currency).step(entry)
+}
+
+/// What is posted for that pay: the partner's, then its uplines' from the nearest on.
+#[must_use]
+pub fn totals(paid: Option<&Paid>) -> Totals {
+    match paid {
+        None => vec![0],
+        Some(paid) => std::iter::once(paid.pay)
+            .chain(paid.levels.iter().copied())
+            .map(Money::minor)
+            .collect(),
+    }
+}
+
+/// What a conversion is credited with.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Whom.
+    pub partner: PartnerId,
+    /// The plan's code.
+    pub plan: String,
+    /// The plan's version.
+    pub plan_version: u32,
+    /// What assigned the plan.
+    pub assigned_by: AssignedBy,
+    /// What the event pays in its place; `None` when nothing of it is left.
+    pub paid: Option<Paid>,
+    /// What is posted: to the partner, and to its uplines from the nearest on.
+    pub posted: Totals,
+    /// When the hold passes.
+    pub release_at: Timestamp,
+    /// In which book it counts, and at which instant.
+    pub book: Option<(BookId, Timestamp)>,
+    /// Its uplines, the nearest first; `None` for one that is paid nothing.
+    pub uplines: Vec<Option<PartnerId>>,
+    /// Partners above who measure it.
+    pub measured_by: Vec<PartnerId>,
+    /// Changes that it reflects already.
+    pub applied: Vec<String>,
+    /// The rate of exchange at which its amounts were taken.
+    pub exchange: Option<Exchange>,
+}
+
+impl Grant {
+    fn credit(self, currency: Currency, now: Timestamp) -> Credit {
+        let Self {
+            partner,
+            plan,
+            plan_version,
+            assigned_by,
+            paid,
+            posted,
+            release_at,
+            book,
+            uplines,
+            measured_by,
+            applied,
+            exchange,
+        } = self;
+        let minor = |index: usize| posted.get(index).copied().unwrap_or(0);
+        let first = Money::new(minor(0), currency);
+        let levels: Vec<_> = uplines
+            .into_iter()
+            .zip(1..)
+            .map(|(upline, level)| (upline, Money::new(minor(level), currency)))
+            .collect();
+        let owes = !measured_by.is_empty()
+            || levels
+                .iter()
+                .any(|(upline, share)| upline.is_some() && !share.is_zero());
+        let gone = paid.is_none();
+        let (pay, trace, cuts) = paid.map_or_else(
+            || (Money::zero(currency), Vec::new(), Vec::new()),
+            |paid| (paid.pay, paid.steps, paid.cuts),
+        );
+        Credit {
+            partner,
+            plan,
+            plan_version,
+            assigned_by,
+            pay,
+            posted: first,
+            total: first,
+            release_at,
+            hold_note: None,
+            trace,
+            cuts,
+            book,
+            levels,
+            measured_by,
+            owes,
+            revision: 0,
+            applied,
+            exchange,
+            payable_at: None,
+            reversed_at: gone.then_some(now),
+            payout: None,
+            line: None,
+            line_minor: 0,
         }
     }
 }
 
-/// The outcome of a conversion whose ruling named a partner, or nobody.
-///
-/// # Errors
-/// What the calculation gives.
-pub fn outcome(
-    facts: &Facts,
-    ruling: Ruling,
-    plan: Option<&PlanVersion>,
-    currency: Currency,
-    reversal: Option<&Reversal>,
-    now: Timestamp,
-) -> Result<Outcome, MoneyError> {
-    let partner = ruling.winner.as_ref().and_then(|winner| winner.partner);
-    let (credit, state) = match (partner, plan) {
-        (Some(partner), Some(plan)) => {
-            let (pay, trace) = calculate(plan, Event::of(facts, currency))?;
-            let (posted, state) = match reversal {
-                None => (pay, State::Held),
-                Some(_) => (Money::zero(currency), State::Reversed),
-            };
-            let credit = Credit {
-                partner,
-                plan: plan.code.clone(),
-                plan_version: plan.version,
-                pay,
-                posted,
-                release_at: days_after(facts.occurred_at, plan.hold_days),
-                trace,
-                payable_at: None,
-                reversed_at: reversal.map(|_| now),
-                payout: None,
-                line: None,
-            };
-            (Ok(credit), state)
-        }
-        _ => (
-            Err(ruling.reason().unwrap_or(Unattributed::NoPlan)),
-            State::Unattributed,
-        ),
-    };
-    Ok(Outcome {
+/// The outcome of a conversion that credits a partner.
+#[must_use]
+pub fn credited(facts: &Facts, ruling: Ruling, grant: Grant, currency: Currency, now: Timestamp) -> Outcome {
+    let credit = grant.credit(currency, now);
+    Outcome {
         conversion: facts.id,
+        source: Source::Conversion,
         program: facts.program,
         at: now,
         ruling,
-        credit,
-        state,
-    })
+        state: if credit.reversed_at.is_some() && credit.total.is_zero() {
+            State::Reversed
+        } else {
+            State::Held
+        },
+        credit: Ok(credit),
+    }
+}
+
+/// The outcome of a conversion whose amounts cannot be exchanged yet.
+#[must_use]
+pub fn waiting(facts: &Facts, ruling: Ruling, now: Timestamp) -> Outcome {
+    Outcome {
+        conversion: facts.id,
+        source: Source::Conversion,
+        program: facts.program,
+        at: now,
+        credit: Err(Unattributed::RateMissing),
+        ruling,
+        state: State::Waiting,
+    }
+}
+
+/// The outcome of a conversion that credits nobody.
+#[must_use]
+pub fn uncredited(facts: &Facts, ruling: Ruling, now: Timestamp) -> Outcome {
+    Outcome {
+        conversion: facts.id,
+        source: Source::Conversion,
+        program: facts.program,
+        at: now,
+        credit: Err(ruling.reason().unwrap_or(Unattributed::NoPlan)),
+        ruling,
+        state: State::Unattributed,
+    }
+}
+
+/// A line that no conversion of its own stands behind.
+#[derive(Clone, Debug)]
+pub struct Extra {
+    /// The line's id, derived from its source.
+    pub id: ConversionId,
+    /// What it is paid for.
+    pub source: Source,
+    /// Of which account.
+    pub account: AccountId,
+    /// The plan's code and version; none for an adjustment.
+    pub plan: Option<(String, u32)>,
+    /// How much, which may be negative.
+    pub pay: Money,
+    /// What uplines get of it, the nearest first.
+    pub levels: Vec<(Option<PartnerId>, Money)>,
+    /// When its hold passes.
+    pub release_at: Timestamp,
+}
+
+impl Extra {
+    /// The line's outcome.
+    #[must_use]
+    pub fn outcome(self, now: Timestamp) -> Outcome {
+        let Self {
+            id,
+            source,
+            account,
+            plan,
+            pay,
+            levels,
+            release_at,
+        } = self;
+        let (plan, plan_version) = plan.unwrap_or_default();
+        let owes = levels
+            .iter()
+            .any(|(upline, share)| upline.is_some() && !share.is_zero());
+        Outcome {
+            conversion: id,
+            source,
+            program: account.program,
+            at: now,
+            ruling: Ruling {
+                winner: None,
+                losers: Vec::new(),
+            },
+            credit: Ok(Credit {
+                partner: account.partner,
+                plan,
+                plan_version,
+                assigned_by: AssignedBy::Partner,
+                pay,
+                posted: pay,
+                total: pay,
+                release_at,
+                hold_note: None,
+                trace: Vec::new(),
+                cuts: Vec::new(),
+                book: None,
+                levels,
+                measured_by: Vec::new(),
+                owes,
+                revision: 0,
+                applied: Vec::new(),
+                exchange: None,
+                payable_at: None,
+                reversed_at: None,
+                payout: None,
+                line: None,
+                line_minor: 0,
+            }),
+            state: State::Held,
+        }
+    }
+}
+
+/// The id of what an upline gets of a conversion.
+#[must_use]
+pub fn level_id(of: ConversionId, level: u32) -> ConversionId {
+    ConversionId::derived(&[&of.to_string(), "level", &level.to_string()])
+}
+
+/// The id under which a partner above measures a conversion.
+#[must_use]
+pub fn measured_id(of: ConversionId, by: PartnerId) -> ConversionId {
+    ConversionId::derived(&[&of.to_string(), "subtree", &by.to_string()])
+}
+
+/// Why an outcome is corrected.
+#[derive(Clone, Debug)]
+pub struct Correction {
+    /// What tells it from others of the same outcome; its transfer's id derives from it.
+    pub key: String,
+    /// By how much the partner's pay changes.
+    pub delta: Money,
+    /// By how much the pay of its uplines changes, the nearest first.
+    pub levels: Vec<i64>,
+    /// The changes of the conversion that it reflects, by their digests.
+    pub applied: Vec<String>,
+    /// Whether nothing is left of the conversion.
+    pub gone: bool,
+    /// Whether lines of others are to follow, beside those whose pay changes.
+    pub followed: bool,
+    /// A person's reason, if any.
+    pub reason: Option<String>,
+}
+
+/// How an outcome is corrected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Corrected {
+    /// The outcome as it then stands.
+    pub after: Outcome,
+    /// The transfer.
+    pub transfer: Transfer,
+    /// Whether a payout has the commission, so that the transfer is a payable line of its own, of that
+    /// many minor units.
+    pub apart: Option<i64>,
 }
 
 impl Outcome {
@@ -357,7 +717,7 @@ impl Outcome {
         let credit = self.credit.as_ref().ok()?;
         Some(Transfer {
             id: commission_id(self.conversion),
-            kind: TransferKind::Commission,
+            kind: self.source.kind(),
             account: self.account()?,
             from: Bucket::Commissions,
             to: Bucket::Pending,
@@ -369,43 +729,98 @@ impl Outcome {
         })
     }
 
-    /// Takes the commission back, in full, from wherever it stands. `None` when there is nothing to take
-    /// back: nobody was credited, or it was taken back before.
-    #[must_use]
-    pub fn take_back(&self, reversal: &Reversal, now: Timestamp) -> Option<TakeBack> {
-        let credit = self.credit.as_ref().ok()?;
-        let (from, clawback) = match (self.state, credit.line) {
-            (State::Held, _) => (Bucket::Pending, false),
-            (State::Payable, _) => (Bucket::Payable, false),
-            // The money is with a payout; what is taken back stands against the next one.
-            (State::InTransit, _) => (Bucket::Payable, true),
-            (State::Reversed | State::Unattributed, _) => return None,
+    /// Corrects the commission from wherever it stands: held money leaves or joins `pending`, payable
+    /// money `payable`; against what a payout has, a payable line of its own stands. `None` for an outcome
+    /// that credits nobody.
+    ///
+    /// # Errors
+    /// `CurrencyMismatch`, `OverLimit`.
+    pub fn corrected(
+        &self,
+        correction: &Correction,
+        now: Timestamp,
+    ) -> Result<Option<Corrected>, MoneyError> {
+        let (Ok(credit), Some(account)) = (&self.credit, self.account()) else {
+            return Ok(None);
         };
-        Some(TakeBack {
-            clawback,
+        let delta = correction.delta;
+        let taken = credit.line == Some(Line::Taken);
+        let bucket = match (self.state, taken) {
+            // What was taken back whole while it was held left nothing that waits.
+            (State::Held, _) => Bucket::Pending,
+            (State::Reversed, false) => Bucket::Pending,
+            _ => Bucket::Payable,
+        };
+        let mut after = self.clone();
+        let Ok(changed) = &mut after.credit else {
+            return Ok(None);
+        };
+        changed.total = credit.total.plus(delta)?;
+        changed.revision += 1;
+        changed.applied.extend(correction.applied.clone());
+        for ((_, share), change) in changed.levels.iter_mut().zip(&correction.levels) {
+            *share = share.plus(Money::new(*change, share.currency()))?;
+        }
+        let shares_moved = credit
+            .levels
+            .iter()
+            .zip(&correction.levels)
+            .any(|((upline, _), change)| upline.is_some() && *change != 0);
+        changed.owes = credit.owes || shares_moved || correction.followed;
+        if correction.gone {
+            changed.reversed_at = changed.reversed_at.or(Some(now));
+        }
+        let minor = delta.minor();
+        let mut apart = None;
+        if taken {
+            // The money is with a payout; what changes stands as a line of its own in the next one.
+            apart = Some(minor);
+            if correction.gone {
+                after.state = State::Reversed;
+            }
+        } else if self.state == State::Payable {
+            changed.line_minor = changed
+                .line_minor
+                .checked_add(minor)
+                .ok_or(MoneyError::OverLimit)?;
+        } else if self.state == State::Reversed && !changed.total.is_zero() {
+            after.state = State::Held;
+        }
+        if !taken && correction.gone && changed.total.is_zero() {
+            after.state = State::Reversed;
+            changed.line = None;
+            changed.line_minor = 0;
+        }
+        let (kind, from, to, amount) = if minor > 0 {
+            (TransferKind::Correction, Bucket::Commissions, bucket, delta)
+        } else {
+            let amount = delta.negated()?;
+            (TransferKind::Reversal, bucket, Bucket::Commissions, amount)
+        };
+        Ok(Some(Corrected {
+            after,
+            apart,
             transfer: Transfer {
-                id: TransferId::derived(&[&self.conversion.to_string(), "reversal"]),
-                kind: TransferKind::Reversal,
-                account: self.account()?,
+                id: TransferId::derived(&[
+                    &self.conversion.to_string(),
+                    "correction",
+                    &correction.key,
+                ]),
+                kind,
+                account,
                 from,
-                to: Bucket::Commissions,
-                amount: credit.posted,
+                to,
+                amount,
                 at: now,
                 source: self.conversion.to_string(),
                 lines: Vec::new(),
-                reason: Some(reversal.reason.clone()).filter(|reason| !reason.is_empty()),
+                reason: correction
+                    .reason
+                    .clone()
+                    .filter(|reason| !reason.is_empty()),
             },
-        })
+        }))
     }
-}
-
-/// How a commission is taken back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TakeBack {
-    /// The compensating transfer.
-    pub transfer: Transfer,
-    /// Whether a payout has the commission, so that the transfer is a payable line of its own.
-    pub clawback: bool,
 }
 
 /// The release of held commissions of one account: one transfer from `pending` to `payable` with a line
@@ -427,11 +842,16 @@ pub fn release(
         let Ok(credit) = &outcome.credit else {
             continue;
         };
-        amount = amount.plus(credit.posted)?;
-        lines.push((outcome.conversion.to_string(), credit.posted.minor()));
+        amount = amount.plus(credit.total)?;
+        lines.push((outcome.conversion.to_string(), credit.total.minor()));
     }
+    let revision = first.credit.as_ref().map_or(0, |credit| credit.revision);
     Ok(Some(Transfer {
-        id: TransferId::derived(&[&first.conversion.to_string(), "release"]),
+        id: TransferId::derived(&[
+            &first.conversion.to_string(),
+            "release",
+            &revision.to_string(),
+        ]),
         kind: TransferKind::Release,
         account,
         from: Bucket::Pending,
@@ -442,473 +862,4 @@ pub fn release(
         lines,
         reason: None,
     }))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::claims::model::{Claim, Evidence};
-    use crate::ids::CouponId;
-    use crate::ledger::model::Balance;
-    use crate::plans::model::{Component, Terms};
-    use proptest::prelude::*;
-
-    fn gbp() -> Currency {
-        "GBP".parse().unwrap()
-    }
-
-    fn money(text: &str) -> Money {
-        Money::parse(text, gbp()).unwrap()
-    }
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn percent(event: &str, rate: &str) -> Component {
-        Component::percent(event, rate.parse().unwrap())
-    }
-
-    fn flat(event: &str, amount: &str) -> Component {
-        Component::flat(event, money(amount))
-    }
-
-    fn plan(components: Vec<Component>) -> PlanVersion {
-        PlanVersion {
-            program: ProgramId::from_bytes([1; 16]),
-            code: "standard".to_owned(),
-            version: 3,
-            effective_from: at("2020-01-01T00:00:00Z"),
-            hold_days: 30,
-            terms: Terms::of(components),
-            created_at: at("2020-01-01T00:00:00Z"),
-        }
-    }
-
-    fn event<'a>(name: &'a str, amount: Option<&str>, quantity: u32) -> Event<'a> {
-        Event {
-            name,
-            amount: amount.map(money),
-            quantity,
-            currency: gbp(),
-        }
-    }
-
-    fn pay(components: Vec<Component>, event: Event<'_>) -> String {
-        calculate(&plan(components), event).unwrap().0.to_string()
-    }
-
-    fn facts(status: PostedStatus) -> Facts {
-        Facts {
-            id: ConversionId::from_bytes([5; 16]),
-            program: ProgramId::from_bytes([1; 16]),
-            event: "sale".to_owned(),
-            transaction_id: "order-1".to_owned(),
-            click: None,
-            click_id: None,
-            coupon: Some("ADA".to_owned()),
-            amount: Some(money("49.00")),
-            quantity: 1,
-            customer: None,
-            status,
-            occurred_at: at("2020-08-19T16:28:25Z"),
-            received_at: at("2020-08-19T16:28:26Z"),
-            subs: [const { None }; 5],
-        }
-    }
-
-    fn ruling() -> Ruling {
-        Ruling {
-            winner: Some(Claim {
-                partner: Some(PartnerId::from_bytes([2; 16])),
-                evidence: Evidence::Coupon {
-                    coupon: CouponId::from_bytes([3; 16]),
-                },
-                fault: None,
-            }),
-            losers: Vec::new(),
-        }
-    }
-
-    fn reversal() -> Reversal {
-        Reversal {
-            reversal_id: "r-1".to_owned(),
-            reason: "returned goods".to_owned(),
-            at: at("2020-08-20T00:00:00Z"),
-        }
-    }
-
-    fn credited(reversal: Option<&Reversal>) -> Outcome {
-        outcome(
-            &facts(PostedStatus::Approved),
-            ruling(),
-            Some(&plan(vec![percent("sale", "0.30")])),
-            gbp(),
-            reversal,
-            at("2020-08-19T16:28:27Z"),
-        )
-        .unwrap()
-    }
-
-    #[test]
-    fn lines_round_half_up_on_minor_units() {
-        for (amount, rate, expected) in [
-            ("0.07", "0.20", "0.01"),
-            ("0.02", "0.20", "0.00"),
-            ("0.03", "0.20", "0.01"),
-            ("0.15", "0.10", "0.02"),
-            ("0.01", "0.50", "0.01"),
-            ("5.00", "0.029", "0.15"),
-            ("49.00", "0.30", "14.70"),
-        ] {
-            let paid = pay(vec![percent("sale", rate)], event("sale", Some(amount), 1));
-            assert_eq!(paid, expected, "{amount} at {rate}");
-        }
-    }
-
-    #[test]
-    fn a_flat_amount_is_paid_for_each_unit_and_a_hybrid_adds_up() {
-        assert_eq!(
-            pay(vec![flat("lead", "5.00")], event("lead", None, 2)),
-            "10.00"
-        );
-        let hybrid = vec![flat("sale", "4.00"), percent("sale", "0.02")];
-        assert_eq!(pay(hybrid, event("sale", Some("100.00"), 1)), "6.00");
-    }
-
-    #[test]
-    fn each_component_is_rounded_for_itself() {
-        let twice = vec![percent("sale", "0.05"), percent("sale", "0.05")];
-        assert_eq!(
-            pay(twice, event("sale", Some("0.10"), 1)),
-            "0.02",
-            "half a penny is rounded up twice"
-        );
-    }
-
-    #[test]
-    fn an_event_nobody_pays_for_pays_nothing_and_says_so() {
-        let plan = plan(vec![percent("sale", "0.30")]);
-        let trial = event("trial", None, 1);
-        let (pay, steps) = calculate(&plan, trial).unwrap();
-        assert!(pay.is_zero() && steps.is_empty());
-        assert_eq!(
-            explain(&plan, trial, &steps),
-            ["In plan standard version 3 nothing pays for the event trial: 0.00 GBP."]
-        );
-    }
-
-    #[test]
-    fn a_share_of_an_event_without_an_amount_is_nothing_and_says_so() {
-        let plan = plan(vec![percent("sale", "0.30")]);
-        let sale = event("sale", None, 1);
-        let (pay, steps) = calculate(&plan, sale).unwrap();
-        assert!(pay.is_zero());
-        assert_eq!(steps.len(), 1);
-        assert!(explain(&plan, sale, &steps)[1].contains("none was posted"));
-    }
-
-    #[test]
-    fn a_trace_names_plan_rate_inputs_and_rounding() {
-        let plan = plan(vec![flat("sale", "4.00"), percent("sale", "0.075")]);
-        let sale = event("sale", Some("9.99"), 3);
-        let (_, steps) = calculate(&plan, sale).unwrap();
-        assert_eq!(
-            explain(&plan, sale, &steps),
-            [
-                "Plan standard version 3, in force from 2020-01-01T00:00:00Z, pays for the event sale.",
-                "Component 1: 4.00 GBP flat × 3 = 12.00 GBP.",
-                "Component 2: rate 0.075 of 9.99 GBP = 0.74925 GBP, rounded half up to 0.75 GBP.",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_hold_of_thirty_days_passes_to_the_second() {
-        let outcome = credited(None);
-        let release_at = outcome.credit.as_ref().unwrap().release_at;
-        assert_eq!(release_at, at("2020-09-18T16:28:25Z"));
-        assert!(!outcome.is_due(at("2020-09-18T16:28:24.999Z")));
-        assert!(outcome.is_due(at("2020-09-18T16:28:25Z")));
-    }
-
-    #[test]
-    fn what_is_missing_follows_from_what_stands_there() {
-        let approved = facts(PostedStatus::Approved);
-        let pending = facts(PostedStatus::Pending);
-        let none = Changes::default();
-        let reversed = Changes {
-            approved_at: None,
-            reversals: vec![reversal()],
-        };
-        let late = Changes {
-            approved_at: Some(at("2020-08-20T00:00:00Z")),
-            reversals: Vec::new(),
-        };
-        let reversal = reversal();
-        assert_eq!(missing(None, &reversed, None), Missing::Nothing);
-        assert_eq!(missing(Some(&approved), &none, None), Missing::Credit);
-        assert_eq!(missing(Some(&pending), &none, None), Missing::Nothing);
-        assert_eq!(missing(Some(&pending), &late, None), Missing::Credit);
-        assert_eq!(
-            missing(Some(&pending), &reversed, None),
-            Missing::CreditReversed(&reversal)
-        );
-        assert_eq!(
-            missing(Some(&approved), &reversed, Some(&credited(None))),
-            Missing::Reversal(&reversal)
-        );
-        assert_eq!(
-            missing(Some(&approved), &reversed, Some(&credited(Some(&reversal)))),
-            Missing::Nothing
-        );
-    }
-
-    #[test]
-    fn what_is_reversed_before_it_is_credited_posts_nothing() {
-        let outcome = credited(Some(&reversal()));
-        assert_eq!(outcome.state, State::Reversed);
-        let credit = outcome.credit.as_ref().unwrap();
-        assert_eq!(credit.pay.to_string(), "14.70");
-        assert!(credit.posted.is_zero());
-        assert_eq!(
-            outcome.take_back(&reversal(), at("2020-09-01T00:00:00Z")),
-            None
-        );
-    }
-
-    /// What a conversion goes through, each step decided on what was read some steps ago and committed on
-    /// the condition that state and line are still the same, as the store does.
-    #[derive(Clone, Copy, Debug)]
-    enum Move {
-        Release,
-        Reverse,
-        Reserve,
-        Settle,
-        GiveBack,
-        Reopen,
-    }
-
-    struct Model {
-        outcome: Outcome,
-        balance: Balance,
-        granted: i64,
-        open_lines: i64,
-        in_payout: bool,
-        settled: bool,
-        given_back: bool,
-    }
-
-    impl Model {
-        fn credit(&mut self) -> &mut Credit {
-            self.outcome.credit.as_mut().unwrap()
-        }
-
-        fn seen(&self) -> (State, Option<Line>) {
-            (
-                self.outcome.state,
-                self.outcome.credit.as_ref().unwrap().line,
-            )
-        }
-
-        fn post(&mut self, transfer: &Transfer) {
-            self.balance = self.balance.after(transfer).unwrap();
-            let minor = transfer.amount.minor();
-            self.granted += i64::from(transfer.from == Bucket::Commissions) * minor;
-            self.granted -= i64::from(transfer.to == Bucket::Commissions) * minor;
-        }
-
-        fn payout_moves(&mut self, kind: TransferKind, from: Bucket) {
-            let account = self.outcome.account().unwrap();
-            let amount = self.outcome.credit.as_ref().unwrap().posted;
-            self.post(&Transfer {
-                id: TransferId::derived(&["payout", kind.name()]),
-                kind,
-                account,
-                from,
-                to: kind.to(),
-                amount,
-                at: self.outcome.at,
-                source: String::new(),
-                lines: Vec::new(),
-                reason: None,
-            });
-        }
-
-        fn step(&mut self, step: Move, read: &Outcome, now: Timestamp) {
-            let seen = (read.state, read.credit.as_ref().unwrap().line);
-            let posted = read.credit.as_ref().unwrap().posted.minor();
-            match step {
-                Move::Release => {
-                    if !read.is_due(now) || self.outcome.state != State::Held {
-                        return;
-                    }
-                    let account = read.account().unwrap();
-                    let transfer = release(account, &[read], now).unwrap().unwrap();
-                    self.post(&transfer);
-                    self.outcome.state = State::Payable;
-                    self.credit().line = Some(Line::Open);
-                    self.open_lines += posted;
-                }
-                Move::Reverse => {
-                    let Some(how) = read.take_back(&reversal(), now) else {
-                        return;
-                    };
-                    if self.seen() != seen {
-                        return;
-                    }
-                    self.post(&how.transfer);
-                    if how.clawback || self.credit().line.take().is_some() {
-                        self.open_lines -= posted;
-                    }
-                    self.outcome.state = State::Reversed;
-                }
-                Move::Reserve => {
-                    if self.credit().line != Some(Line::Open) || self.in_payout {
-                        return;
-                    }
-                    self.credit().line = Some(Line::Taken);
-                    if self.outcome.state == State::Payable {
-                        self.outcome.state = State::InTransit;
-                    }
-                    self.open_lines -= posted;
-                    self.in_payout = true;
-                    self.payout_moves(TransferKind::Reserve, Bucket::Payable);
-                }
-                Move::Settle => {
-                    if self.in_payout && !self.settled && !self.given_back {
-                        self.settled = true;
-                        self.payout_moves(TransferKind::Settle, Bucket::InTransit);
-                    }
-                }
-                Move::GiveBack => {
-                    if self.in_payout && !self.given_back {
-                        self.given_back = true;
-                        let from = if self.settled {
-                            Bucket::Paid
-                        } else {
-                            Bucket::InTransit
-                        };
-                        self.payout_moves(TransferKind::Return, from);
-                    }
-                }
-                Move::Reopen => {
-                    if !self.given_back || self.credit().line != Some(Line::Taken) {
-                        return;
-                    }
-                    self.credit().line = Some(Line::Open);
-                    if self.outcome.state == State::InTransit {
-                        self.outcome.state = State::Payable;
-                    }
-                    self.open_lines += posted;
-                    (self.in_payout, self.settled, self.given_back) = (false, false, false);
-                }
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn release_reversal_and_payout_cannot_cross(
-            steps in prop::collection::vec((0_usize..6, 0_usize..4), 1..40)
-        ) {
-            let outcome = credited(None);
-            let mut model = Model {
-                balance: Balance::zero(gbp()),
-                granted: 0,
-                open_lines: 0,
-                in_payout: false,
-                settled: false,
-                given_back: false,
-                outcome: outcome.clone(),
-            };
-            model.post(&outcome.commission().unwrap());
-            let pay = outcome.credit.as_ref().unwrap().posted.minor();
-            let mut past = vec![outcome];
-            let now = at("2020-09-18T16:28:25Z");
-            const MOVES: [Move; 6] = [
-                Move::Release, Move::Reverse, Move::Reserve, Move::Settle, Move::GiveBack, Move::Reopen,
-            ];
-            for (step, stale) in steps {
-                let read = past[past.len().saturating_sub(1 + stale)].clone();
-                model.step(MOVES[step], &read, now);
-                past.push(model.outcome.clone());
-                let Balance { pending, payable, in_transit, paid, .. } = model.balance;
-                prop_assert_eq!(
-                    pending + payable + in_transit + paid, model.granted, "the legs sum to zero"
-                );
-                let reversed = model.outcome.state == State::Reversed;
-                prop_assert_eq!(model.granted, if reversed { 0 } else { pay });
-                prop_assert!(pending == 0 || pending == pay);
-                if !model.given_back {
-                    prop_assert_eq!(payable, model.open_lines, "open lines are what is payable");
-                }
-            }
-        }
-
-        #[test]
-        fn the_end_does_not_depend_on_the_order_of_arrival(
-            order in Just(vec![0_u8, 1, 2]).prop_shuffle(),
-            settles in prop::collection::vec(any::<bool>(), 3),
-            pending in any::<bool>(),
-        ) {
-            // Facts, approval and reversal arrive in any order, with settling in between or not.
-            let status = if pending { PostedStatus::Pending } else { PostedStatus::Approved };
-            let all = facts(status);
-            let mut known: Option<Facts> = None;
-            let mut changes = Changes::default();
-            let mut outcome: Option<Outcome> = None;
-            let mut granted = 0;
-            let settle = |known: &Option<Facts>, changes: &Changes, outcome: &mut Option<Outcome>, granted: &mut i64| {
-                match missing(known.as_ref(), changes, outcome.as_ref()) {
-                    Missing::Nothing => {}
-                    Missing::Credit => *outcome = Some(credited(None)),
-                    Missing::CreditReversed(reversal) => *outcome = Some(credited(Some(reversal))),
-                    Missing::Reversal(reversal) => {
-                        let now = at("2020-08-21T00:00:00Z");
-                        let how = outcome.as_ref().unwrap().take_back(reversal, now).unwrap();
-                        *granted -= how.transfer.amount.minor();
-                        outcome.as_mut().unwrap().state = State::Reversed;
-                        return;
-                    }
-                }
-                *granted = outcome
-                    .as_ref()
-                    .filter(|outcome| outcome.state == State::Held)
-                    .map_or(0, |outcome| outcome.commission().unwrap().amount.minor());
-            };
-            for (arrival, settles) in order.into_iter().zip(settles) {
-                match arrival {
-                    0 => known = Some(all.clone()),
-                    1 => changes.approved_at = Some(at("2020-08-20T00:00:00Z")),
-                    _ => changes.reversals.push(reversal()),
-                }
-                if settles {
-                    settle(&known, &changes, &mut outcome, &mut granted);
-                }
-            }
-            settle(&known, &changes, &mut outcome, &mut granted);
-            settle(&known, &changes, &mut outcome, &mut granted);
-            prop_assert_eq!(outcome.unwrap().state, State::Reversed);
-            prop_assert_eq!(granted, 0);
-        }
-
-        #[test]
-        fn a_pay_is_the_sum_of_its_steps(
-            minor in 0_i64..1_000_000,
-            quantity in 1_u32..1000,
-            rates in prop::collection::vec(0_u32..=10_000, 0..6),
-        ) {
-            let mut components: Vec<Component> = rates
-                .iter()
-                .map(|rate| percent("sale", &rust_decimal::Decimal::new(i64::from(*rate), 4).to_string()))
-                .collect();
-            components.push(flat("sale", "0.10"));
-            let sale = Event { name: "sale", amount: Some(Money::new(minor, gbp())), quantity, currency: gbp() };
-            let (pay, steps) = calculate(&plan(components), sale).unwrap();
-            prop_assert_eq!(steps.iter().map(|step| step.amount.minor()).sum::<i64>(), pay.minor());
-            prop_assert_eq!(steps.len(), rates.len() + 1);
-        }
-    }
 }

@@ -1,17 +1,27 @@
 //! Keys and items of outcomes.
 
+pub mod books;
+
 use serde::{Deserialize, Serialize};
 
-use super::model::{Credit, Line, Outcome, State, Step, TakeBack};
+use super::book::{BookId, Span};
+use super::fold::{Aside, Cut, Step};
+use super::model::{
+    ASSIGNED_BY, AssignedBy, Corrected, Credit, Exchange, Line, Outcome, Source, State, WindowKind,
+};
 use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
 use crate::clock::{Timestamp, month, parse, stamp};
 use crate::ids::{ConversionId, PartnerId, PayoutId, ProgramId};
 use crate::ledger::model::AccountId;
 use crate::ledger::store::{
-    due_shard, list_partition, list_position, post, post_clawback, set_open_line,
+    due_shard, list_partition, list_position, payable_partition, payable_position, post, post_line,
+    set_open_line,
 };
 use crate::money::{Currency, Money};
-use crate::table::{Condition, Error, Item, Key, Op, Put, Update, from_item, text};
+use crate::plans::model::name_in;
+use crate::table::{
+    AttributeValue, Condition, Error, Item, Key, Op, Put, Update, from_item, int, text,
+};
 
 /// The key of a conversion's outcome.
 #[must_use]
@@ -25,11 +35,14 @@ pub fn hold_partition(shard: u8) -> String {
     format!("HOLD#{shard}")
 }
 
+/// The due partition of conversions that wait for a rate of exchange.
+pub const WAITING: &str = "WAIT";
+
 fn hold_position(release_at: Timestamp, partner: PartnerId, conversion: ConversionId) -> String {
     format!("{}#{partner}#{conversion}", stamp(release_at))
 }
 
-/// The stored form of an outcome; within 1 KB, so that a commission stays at its budget.
+/// The stored form of an outcome; a plain one is within 1 KB, so that a commission stays at its budget.
 #[derive(Serialize, Deserialize)]
 struct OutcomeItem {
     pk: String,
@@ -45,6 +58,12 @@ struct OutcomeItem {
     program: ProgramId,
     at: String,
     state: String,
+    /// What it is paid for, unless that is the conversion of its key: see [`write_source`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    /// The reason of an adjustment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    word: Option<String>,
     /// The claim that won: see [`write_claim`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     winner: Option<String>,
@@ -62,14 +81,45 @@ struct OutcomeItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plan_version: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    assigned_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pay_minor: Option<i64>,
+    /// What was posted first; the transfer that the item carries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     posted_minor: Option<i64>,
+    /// What was posted in all, where that is not the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    total_minor: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     release_at: Option<String>,
-    /// `<component>:<minor units>` per step, with commas.
+    /// Why its hold was moved, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold_note: Option<String>,
+    /// A step after the other, with commas: see [`write_step`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
+    /// `<cap>:<minor units taken off>:<minor units there were>`, with commas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cuts: Option<String>,
+    /// The book's partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    book: Option<String>,
+    /// When it counts in the book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counted_at: Option<String>,
+    /// `<upline>:<minor units>`, the nearest first, with commas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    levels: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    measured_by: Vec<PartnerId>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    owes: bool,
+    revision: u32,
+    /// Digests with commas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    applied: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exchange: Option<ExchangePart>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payable_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,6 +130,14 @@ struct OutcomeItem {
     line: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     line_minor: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExchangePart {
+    from: String,
+    rate: String,
+    date: String,
+    source: String,
 }
 
 /// `<evidence>|<time of a click>|<partner>|<fault>`, empty where there is none.
@@ -129,36 +187,148 @@ fn read_claim(text: &str) -> Option<Claim> {
     })
 }
 
-fn write_trace(steps: &[Step]) -> String {
-    let steps: Vec<String> = steps
-        .iter()
-        .map(|Step { component, amount }| format!("{component}:{}", amount.minor()))
-        .collect();
-    steps.join(",")
+/// `level|<of>|<level>`, `subtree|<of>`, `close|<at>`, `budget|<at>` or
+/// `adjustment|<by>|<about>`; its reason stands apart.
+fn write_source(source: &Source) -> (Option<String>, Option<String>) {
+    let text = match source {
+        Source::Conversion => return (None, None),
+        Source::Level { of, level } => format!("level|{of}|{level}"),
+        Source::SubTree { of } => format!("subtree|{of}"),
+        Source::Window { at, kind } => match kind {
+            WindowKind::Close => format!("close|{}", stamp(*at)),
+            WindowKind::Budget => format!("budget|{}", stamp(*at)),
+        },
+        Source::Adjustment { by, reason, about } => {
+            let about = about.clone().unwrap_or_default();
+            return (Some(format!("adjustment|{by}|{about}")), Some(reason.clone()));
+        }
+    };
+    (Some(text), None)
 }
 
-fn read_trace(trace: &str, currency: Currency) -> Option<Vec<Step>> {
-    let step = |text: &str| {
-        let (component, minor) = text.split_once(':')?;
-        Some(Step {
-            component: component.parse().ok()?,
-            amount: Money::new(minor.parse().ok()?, currency),
-        })
+fn read_source(source: Option<String>, word: Option<String>) -> Option<Source> {
+    let Some(source) = source else {
+        return Some(Source::Conversion);
     };
-    trace
-        .split(',')
-        .filter(|step| !step.is_empty())
-        .map(step)
+    let mut parts = source.split('|');
+    let mut next = || parts.next();
+    Some(match next()? {
+        "level" => Source::Level {
+            of: next()?.parse().ok()?,
+            level: next()?.parse().ok()?,
+        },
+        "subtree" => Source::SubTree {
+            of: next()?.parse().ok()?,
+        },
+        "close" => Source::Window {
+            at: parse(next()?)?,
+            kind: WindowKind::Close,
+        },
+        "budget" => Source::Window {
+            at: parse(next()?)?,
+            kind: WindowKind::Budget,
+        },
+        "adjustment" => Source::Adjustment {
+            by: next()?.parse().ok()?,
+            about: next().filter(|about| !about.is_empty()).map(str::to_owned),
+            reason: word?,
+        },
+        _ => return None,
+    })
+}
+
+/// `<component>:<minor units>`, then `:<before>:<after>` where it measures, then `:n` where another was
+/// chosen and `:g` where a gate is to decide.
+fn write_step(step: &Step) -> String {
+    let Step {
+        component,
+        amount,
+        measured,
+        aside,
+    } = step;
+    let measured = measured.map_or_else(String::new, |(before, after)| format!(":{before}:{after}"));
+    let aside = match aside {
+        None => "",
+        Some(Aside::NotChosen) => ":n",
+        Some(Aside::Gated) => ":g",
+    };
+    format!("{component}:{}{measured}{aside}", amount.minor())
+}
+
+fn read_step(text: &str, currency: Currency) -> Option<Step> {
+    let mut parts: Vec<&str> = text.split(':').collect();
+    let aside = match parts.last() {
+        Some(&"n") => Some(Aside::NotChosen),
+        Some(&"g") => Some(Aside::Gated),
+        _ => None,
+    };
+    if aside.is_some() {
+        parts.pop();
+    }
+    let number = |text: &str| text.parse::<i64>().ok();
+    let (component, minor, measured) = match parts[..] {
+        [component, minor] => (component, minor, None),
+        [component, minor, before, after] => {
+            (component, minor, Some((number(before)?, number(after)?)))
+        }
+        _ => return None,
+    };
+    Some(Step {
+        component: component.parse().ok()?,
+        amount: Money::new(number(minor)?, currency),
+        measured,
+        aside,
+    })
+}
+
+/// Entries of a text with commas; none of an empty one.
+fn entries<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    text.split(',')
+        .filter(|entry| !entry.is_empty())
+        .map(read)
         .collect()
 }
 
-/// The put of a new outcome.
-///
-/// # Errors
-/// Never for a well-formed outcome.
-pub fn put(outcome: &Outcome) -> Result<Put, Error> {
+fn joined(entries: impl Iterator<Item = String>) -> Option<String> {
+    let entries: Vec<String> = entries.collect();
+    (!entries.is_empty()).then(|| entries.join(","))
+}
+
+fn write_cut(cut: &Cut) -> String {
+    let Cut { cap, by, room } = cut;
+    format!("{cap}:{}:{}", by.minor(), room.minor())
+}
+
+fn read_cut(text: &str, currency: Currency) -> Option<Cut> {
+    let mut parts = text.split(':');
+    let cap = parts.next()?.parse().ok()?;
+    let mut money = || Some(Money::new(parts.next()?.parse().ok()?, currency));
+    Some(Cut {
+        cap,
+        by: money()?,
+        room: money()?,
+    })
+}
+
+fn write_level((upline, share): &(Option<PartnerId>, Money)) -> String {
+    let upline = upline.map(|upline| upline.to_string()).unwrap_or_default();
+    format!("{upline}:{}", share.minor())
+}
+
+fn read_level(text: &str, currency: Currency) -> Option<(Option<PartnerId>, Money)> {
+    let (upline, minor) = text.split_once(':')?;
+    let upline = match upline {
+        "" => None,
+        upline => Some(upline.parse().ok()?),
+    };
+    Some((upline, Money::new(minor.parse().ok()?, currency)))
+}
+
+/// The item of an outcome.
+fn item_of(outcome: &Outcome) -> OutcomeItem {
     let Outcome {
         conversion,
+        source,
         program,
         at,
         ruling: Ruling { winner, losers },
@@ -166,6 +336,7 @@ pub fn put(outcome: &Outcome) -> Result<Put, Error> {
         state,
     } = outcome;
     let Key { pk, sk } = outcome_key(*conversion);
+    let (source, word) = write_source(source);
     let mut item = OutcomeItem {
         pk,
         sk,
@@ -176,6 +347,8 @@ pub fn put(outcome: &Outcome) -> Result<Put, Error> {
         program: *program,
         at: stamp(*at),
         state: state.name().to_owned(),
+        source,
+        word,
         winner: winner.as_ref().map(write_claim),
         losers: losers.iter().map(write_claim).collect(),
         reason: None,
@@ -183,10 +356,22 @@ pub fn put(outcome: &Outcome) -> Result<Put, Error> {
         currency: None,
         plan: None,
         plan_version: None,
+        assigned_by: None,
         pay_minor: None,
         posted_minor: None,
+        total_minor: None,
         release_at: None,
+        hold_note: None,
         trace: None,
+        cuts: None,
+        book: None,
+        counted_at: None,
+        levels: None,
+        measured_by: Vec::new(),
+        owes: false,
+        revision: 0,
+        applied: None,
+        exchange: None,
         payable_at: None,
         reversed_at: None,
         payout: None,
@@ -200,37 +385,102 @@ pub fn put(outcome: &Outcome) -> Result<Put, Error> {
                 partner,
                 plan,
                 plan_version,
+                assigned_by,
                 pay,
                 posted,
+                total,
                 release_at,
+                hold_note,
                 trace,
+                cuts,
+                book,
+                levels,
+                measured_by,
+                owes,
+                revision,
+                applied,
+                exchange,
                 payable_at,
                 reversed_at,
                 payout,
                 line,
+                line_minor,
             } = credit;
             item.list_pk = Some(list_partition(*partner, month(*at)));
             item.list_sk = Some(list_position(*at, 'C', &conversion.to_string()));
-            if *state == State::Held {
-                item.due_pk = Some(hold_partition(due_shard(*partner)));
-                item.due_sk = Some(hold_position(*release_at, *partner, *conversion));
-            }
+            (item.due_pk, item.due_sk) = due(outcome, credit).unzip();
             item.partner = Some(*partner);
             item.currency = Some(pay.currency().code().to_owned());
             item.plan = Some(plan.clone());
             item.plan_version = Some(*plan_version);
+            item.assigned_by = (*assigned_by != AssignedBy::Partner)
+                .then(|| name_in(ASSIGNED_BY, *assigned_by).to_owned());
             item.pay_minor = Some(pay.minor());
             item.posted_minor = Some(posted.minor());
+            item.total_minor = (total != posted).then(|| total.minor());
             item.release_at = Some(stamp(*release_at));
-            item.trace = Some(write_trace(trace));
+            item.hold_note = hold_note.clone();
+            item.trace = Some(joined(trace.iter().map(write_step)).unwrap_or_default());
+            item.cuts = joined(cuts.iter().map(write_cut));
+            item.book = book.as_ref().map(|(book, _)| books::partition(book));
+            item.counted_at = book.as_ref().map(|(_, at)| stamp(*at));
+            item.levels = joined(levels.iter().map(write_level));
+            item.measured_by = measured_by.clone();
+            item.owes = *owes;
+            item.revision = *revision;
+            item.applied = joined(applied.iter().cloned());
+            item.exchange = exchange.as_ref().map(|exchange| {
+                let Exchange {
+                    from,
+                    rate,
+                    date,
+                    source,
+                } = exchange.clone();
+                ExchangePart {
+                    from: from.code().to_owned(),
+                    rate: rate.to_string(),
+                    date,
+                    source,
+                }
+            });
             item.payable_at = payable_at.map(stamp);
             item.reversed_at = reversed_at.map(stamp);
             item.payout = *payout;
             item.line = line.map(|line| line.name().to_owned());
-            item.line_minor = line.map(|_| posted.minor());
+            item.line_minor = line.map(|_| *line_minor);
         }
     }
-    Put::new(&item)
+    item
+}
+
+/// Where an outcome waits for the clock, by its state.
+fn due(outcome: &Outcome, credit: &Credit) -> Option<(String, String)> {
+    let Outcome {
+        conversion,
+        program,
+        state,
+        ..
+    } = outcome;
+    let partner = credit.partner;
+    match (state, credit.line, credit.payable_at) {
+        (State::Held, ..) => Some((
+            hold_partition(due_shard(partner)),
+            hold_position(credit.release_at, partner, *conversion),
+        )),
+        (State::Payable | State::Reversed, Some(Line::Open), Some(payable_at)) => Some((
+            payable_partition(*program, due_shard(partner)),
+            payable_position(partner, payable_at, &conversion.to_string()),
+        )),
+        _ => None,
+    }
+}
+
+/// The put of a new outcome.
+///
+/// # Errors
+/// Never for a well-formed outcome.
+pub fn put(outcome: &Outcome) -> Result<Put, Error> {
+    Put::new(&item_of(outcome))
 }
 
 /// Reads an outcome.
@@ -254,6 +504,8 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
         program,
         at,
         state,
+        source,
+        word,
         winner,
         losers,
         reason,
@@ -261,15 +513,27 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
         currency,
         plan,
         plan_version,
+        assigned_by,
         pay_minor,
         posted_minor,
+        total_minor,
         release_at,
+        hold_note,
         trace,
+        cuts,
+        book,
+        counted_at,
+        levels,
+        measured_by,
+        owes,
+        revision,
+        applied,
+        exchange,
         payable_at,
         reversed_at,
         payout,
         line,
-        line_minor: _,
+        line_minor,
     } = item;
     // An attribute that is absent is nothing; one that cannot be read makes the item malformed.
     let time = |at: Option<String>| match at {
@@ -284,18 +548,55 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
                 None => None,
                 Some(line) => Some(Line::of(&line)?),
             };
+            let book = match (book, counted_at) {
+                (None, None) => None,
+                (book, at) => Some((books::id(&book?)?, parse(&at?)?)),
+            };
+            let assigned_by = match assigned_by {
+                None => AssignedBy::Partner,
+                Some(name) => ASSIGNED_BY.iter().find(|(known, _)| *known == name)?.1,
+            };
+            let exchange = match exchange {
+                None => None,
+                Some(ExchangePart {
+                    from,
+                    rate,
+                    date,
+                    source,
+                }) => Some(Exchange {
+                    from: from.parse().ok()?,
+                    rate: rate.parse().ok()?,
+                    date,
+                    source,
+                }),
+            };
+            let posted = Money::new(posted_minor?, currency);
             Ok(Credit {
                 partner: partner?,
                 plan: plan?,
                 plan_version: plan_version?,
+                assigned_by,
                 pay: Money::new(pay_minor?, currency),
-                posted: Money::new(posted_minor?, currency),
+                posted,
+                total: total_minor.map_or(posted, |minor| Money::new(minor, currency)),
                 release_at: parse(&release_at?)?,
-                trace: read_trace(&trace?, currency)?,
+                hold_note,
+                trace: entries(&trace?, |step| read_step(step, currency))?,
+                cuts: entries(&cuts.unwrap_or_default(), |cut| read_cut(cut, currency))?,
+                book,
+                levels: entries(&levels.unwrap_or_default(), |level| {
+                    read_level(level, currency)
+                })?,
+                measured_by,
+                owes,
+                revision,
+                applied: entries(&applied.unwrap_or_default(), |one| Some(one.to_owned()))?,
+                exchange,
                 payable_at: time(payable_at)?,
                 reversed_at: time(reversed_at)?,
                 payout,
                 line,
+                line_minor: line_minor.unwrap_or(0),
             })
         }
     };
@@ -305,6 +606,7 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
     };
     Some(Outcome {
         conversion: pk.strip_prefix("CONV#")?.parse().ok()?,
+        source: read_source(source, word)?,
         program,
         at: parse(&at)?,
         ruling: Ruling {
@@ -319,6 +621,19 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
     })
 }
 
+/// That an outcome stands where it was read: its state, its line, and its corrections.
+fn stands(outcome: &Outcome) -> Condition {
+    let condition = Condition::equals("state", text(outcome.state.name()));
+    let Ok(credit) = &outcome.credit else {
+        return condition;
+    };
+    let condition = condition.and_equals("revision", int(credit.revision));
+    match credit.line {
+        Some(line) => condition.and_equals("line", text(line.name())),
+        None => condition.and_absent("line"),
+    }
+}
+
 /// The outcome's part of a release: held becomes payable, as an open line. Refused when it has moved.
 #[must_use]
 pub fn release(outcome: &Outcome, account: AccountId, now: Timestamp) -> Op {
@@ -326,10 +641,10 @@ pub fn release(outcome: &Outcome, account: AccountId, now: Timestamp) -> Op {
     let minor = outcome
         .credit
         .as_ref()
-        .map_or(0, |credit| credit.posted.minor());
+        .map_or(0, |credit| credit.total.minor());
     let update = Update::at(outcome_key(outcome.conversion))
         .set("state", text(State::Payable.name()))
-        .only_if(Condition::equals("state", text(State::Held.name())));
+        .only_if(stands(outcome));
     Op::Update(set_open_line(
         update,
         account.program,
@@ -340,39 +655,110 @@ pub fn release(outcome: &Outcome, account: AccountId, now: Timestamp) -> Op {
     ))
 }
 
-/// All that takes a commission back: the outcome's part first, refused when it has moved since it was
-/// read, then the compensating transfer.
+/// All that corrects a commission: the outcome's part first, refused when it has moved since it was
+/// read, then the transfer, unless nothing moves.
 ///
 /// # Errors
 /// Never for a well-formed outcome.
-pub fn take_back(outcome: &Outcome, how: &TakeBack) -> Result<Vec<Op>, Error> {
-    let line = outcome.credit.as_ref().ok().and_then(|credit| credit.line);
-    let mut condition = Condition::equals("state", text(outcome.state.name()));
-    condition = match line {
-        Some(line) => condition.and_equals("line", text(line.name())),
-        None => condition.and_absent("line"),
-    };
-    let mut update = Update::at(outcome_key(outcome.conversion))
-        .set("state", text(State::Reversed.name()))
-        .set("reversed_at", text(stamp(how.transfer.at)));
-    // A line that a payout has taken stays with it; any other stands no longer.
-    if !how.clawback {
-        for gone in ["line", "line_minor", "due_pk", "due_sk"] {
-            update = update.remove(gone);
+pub fn correct(before: &Outcome, how: &Corrected) -> Result<Vec<Op>, Error> {
+    let Corrected {
+        after,
+        transfer,
+        apart,
+    } = how;
+    let mut ops = vec![change(before, after)?];
+    ops.extend(match apart {
+        Some(0) => Vec::new(),
+        Some(minor) => {
+            let since = before.credit.as_ref().ok().and_then(|credit| credit.payable_at);
+            post_line(transfer, *minor, since.unwrap_or(transfer.at))?
         }
-    }
-    let mut ops = vec![Op::Update(update.only_if(condition))];
-    ops.extend(if how.clawback {
-        let since = outcome
-            .credit
-            .as_ref()
-            .ok()
-            .and_then(|credit| credit.payable_at);
-        post_clawback(&how.transfer, since.unwrap_or(how.transfer.at))?
-    } else {
-        post(&how.transfer)?
+        None => post(transfer)?,
     });
     Ok(ops)
+}
+
+/// The change of an outcome into another of the same conversion, refused when it has moved.
+///
+/// # Errors
+/// Never for a well-formed outcome.
+pub fn change(before: &Outcome, after: &Outcome) -> Result<Op, Error> {
+    const CLEARABLE: [&str; 9] = [
+        "due_pk",
+        "due_sk",
+        "total_minor",
+        "levels",
+        "owes",
+        "applied",
+        "payout",
+        "line",
+        "line_minor",
+    ];
+    let update = Update::rewrite(&item_of(after), &CLEARABLE)?;
+    Ok(Op::Update(update.only_if(stands(before))))
+}
+
+/// That an outcome has not been corrected since it was read: what follows from it follows from this.
+#[must_use]
+pub fn unrevised(outcome: &Outcome) -> Op {
+    let revision = outcome
+        .credit
+        .as_ref()
+        .map_or(0, |credit| credit.revision);
+    Op::Check(
+        outcome_key(outcome.conversion),
+        Condition::equals("revision", int(revision)),
+    )
+}
+
+/// Marks that all lines of others stand that follow from an outcome. Refused when it has been corrected
+/// since it was read.
+#[must_use]
+pub fn followed(outcome: &Outcome) -> Update {
+    let revision = outcome
+        .credit
+        .as_ref()
+        .map_or(0, |credit| credit.revision);
+    Update::at(outcome_key(outcome.conversion))
+        .remove("owes")
+        .only_if(Condition::equals("revision", int(revision)))
+}
+
+/// The put of an outcome that waits for a rate of exchange from one currency to another of a day
+/// (`yyyy-mm-dd`).
+///
+/// # Errors
+/// Never for a well-formed outcome.
+pub fn put_waiting(outcome: &Outcome, from: Currency, to: Currency, day: &str) -> Result<Put, Error> {
+    Put::new(&OutcomeItem {
+        due_pk: Some(WAITING.to_owned()),
+        due_sk: Some(format!("{from}#{to}#{day}#{}", outcome.conversion)),
+        ..item_of(outcome)
+    })
+}
+
+/// What takes the place of an outcome that waited: refused when it no longer does.
+///
+/// # Errors
+/// Never for a well-formed outcome.
+pub fn put_after_wait(outcome: &Outcome) -> Result<Op, Error> {
+    let update = Update::rewrite(&item_of(outcome), &["due_pk", "due_sk", "reason"])?;
+    let waits = Condition::equals("state", text(State::Waiting.name()));
+    Ok(Op::Update(update.only_if(waits)))
+}
+
+/// Moves a held outcome's release, for a reason that is kept with it.
+#[must_use]
+pub fn hold(outcome: &Outcome, release_at: Timestamp, note: &str) -> Option<Update> {
+    let credit = outcome.credit.as_ref().ok()?;
+    let position = hold_position(release_at, credit.partner, outcome.conversion);
+    Some(
+        Update::at(outcome_key(outcome.conversion))
+            .set("release_at", text(stamp(release_at)))
+            .set("due_sk", text(position))
+            .set("hold_note", text(note))
+            .only_if(stands(outcome).and_equals("release_at", text(stamp(credit.release_at)))),
+    )
 }
 
 #[cfg(test)]

@@ -5,18 +5,28 @@ use std::collections::HashMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::model::{Credit, Event, Outcome, State, calculate, explain};
+use super::book::{Known, difference, place};
+use super::fold::Aside;
+use super::model::{
+    ASSIGNED_BY, AssignedBy, Credit, Outcome, Source, State, WindowKind, entry, exchange, level_id,
+    net_applied, price, totals, waiting,
+};
+use super::trace::{aftermath, explain};
+use super::{booking, store};
 use crate::claims;
 use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
 use crate::clock::{Timestamp, days_after};
 use crate::edge::App;
-use crate::ids::{CouponId, LinkId, PartnerId, PayoutId};
+use crate::ids::{ConversionId, CouponId, LinkId, PartnerId, PayoutId, ProgramId, TransferId};
+use crate::ledger;
+use crate::money::Money;
 use crate::payouts;
 use crate::payouts::model::PayoutState;
 use crate::plans::model::PlanVersion;
 use crate::programs;
 use crate::table::Error;
 use crate::tracking::model::{Changes, Facts, PostedStatus};
+use crate::tracking::store::find_many;
 
 /// What became of a conversion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -93,10 +103,17 @@ pub struct CommissionView {
     /// How much.
     #[schema(example = "14.70")]
     pub amount: String,
-    /// What of it was posted: all, or nothing when the conversion was reversed before it was credited.
+    /// What was posted first: all of it, with what it changed for others of its window; nothing when the
+    /// conversion was reversed before it was credited.
     #[schema(example = "14.70")]
     pub posted: String,
-    /// The currency of both.
+    /// What was posted in all, corrections included.
+    #[schema(example = "14.70")]
+    pub total: String,
+    /// What assigned the plan: `link`, `partner` or `program`.
+    #[schema(example = "partner")]
+    pub assigned_by: &'static str,
+    /// The currency of all.
     #[schema(example = "GBP")]
     pub currency: &'static str,
     /// When its hold passes.
@@ -229,7 +246,7 @@ pub async fn views(
     for (facts, changes, outcome) in conversions {
         let payout = payout_of(*outcome).and_then(|id| payouts.get(&id).copied());
         let state = state(facts, changes, *outcome, payout);
-        views.push(shown(app, facts, *outcome, state).await?);
+        views.push(shown(app, facts, changes, *outcome, state).await?);
     }
     Ok(views)
 }
@@ -237,6 +254,7 @@ pub async fn views(
 async fn shown(
     app: &App,
     facts: &Facts,
+    changes: &Changes,
     outcome: Option<&Outcome>,
     state: &'static str,
 ) -> Result<OutcomeView, Error> {
@@ -251,13 +269,14 @@ async fn shown(
     let commission = match &outcome.credit {
         Err(_) => None,
         Ok(credit) => {
-            let versions = programs::plan_versions(app, outcome.program, &credit.plan).await?;
-            let plan = versions.as_ref().and_then(|versions| {
-                versions
-                    .iter()
-                    .find(|version| version.version == credit.plan_version)
-            });
-            Some(commission_view(facts, credit, plan))
+            let plan = plan_of(app, outcome.program, credit).await?;
+            Some(commission_view(
+                facts,
+                changes,
+                outcome,
+                credit,
+                plan.as_ref(),
+            ))
         }
     };
     Ok(OutcomeView {
@@ -267,39 +286,78 @@ async fn shown(
     })
 }
 
-fn commission_view(facts: &Facts, credit: &Credit, plan: Option<&PlanVersion>) -> CommissionView {
-    let Credit {
-        partner,
-        plan: code,
-        plan_version,
-        pay,
-        posted,
-        release_at,
-        trace,
-        payable_at,
-        reversed_at,
-        payout,
-        line: _,
-    } = credit;
-    let mut sentences = match plan {
-        Some(plan) => explain(plan, Event::of(facts, pay.currency()), trace),
-        None => Vec::new(),
-    };
-    if posted != pay {
-        sentences.push("It was reversed before it was credited, so nothing was posted.".to_owned());
+/// The plan version that a commission was computed with; none for an adjustment.
+async fn plan_of(
+    app: &App,
+    program: ProgramId,
+    credit: &Credit,
+) -> Result<Option<PlanVersion>, Error> {
+    if credit.plan.is_empty() {
+        return Ok(None);
     }
+    let versions = programs::plan_versions(app, program, &credit.plan).await?;
+    Ok(versions.as_ref().and_then(|versions| {
+        let version = |one: &&PlanVersion| one.version == credit.plan_version;
+        versions.iter().find(version).cloned()
+    }))
+}
+
+/// How a commission came about, in sentences.
+fn sentences(
+    facts: &Facts,
+    changes: &Changes,
+    outcome: &Outcome,
+    credit: &Credit,
+    plan: Option<&PlanVersion>,
+) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if let (Some(plan), Source::Conversion) = (plan, &outcome.source) {
+        let counted_at = credit
+            .book
+            .as_ref()
+            .map_or(facts.occurred_at, |(_, at)| *at);
+        // As it was when it was credited: what came later is told after it.
+        let first = credit.applied.len().saturating_sub(
+            usize::try_from(credit.revision).unwrap_or(usize::MAX),
+        );
+        let net = net_applied(facts, changes, &credit.applied[..first]);
+        let told = entry(
+            facts,
+            net,
+            credit.partner,
+            counted_at,
+            credit.exchange.as_ref(),
+            credit.pay.currency(),
+        );
+        if let Ok(told) = told {
+            sentences.extend(explain(plan, &told, credit));
+        }
+    }
+    sentences.extend(aftermath(credit, &outcome.source));
+    sentences
+}
+
+fn commission_view(
+    facts: &Facts,
+    changes: &Changes,
+    outcome: &Outcome,
+    credit: &Credit,
+    plan: Option<&PlanVersion>,
+) -> CommissionView {
     CommissionView {
-        partner: *partner,
-        plan: code.clone(),
-        plan_version: *plan_version,
-        amount: pay.to_string(),
-        posted: posted.to_string(),
-        currency: pay.currency().code(),
-        release_at: *release_at,
-        payable_at: *payable_at,
-        reversed_at: *reversed_at,
-        payout: *payout,
-        trace: sentences,
+        partner: credit.partner,
+        plan: credit.plan.clone(),
+        plan_version: credit.plan_version,
+        amount: credit.pay.to_string(),
+        posted: credit.posted.to_string(),
+        total: credit.total.to_string(),
+        assigned_by: name_in(ASSIGNED_BY, credit.assigned_by),
+        currency: credit.pay.currency().code(),
+        release_at: credit.release_at,
+        payable_at: credit.payable_at,
+        reversed_at: credit.reversed_at,
+        payout: credit.payout,
+        trace: sentences(facts, changes, outcome, credit, plan),
     }
 }
 
@@ -316,38 +374,84 @@ pub async fn preview(app: &App, facts: &Facts) -> Result<OutcomeView, Error> {
             commission: None,
         });
     };
-    let claims::Verdict { ruling, plan } = claims::foresee(app, &program, facts).await?;
+    let verdict = claims::foresee(app, &program, facts).await?;
+    let (plan, assigned_by) = (verdict.plan.clone(), verdict.assigned_by);
+    let ruling = verdict.ruling;
     let partner = ruling.winner.as_ref().and_then(|winner| winner.partner);
     let attribution = attribution_view(&ruling, ruling.reason());
-    let event = Event::of(facts, program.currency);
-    let commission = match (partner, &plan) {
-        (Some(partner), Some(plan)) => {
-            let (pay, trace) = calculate(plan, event)
-                .map_err(|error| Error::Failed(format!("a commission {error}")))?;
-            let credit = Credit {
-                partner,
-                plan: plan.code.clone(),
-                plan_version: plan.version,
-                pay,
-                posted: pay,
-                release_at: days_after(facts.occurred_at, plan.hold_days),
-                trace,
-                payable_at: None,
-                reversed_at: None,
-                payout: None,
-                line: None,
-            };
-            Some(commission_view(facts, &credit, Some(plan)))
+    let (Some(partner), Some(plan)) = (partner, plan) else {
+        return Ok(OutcomeView {
+            state: State::Unattributed.name(),
+            attribution: Some(attribution),
+            commission: None,
+        });
+    };
+    let failed = |error: crate::money::MoneyError| Error::Failed(format!("a commission {error}"));
+    let currency = program.currency;
+    let rate = if facts.currency == currency {
+        None
+    } else {
+        let found = rates::at(app, facts.currency, currency, facts.occurred_at).await?;
+        let Some(rate) = found else {
+            let outcome = waiting(facts, ruling, app.now());
+            return Ok(OutcomeView {
+                state: outcome.state.name(),
+                attribution: Some(attribution),
+                commission: None,
+            });
+        };
+        Some(exchange(&rate))
+    };
+    let known = Known {
+        occurred_at: facts.occurred_at,
+        known_at: facts.received_at,
+        program_since: program.created_at,
+    };
+    let placed = place(&plan, partner, facts.id, facts.customer.as_deref(), known);
+    let changes = Changes::default();
+    let net = net_applied(facts, &changes, &[]);
+    let told = entry(
+        facts,
+        net,
+        partner,
+        placed.counted_at,
+        rate.as_ref(),
+        currency,
+    )
+    .map_err(failed)?;
+    let (paid, posted) = match &placed.book {
+        Some(book) => booking::foresee(app, book, &plan, &told, currency).await?,
+        None => {
+            let paid = price(&plan, &told, currency).map_err(failed)?;
+            let posted = paid.pay;
+            (paid, posted)
         }
-        _ => None,
     };
-    let state = match (&commission, facts.status) {
-        (None, _) => State::Unattributed.name(),
-        (Some(_), PostedStatus::Pending) => "waiting",
-        (Some(_), PostedStatus::Approved) => State::Held.name(),
+    let grant = super::model::Grant {
+        partner,
+        plan: plan.code.clone(),
+        plan_version: plan.version,
+        assigned_by,
+        posted: vec![posted.minor()],
+        paid: Some(paid),
+        release_at: days_after(facts.occurred_at, plan.hold_days),
+        book: placed.book.map(|book| (book, placed.counted_at)),
+        uplines: Vec::new(),
+        measured_by: Vec::new(),
+        applied: Vec::new(),
+        exchange: rate,
     };
+    let outcome = super::model::credited(facts, ruling, grant, currency, app.now());
+    let commission = outcome
+        .credit
+        .as_ref()
+        .ok()
+        .map(|credit| commission_view(facts, &changes, &outcome, credit, Some(&plan)));
     Ok(OutcomeView {
-        state,
+        state: match facts.status {
+            PostedStatus::Pending => "waiting",
+            PostedStatus::Approved => State::Held.name(),
+        },
         attribution: Some(attribution),
         commission,
     })

@@ -70,9 +70,18 @@ impl Bucket {
 pub enum TransferKind {
     /// A conversion was credited: commissions → pending.
     Commission,
+    /// An upline got its share of a conversion: commissions → pending.
+    Override,
+    /// A window closed or was shared anew, or a partner below lifted a measure: commissions → pending.
+    Bonus,
+    /// An operator's word: commissions → pending.
+    Adjustment,
+    /// A commission grew: commissions → where it stands, or payable once it is in a payout.
+    Correction,
     /// A hold passed: pending → payable.
     Release,
-    /// A conversion was taken back: from where it stands, or from payable once it is in a payout → commissions.
+    /// A commission shrank or was taken back: from where it stands, or from payable once it is in a payout
+    /// → commissions.
     Reversal,
     /// Lines went into a payout: payable → in transit.
     Reserve,
@@ -84,8 +93,12 @@ pub enum TransferKind {
 
 impl TransferKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Commission,
+        Self::Override,
+        Self::Bonus,
+        Self::Adjustment,
+        Self::Correction,
         Self::Release,
         Self::Reversal,
         Self::Reserve,
@@ -98,18 +111,26 @@ impl TransferKind {
     #[must_use]
     pub fn usual_from(self) -> Bucket {
         match self {
-            Self::Commission => Bucket::Commissions,
+            Self::Commission
+            | Self::Override
+            | Self::Bonus
+            | Self::Adjustment
+            | Self::Correction => Bucket::Commissions,
             Self::Release => Bucket::Pending,
             Self::Reversal | Self::Reserve => Bucket::Payable,
             Self::Settle | Self::Return => Bucket::InTransit,
         }
     }
 
-    /// Where money of this kind goes.
+    /// Where money of this kind goes, unless a transfer says otherwise: a correction may go to `payable`.
     #[must_use]
-    pub fn to(self) -> Bucket {
+    pub fn usual_to(self) -> Bucket {
         match self {
-            Self::Commission => Bucket::Pending,
+            Self::Commission
+            | Self::Override
+            | Self::Bonus
+            | Self::Adjustment
+            | Self::Correction => Bucket::Pending,
             Self::Release | Self::Return => Bucket::Payable,
             Self::Reversal => Bucket::Commissions,
             Self::Reserve => Bucket::InTransit,
@@ -128,6 +149,10 @@ impl TransferKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Commission => "commission",
+            Self::Override => "override",
+            Self::Bonus => "bonus",
+            Self::Adjustment => "adjustment",
+            Self::Correction => "correction",
             Self::Release => "release",
             Self::Reversal => "reversal",
             Self::Reserve => "reserve",
@@ -395,7 +420,7 @@ mod tests {
             kind,
             account,
             from: kind.usual_from(),
-            to: kind.to(),
+            to: kind.usual_to(),
             amount: Money::new(minor, account.currency),
             at: Timestamp::from_second(1_772_000_000 + day * 86_400).unwrap(),
             source: String::new(),
@@ -426,7 +451,7 @@ mod tests {
 
     fn history() -> impl Strategy<Value = Vec<Transfer>> {
         prop::collection::vec(
-            (0_usize..6, -1_000_i64..100_000, 0_i64..90, any::<bool>()),
+            (0_usize..10, -1_000_i64..100_000, 0_i64..90, any::<bool>()),
             0..30,
         )
         .prop_map(|mut entries| {
@@ -461,7 +486,7 @@ mod tests {
         }
 
         #[test]
-        fn before_undoes_after(minor in -1_000_000_i64..1_000_000, kind in 0_usize..6) {
+        fn before_undoes_after(minor in -1_000_000_i64..1_000_000, kind in 0_usize..10) {
             let transfer = transfer(0, TransferKind::ALL[kind], minor, 0, "GBP");
             let zero = Balance::zero("GBP".parse().unwrap());
             prop_assert_eq!(zero.after(&transfer).unwrap().before(&transfer).unwrap(), zero);

@@ -118,6 +118,9 @@ struct TransferItem {
     /// Where it leaves, unless that is the kind's usual.
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     from: Option<String>,
+    /// Where it arrives, likewise.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
     /// The program, 16 bytes.
     #[serde(rename = "p", with = "binary")]
     program_bytes: Vec<u8>,
@@ -289,13 +292,6 @@ fn item_of(transfer: &Transfer) -> Result<TransferItem, Error> {
         lines,
         reason,
     } = transfer.clone();
-    if to != kind.to() {
-        return Err(Error::Malformed(format!(
-            "a {} goes to {}",
-            kind.name(),
-            kind.to().name()
-        )));
-    }
     let Key { pk, sk } = transfer_key(id);
     Ok(TransferItem {
         pk,
@@ -304,6 +300,7 @@ fn item_of(transfer: &Transfer) -> Result<TransferItem, Error> {
         list_sk: list_position(at, 'T', &id.to_string()),
         kind: kind.name().to_owned(),
         from: (from != kind.usual_from()).then(|| from.name().to_owned()),
+        to: (to != kind.usual_to()).then(|| to.name().to_owned()),
         program_bytes: account.program.bytes().to_vec(),
         code: account.currency.code().to_owned(),
         amount_minor: amount.minor(),
@@ -354,12 +351,17 @@ pub fn post(transfer: &Transfer) -> Result<Vec<Op>, Error> {
     Ok(ops)
 }
 
-/// Posts a transfer that takes money back from a payout's lines: it is itself an open payable line of the
-/// negated amount, payable since what it takes back was: no cutoff lets the one in and keeps the other out.
+/// Posts a transfer that changes what a payout's lines were paid for: it is itself an open payable line,
+/// of that many minor units, payable since what it corrects was: no cutoff lets the one in and keeps the
+/// other out.
 ///
 /// # Errors
 /// Never for a well-formed transfer.
-pub fn post_clawback(transfer: &Transfer, payable_at: Timestamp) -> Result<Vec<Op>, Error> {
+pub fn post_line(
+    transfer: &Transfer,
+    minor: i64,
+    payable_at: Timestamp,
+) -> Result<Vec<Op>, Error> {
     let AccountId {
         partner,
         program,
@@ -370,7 +372,7 @@ pub fn post_clawback(transfer: &Transfer, payable_at: Timestamp) -> Result<Vec<O
     item.program = Some(program);
     item.currency = Some(currency.code().to_owned());
     item.line = Some("open".to_owned());
-    item.line_minor = Some(-transfer.amount.minor());
+    item.line_minor = Some(minor);
     item.payable_at = Some(stamp(payable_at));
     item.due_pk = Some(payable_partition(program, due_shard(partner)));
     item.due_sk = Some(payable_position(
@@ -392,6 +394,9 @@ struct EmbeddedCommission {
     program: ProgramId,
     currency: String,
     posted_minor: i64,
+    /// Of what, unless it is a conversion's own: `level|…` and the like.
+    #[serde(default)]
+    source: Option<String>,
 }
 
 fn malformed(what: &str) -> Error {
@@ -427,6 +432,7 @@ pub fn transfer(item: Item) -> Result<Transfer, Error> {
             program,
             currency,
             posted_minor,
+            source,
         } = from_item(item)?;
         let (partner, at) = listed(&list_pk, &list_sk)?;
         let conversion: ConversionId = pk
@@ -434,9 +440,15 @@ pub fn transfer(item: Item) -> Result<Transfer, Error> {
             .and_then(|id| id.parse().ok())
             .ok_or_else(|| malformed("key"))?;
         let currency: Currency = currency.parse().map_err(|_| malformed("currency"))?;
+        let kind = match source.as_deref().and_then(|source| source.split('|').next()) {
+            None => TransferKind::Commission,
+            Some("level") => TransferKind::Override,
+            Some("adjustment") => TransferKind::Adjustment,
+            Some(_) => TransferKind::Bonus,
+        };
         return Ok(Transfer {
             id: commission_id(conversion),
-            kind: TransferKind::Commission,
+            kind,
             account: AccountId {
                 partner,
                 program,
@@ -458,6 +470,7 @@ pub fn transfer(item: Item) -> Result<Transfer, Error> {
         list_sk,
         kind,
         from,
+        to,
         program_bytes,
         code,
         amount_minor,
@@ -480,6 +493,10 @@ pub fn transfer(item: Item) -> Result<Transfer, Error> {
         Some(from) => Bucket::of(&from).ok_or_else(|| malformed("bucket"))?,
         None => kind.usual_from(),
     };
+    let to = match to {
+        Some(to) => Bucket::of(&to).ok_or_else(|| malformed("bucket"))?,
+        None => kind.usual_to(),
+    };
     let program = <[u8; 16]>::try_from(program_bytes.as_slice())
         .map(ProgramId::from_bytes)
         .map_err(|_| malformed("program"))?;
@@ -496,7 +513,7 @@ pub fn transfer(item: Item) -> Result<Transfer, Error> {
             currency,
         },
         from,
-        to: kind.to(),
+        to,
         amount: Money::new(amount_minor, currency),
         at,
         source,

@@ -434,7 +434,7 @@ impl Table {
 
 /// Waits before the retry of that number: none before the first try, then doubling from 5 ms to 320 ms,
 /// each cut by a random share so that competitors part.
-async fn pause_before(round: u32) {
+pub async fn pause_before(round: u32) {
     if round == 0 {
         return;
     }

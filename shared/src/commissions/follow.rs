@@ -1,0 +1,332 @@
+//! Lines of others that follow from a conversion's outcome: what its uplines get, and what partners above
+//! measure. Each stands in a transaction of its own account, on the condition that the outcome has not been
+//! corrected meanwhile. The outcome says that it owes them until all of them stand, so nothing is lost
+//! between.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::book::{Known, place};
+use super::model::{
+    AssignedBy, Corrected, Correction, Credit, Extra, Outcome, Source, entry, level_id,
+    measured_id, net_applied,
+};
+use super::{Draft, Progress, Work, above, account_ops, again, booking, store};
+use crate::claims::model::Ruling;
+use crate::clock::Timestamp;
+use crate::edge::App;
+use crate::ids::{ConversionId, PartnerId};
+use crate::ledger::model::AccountId;
+use crate::money::Money;
+use crate::table::{Error, Op, TransactError, pause_before};
+use crate::tracking::model::{Changes, Facts};
+use crate::{claims, programs};
+
+/// Tries for a line that others change meanwhile.
+const MAX_TRIES: u32 = 12;
+
+/// What was said of the conversion that lines follow from.
+type Said<'a> = Option<(&'a Facts, &'a Changes)>;
+
+/// Posts all that follows from an outcome, then marks that it does.
+pub(super) async fn follow(app: &App, work: Work, now: Timestamp) -> Progress {
+    let Some(outcome) = &work.outcome else {
+        return Progress::Done;
+    };
+    let said = work.facts.as_ref().map(|facts| (facts, &work.changes));
+    if let Err(error) = post_all(app, outcome, said, now).await {
+        tracing::warn!(%error, conversion = %work.id, "what follows was not posted");
+        return Progress::Failed(work.id);
+    }
+    match app.main.update(store::followed(outcome)).await {
+        Ok(Ok(())) => {
+            let mut outcome = outcome.clone();
+            if let Ok(credit) = &mut outcome.credit {
+                credit.owes = false;
+            }
+            Progress::Again(Box::new(Work {
+                outcome: Some(outcome),
+                ..work
+            }))
+        }
+        Ok(Err(item)) => again(work, item),
+        Err(error) => {
+            tracing::warn!(%error, conversion = %work.id, "what follows was not marked");
+            Progress::Failed(work.id)
+        }
+    }
+}
+
+/// Posts what follows from a line that is no conversion's own, and marks that it does.
+///
+/// # Errors
+/// The table's. Safe to repeat.
+pub(super) fn follow_line<'a>(
+    app: &'a App,
+    line: &'a Outcome,
+    now: Timestamp,
+) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
+    Box::pin(async move {
+        if line.credit.as_ref().is_ok_and(|credit| credit.owes) {
+            post_all(app, line, None, now).await?;
+            // Where it has been corrected meanwhile, whoever did that follows it.
+            let _ = app.main.update(store::followed(line)).await?;
+        }
+        Ok(())
+    })
+}
+
+async fn post_all(
+    app: &App,
+    outcome: &Outcome,
+    said: Said<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Ok(credit) = &outcome.credit else {
+        return Ok(());
+    };
+    for ((upline, share), level) in credit.levels.iter().zip(1_u32..) {
+        if let Some(upline) = upline {
+            post_level(app, outcome, credit, (*upline, *share, level), now).await?;
+        }
+    }
+    if let Some(said) = said {
+        for partner in &credit.measured_by {
+            measure(app, outcome, credit, said, *partner, now).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn find(app: &App, id: ConversionId) -> Result<Option<Outcome>, Error> {
+    app.main
+        .get_many([store::outcome_key(id)])
+        .await?
+        .into_values()
+        .next()
+        .map(store::outcome)
+        .transpose()
+}
+
+/// Brings what an upline gets to what it is to get.
+async fn post_level(
+    app: &App,
+    outcome: &Outcome,
+    credit: &Credit,
+    (upline, share, level): (PartnerId, Money, u32),
+    now: Timestamp,
+) -> Result<(), Error> {
+    let id = level_id(outcome.conversion, level);
+    for round in 0..MAX_TRIES {
+        pause_before(round).await;
+        let mut ops = match find(app, id).await? {
+            None if share.is_zero() => return Ok(()),
+            None => {
+                let account = AccountId {
+                    partner: upline,
+                    program: outcome.program,
+                    currency: share.currency(),
+                };
+                let line = Extra {
+                    id,
+                    source: Source::Level {
+                        of: outcome.conversion,
+                        level,
+                    },
+                    account,
+                    plan: Some((credit.plan.clone(), credit.plan_version)),
+                    pay: share,
+                    levels: Vec::new(),
+                    release_at: credit.release_at,
+                }
+                .outcome(now);
+                let mut ops = vec![Op::Put(store::put(&line)?)];
+                ops.extend(account_ops(account, &[&line], now)?);
+                ops
+            }
+            Some(line) => match catch_up(&line, share, now)? {
+                None => return Ok(()),
+                Some(how) => store::correct(&line, &how)?,
+            },
+        };
+        ops.push(store::unrevised(outcome));
+        match app.main.transact(&ops).await {
+            Ok(()) => return Ok(()),
+            // The line moved, or the outcome did: what stands there now is looked at again.
+            Err(TransactError::Refused(_)) => {
+                if is_revised(app, outcome).await? {
+                    return Ok(());
+                }
+            }
+            Err(TransactError::Table(error)) => return Err(error),
+        }
+    }
+    Err(Error::Busy("an upline's line keeps moving".to_owned()))
+}
+
+/// Whether an outcome was corrected since it was read: then whatever follows, follows from that.
+async fn is_revised(app: &App, outcome: &Outcome) -> Result<bool, Error> {
+    let revision = |outcome: &Outcome| outcome.credit.as_ref().map_or(0, |credit| credit.revision);
+    Ok(find(app, outcome.conversion)
+        .await?
+        .is_some_and(|now| revision(&now) != revision(outcome)))
+}
+
+/// The correction of a line that follows; `None` when it stands where it is to.
+fn catch_up(line: &Outcome, share: Money, now: Timestamp) -> Result<Option<Corrected>, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::Failed(format!("an override {error}"));
+    let Ok(standing) = &line.credit else {
+        return Ok(None);
+    };
+    if standing.total == share {
+        return Ok(None);
+    }
+    let delta = standing
+        .total
+        .negated()
+        .and_then(|standing| share.plus(standing))
+        .map_err(|error| failed(&error))?;
+    let correction = Correction {
+        key: format!("follow:{}", standing.revision),
+        delta,
+        levels: Vec::new(),
+        applied: None,
+        gone: false,
+        followed: false,
+        reason: None,
+    };
+    line.corrected(&correction, now)
+        .map_err(|error| failed(&error))
+}
+
+/// Files a conversion in the book of a partner above, whose plan measures what those below sell.
+async fn measure(
+    app: &App,
+    outcome: &Outcome,
+    credit: &Credit,
+    (facts, changes): (&Facts, &Changes),
+    partner: PartnerId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::Failed(format!("a measure: {error}"));
+    let id = measured_id(outcome.conversion, partner);
+    let program = programs::program(app, outcome.program)
+        .await?
+        .ok_or_else(|| failed(&"its program does not exist"))?;
+    let currency = program.currency;
+    let net = net_applied(facts, changes, &credit.applied);
+    let told = |counted_at: Timestamp| {
+        let exchange = credit.exchange.as_ref();
+        entry(facts, net, partner, counted_at, exchange, currency).map(|entry| super::Entry {
+            conversion: id,
+            own: false,
+            ..entry
+        })
+    };
+    let standing = find(app, id).await?;
+    let Some(line) = standing else {
+        if net.gone {
+            return Ok(());
+        }
+        let plan = claims::plan_of(app, &program, partner, facts.occurred_at).await?;
+        let Ok(plan) = plan else {
+            return Ok(());
+        };
+        let known = Known {
+            occurred_at: facts.occurred_at,
+            known_at: changes
+                .approved_at
+                .map_or(facts.received_at, |at| at.max(facts.received_at)),
+            program_since: program.created_at,
+        };
+        let placed = place(&plan, partner, id, facts.customer.as_deref(), known);
+        let Some(book) = placed.book.clone() else {
+            return Ok(());
+        };
+        let above = above(app, &program, &plan, partner, facts.occurred_at).await?;
+        let draft = Draft {
+            ruling: Ruling {
+                winner: None,
+                losers: Vec::new(),
+            },
+            assigned_by: AssignedBy::Partner,
+            account: AccountId {
+                partner,
+                program: outcome.program,
+                currency,
+            },
+            entry: Some(told(placed.counted_at).map_err(|error| failed(&error))?),
+            plan,
+            placed,
+            uplines: above.uplines,
+            measured_by: Vec::new(),
+            applied: credit.applied.clone(),
+            exchange: credit.exchange.clone(),
+            line: Some((
+                id,
+                Source::SubTree {
+                    of: outcome.conversion,
+                },
+            )),
+        };
+        let work = Work {
+            id,
+            facts: Some(facts.clone()),
+            changes: Changes::default(),
+            outcome: None,
+        };
+        let base = Some(outcome);
+        for progress in booking::credit(app, book, vec![(work, draft)], base, now).await {
+            match progress {
+                Progress::Done => {}
+                Progress::Again(work) => match work.outcome {
+                    Some(line) => follow_line(app, &line, now).await?,
+                    None => return Err(failed(&"its line is not there")),
+                },
+                Progress::Failed(_) if is_revised(app, outcome).await? => return Ok(()),
+                Progress::Failed(_) => return Err(failed(&"its line was not posted")),
+            }
+        }
+        return Ok(());
+    };
+    follow_line(app, &line, now).await?;
+    let Ok(measured) = &line.credit else {
+        return Ok(());
+    };
+    if measured.applied == credit.applied {
+        return Ok(());
+    }
+    let Some((book, counted_at)) = &measured.book else {
+        return Ok(());
+    };
+    let turn = booking::Turn {
+        outcome: &line,
+        base: Some(outcome),
+        plan: (measured.plan.clone(), measured.plan_version),
+        told: if net.gone {
+            None
+        } else {
+            Some(told(*counted_at).map_err(|error| failed(&error))?)
+        },
+    };
+    let fresh: Vec<String> = credit
+        .applied
+        .iter()
+        .filter(|one| !measured.applied.contains(one))
+        .cloned()
+        .collect();
+    let correction = |deltas: super::book::Totals| Correction {
+        key: format!("measure:{}", measured.revision),
+        delta: Money::new(deltas.first().copied().unwrap_or(0), currency),
+        levels: deltas.into_iter().skip(1).collect(),
+        applied: fresh.clone(),
+        gone: net.gone,
+        followed: false,
+        reason: None,
+    };
+    match booking::correct(app, book, turn, correction, now).await? {
+        Ok(line) => follow_line(app, &line, now).await,
+        Err(_) if is_revised(app, outcome).await? => Ok(()),
+        Err(_) => Err(Error::Busy("a measured line keeps moving".to_owned())),
+    }
+}
