@@ -107,6 +107,12 @@ pub fn minutes_after(at: Timestamp, minutes: i64) -> Timestamp {
     at.checked_add(minutes.minutes()).unwrap_or(Timestamp::MAX)
 }
 
+/// `ms` milliseconds after an instant.
+#[must_use]
+pub fn ms_after(at: Timestamp, ms: i64) -> Timestamp {
+    at.checked_add(ms.milliseconds()).unwrap_or(Timestamp::MAX)
+}
+
 /// Reads RFC 3339 with any offset, cut to milliseconds; `None` when the text is something else.
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {

@@ -557,6 +557,15 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     let _ = court
         .ask("GET /v1/conversions/{id}", &[&second], "", None)
         .await;
+    let amendment = json!({ "amendment_id": "a-1", "amount": "12.00", "currency": "GBP", "reason": "mistyped" });
+    let _ = court
+        .ask(
+            "POST /v1/conversions/{id}/amendments",
+            &[&second],
+            "",
+            Some(amendment),
+        )
+        .await;
     let reversal = json!({ "reversal_id": "r-1", "reason": "sent back" });
     let _ = court
         .ask(

@@ -508,9 +508,19 @@ mod tests {
             click: None,
             click_id: None,
             coupon: Some("ADA".to_owned()),
+            currency: gbp(),
             amount: Some(money("49.00")),
+            margin: None,
+            net_revenue: None,
+            bonuses: None,
+            fees: None,
+            chargebacks: None,
             quantity: 1,
             customer: None,
+            customer_type: None,
+            country: None,
+            product: None,
+            meta: std::collections::BTreeMap::new(),
             status,
             occurred_at: at("2020-08-19T16:28:25Z"),
             received_at: at("2020-08-19T16:28:26Z"),
@@ -534,6 +544,7 @@ mod tests {
     fn reversal() -> Reversal {
         Reversal {
             reversal_id: "r-1".to_owned(),
+            amount: None,
             reason: "returned goods".to_owned(),
             at: at("2020-08-20T00:00:00Z"),
         }
@@ -639,12 +650,12 @@ mod tests {
         let pending = facts(PostedStatus::Pending);
         let none = Changes::default();
         let reversed = Changes {
-            approved_at: None,
             reversals: vec![reversal()],
+            ..Changes::default()
         };
         let late = Changes {
             approved_at: Some(at("2020-08-20T00:00:00Z")),
-            reversals: Vec::new(),
+            ..Changes::default()
         };
         let reversal = reversal();
         assert_eq!(missing(None, &reversed, None), Missing::Nothing);

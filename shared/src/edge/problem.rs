@@ -43,6 +43,8 @@ codes! {
     NOT_FOUND "not_found" 404 "There is no such thing, or it is not yours.";
     METHOD_NOT_ALLOWED "method_not_allowed" 405 "This path does not take that method.";
     TRANSACTION_MISMATCH "transaction_mismatch" 409 "The transaction was reported before with other facts.";
+    REVERSAL_MISMATCH "reversal_mismatch" 409 "The reversal id was used before with another amount.";
+    AMENDMENT_MISMATCH "amendment_mismatch" 409 "The amendment id was used before with another amount.";
     CODE_TAKEN "code_taken" 409 "Another one has that code.";
     EXISTS "exists" 409 "It exists already.";
     WRONG_STATE "wrong_state" 409 "Its present state does not allow that.";
@@ -64,7 +66,9 @@ codes! {
     AMOUNT_OVER_LIMIT "amount_over_limit" 422 "The amount is over the limit.";
     RATE_OVER_LIMIT "rate_over_limit" 422 "The rate is over 1, that is 100 %.";
     CURRENCY_UNKNOWN "currency_unknown" 422 "Not an ISO 4217 currency code.";
-    CURRENCY_MISMATCH "currency_mismatch" 422 "The currency is not that of the program.";
+    CURRENCY_MISMATCH "currency_mismatch" 422 "The currency is not that of the program, account or conversion.";
+    REVERSAL_OVER_ORIGINAL "reversal_over_original" 422 "More would be taken back than is left of the conversion.";
+    AMENDMENT_BELOW_REVERSED "amendment_below_reversed" 422 "The amount would be less than what was taken back of the conversion.";
     CURRENCY_UNSUPPORTED "currency_unsupported" 422 "Payments cannot be made in that currency in the way that was asked for.";
     FUNDING_KIND_UNSUPPORTED "funding_kind_unsupported" 422 "Batches are paid from PayPal accounts; no payment file is made for bank accounts.";
     TOO_LONG "too_long" 422 "More characters or entries than the limit.";

@@ -11,10 +11,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use dialects::dialects;
-use error::TrackingError;
+use error::{ChangeKind, TrackingError};
 use model::{
-    Changes, ClickToken, Facts, Lane, MAX_REVERSALS, Posted, Posting, Receipt, Reversal, Verdict,
-    merge, weigh,
+    Amendment, ChangeFault, Changes, ClickToken, Facts, Lane, Posted, Posting, Receipt, Reversal,
+    Verdict, merge, weigh, weigh_amendment, weigh_reversal,
 };
 pub use source::{Postback, PostbackSource};
 
@@ -35,6 +35,8 @@ use crate::table::{self, Entry, Index, Item, Range, Stored};
 const CLICK_PATIENCE_MS: u64 = 1_500;
 /// Months that one page of a list goes back over; an emptier list is continued by its cursor.
 const MAX_MONTHS: usize = 24;
+/// Fresh looks at a conversion that others change meanwhile: more than the changes that are kept of one.
+const MAX_ROUNDS: usize = 100;
 /// What another machine's clock may be ahead by, when the newest month is looked for.
 const CLOCK_SLACK_MINUTES: i64 = 5;
 
@@ -124,7 +126,7 @@ async fn record_click(
 /// Records what a postback says: one write.
 ///
 /// # Errors
-/// `Mismatch`, `TooManyReversals`, the table's.
+/// `Mismatch`, `Change`, the table's.
 pub async fn receive(
     app: &App,
     program: &Program,
@@ -136,31 +138,29 @@ pub async fn receive(
         Posted::Approved | Posted::Pending => {
             let facts = posting.facts(program.id, now);
             let facts = facts.expect("only a reversal has no facts");
-            report(app, program, posting, &facts).await?
+            report(app, posting, &facts).await?
         }
         Posted::Reversed { reversal_id } => {
             let reversal = Reversal {
                 reversal_id: reversal_id.clone(),
+                amount: posting.amount,
                 reason: "reported by postback".to_owned(),
                 at: now,
             };
-            let agrees = |facts: &Facts| match weigh(facts, posting) {
+            let agrees = |facts: &Facts, _: &Changes| match weigh(facts, posting) {
                 Verdict::Mismatch(fields) => Err(TrackingError::Mismatch(fields)),
                 Verdict::Duplicate | Verdict::Approve { .. } => Ok(()),
             };
-            take_back(app, program.id, id, &reversal, agrees).await?
+            take_back(app, program.id, id, reversal, agrees)
+                .await
+                .map_err(TrackingError::without_amounts)?
         }
     };
     Ok((id, receipt))
 }
 
-async fn report(
-    app: &App,
-    program: &Program,
-    posting: &Posting,
-    facts: &Facts,
-) -> Result<Receipt, TrackingError> {
-    let put = store::put_facts(facts, program.currency.code())?;
+async fn report(app: &App, posting: &Posting, facts: &Facts) -> Result<Receipt, TrackingError> {
+    let put = store::put_facts(facts)?;
     let Stored::Already(old) = app.main.put_new(put).await? else {
         return Ok(Receipt::Accepted);
     };
@@ -186,90 +186,147 @@ async fn approve(
         return Ok(Receipt::Approved);
     }
     match amount {
-        Some(amount) if store::approved_minor(&old) != Some(amount.minor()) => {
+        Some(amount) if !brought(&old, facts, amount) => {
             Err(TrackingError::Mismatch(vec!["amount"]))
         }
         _ => Ok(Receipt::Duplicate),
     }
 }
 
-/// Takes a conversion back in full, whatever state its money is in: one write. The same reversal id again
-/// changes nothing, so it serves as the idempotency key.
+/// Whether the approval that stands there brought that amount.
+fn brought(changes: &Item, facts: &Facts, amount: Money) -> bool {
+    store::approved(changes).is_some_and(|approved| {
+        let currency = approved.currency.unwrap_or(facts.currency);
+        Money::new(approved.minor, currency) == amount
+    })
+}
+
+/// Takes a conversion back, a part of it or all that is left, whatever state its money is in: one write. The
+/// same reversal id again changes nothing, so it serves as the idempotency key.
 ///
 /// # Errors
-/// `NotFound`, `TooManyReversals`, the table's.
+/// `NotFound`, `Change`, the table's.
 pub async fn reverse(
     app: &App,
     id: ConversionId,
-    reversal_id: String,
-    reason: String,
+    reversal: Reversal,
 ) -> Result<Receipt, TrackingError> {
+    let program = program_of(app, id).await?;
+    let is_part = reversal.amount.is_some();
+    // A tracker's amount may mean the whole; a person who names a part is told that there is none.
+    let agrees = |facts: &Facts, changes: &Changes| match changes.net(facts).amount {
+        None if is_part => Err(TrackingError::Change(
+            ChangeKind::Reversal,
+            ChangeFault::NoAmount,
+        )),
+        _ => Ok(()),
+    };
+    take_back(app, program, id, reversal, agrees).await
+}
+
+async fn program_of(app: &App, id: ConversionId) -> Result<ProgramId, TrackingError> {
     let known = app.main.get_many([store::facts_key(id)]).await?;
     let facts = known
         .into_values()
         .next()
         .ok_or(TrackingError::NotFound(id))?;
-    let program = store::facts(facts)?.program;
-    let reversal = Reversal {
-        reversal_id,
-        reason,
-        at: app.now(),
-    };
-    take_back(app, program, id, &reversal, |_| Ok(())).await
+    Ok(store::facts(facts)?.program)
 }
 
 async fn take_back(
     app: &App,
     program: ProgramId,
     id: ConversionId,
-    reversal: &Reversal,
-    agrees: impl FnOnce(&Facts) -> Result<(), TrackingError>,
+    reversal: Reversal,
+    agrees: impl Fn(&Facts, &Changes) -> Result<(), TrackingError>,
 ) -> Result<Receipt, TrackingError> {
-    let (facts_key, changes_key) = (store::facts_key(id), store::changes_key(id));
-    let mut known = app
-        .main
-        .get_many([facts_key.clone(), changes_key.clone()])
-        .await?;
-    let arrived = match known.remove(&facts_key) {
-        Some(item) => {
-            // What it amounts to may have come with its approval only.
-            let approved = known.get(&changes_key).and_then(store::approved_minor);
-            agrees(&store::facts_with(item, approved)?)?;
-            true
+    let now = reversal.at;
+    let (posted, mut later) = facts_and_changes(app, id).await?;
+    for _ in 0..MAX_ROUNDS {
+        let (facts, changes) = as_it_stands(posted.as_ref(), &later)?;
+        if let Some(facts) = &facts {
+            agrees(facts, &changes)?;
         }
-        None => false,
-    };
-    let standing = |item: &Item| -> Result<Option<Reversal>, TrackingError> {
-        let changes = store::changes(item)?;
-        let same = |other: &&Reversal| other.reversal_id == reversal.reversal_id;
-        if let Some(same) = changes.reversals.iter().find(same) {
-            return Ok(Some(same.clone()));
-        }
-        if changes.reversals.len() >= MAX_REVERSALS {
-            return Err(TrackingError::TooManyReversals);
-        }
-        Ok(None)
-    };
-    if let Some(item) = known.remove(&changes_key)
-        && standing(&item)?.is_some()
-    {
-        return Ok(Receipt::Duplicate);
-    }
-    let taken = if arrived {
-        Receipt::Reversed
-    } else {
-        Receipt::Kept
-    };
-    match app
-        .main
-        .update(store::add_reversal(program, id, reversal)?)
-        .await?
-    {
-        Ok(()) => Ok(taken),
+        let weighed = weigh_reversal(facts.as_ref(), &changes, &reversal);
+        let Some(taken) =
+            weighed.map_err(|fault| TrackingError::Change(ChangeKind::Reversal, fault))?
+        else {
+            return Ok(Receipt::Duplicate);
+        };
+        let receipt = if facts.is_some() {
+            Receipt::Reversed
+        } else {
+            Receipt::Kept
+        };
+        let update = store::add_reversal(program, id, &taken, store::revision(&later), now)?;
+        let Err(old) = app.main.update(update).await? else {
+            return Ok(receipt);
+        };
         // A retry after a lost answer meets its own reversal.
-        Err(old) if standing(&old)?.as_ref() == Some(reversal) => Ok(taken),
-        Err(_) => Ok(Receipt::Duplicate),
+        if store::changes(&old)?.reversals.contains(&taken) {
+            return Ok(receipt);
+        }
+        later = old;
     }
+    Err(TrackingError::Contended)
+}
+
+/// Corrects a conversion's amount from now on: one write. The same amendment id again changes nothing, so it
+/// serves as the idempotency key.
+///
+/// # Errors
+/// `NotFound`, `Change`, the table's.
+pub async fn amend(
+    app: &App,
+    id: ConversionId,
+    amendment: Amendment,
+) -> Result<Receipt, TrackingError> {
+    let now = amendment.at;
+    let (posted, mut later) = facts_and_changes(app, id).await?;
+    for _ in 0..MAX_ROUNDS {
+        let (facts, changes) = as_it_stands(posted.as_ref(), &later)?;
+        let facts = facts.ok_or(TrackingError::NotFound(id))?;
+        let weighed = weigh_amendment(&facts, &changes, &amendment);
+        let Some(taken) =
+            weighed.map_err(|fault| TrackingError::Change(ChangeKind::Amendment, fault))?
+        else {
+            return Ok(Receipt::Duplicate);
+        };
+        let revision = store::revision(&later);
+        let update = store::add_amendment(facts.program, id, &taken, revision, now)?;
+        let Err(old) = app.main.update(update).await? else {
+            return Ok(Receipt::Amended);
+        };
+        // A retry after a lost answer meets its own amendment.
+        if store::changes(&old)?.amendments.contains(&taken) {
+            return Ok(Receipt::Amended);
+        }
+        later = old;
+    }
+    Err(TrackingError::Contended)
+}
+
+/// The items of a conversion's facts and changes; changes that there are none of are an empty item.
+async fn facts_and_changes(
+    app: &App,
+    id: ConversionId,
+) -> Result<(Option<Item>, Item), table::Error> {
+    let (facts_key, changes_key) = (store::facts_key(id), store::changes_key(id));
+    let keys = [facts_key.clone(), changes_key.clone()];
+    let mut known = app.main.get_many(keys).await?;
+    let changes = known.remove(&changes_key).unwrap_or_default();
+    Ok((known.remove(&facts_key), changes))
+}
+
+/// The facts, with what their approval brought, and the changes.
+fn as_it_stands(
+    posted: Option<&Item>,
+    later: &Item,
+) -> Result<(Option<Facts>, Changes), table::Error> {
+    // What it amounts to may have come with its approval only.
+    let approved = store::approved(later);
+    let facts = posted.map(|item| store::facts_with(item.clone(), approved));
+    Ok((facts.transpose()?, store::changes(later)?))
 }
 
 /// A conversion with what was said of it later and its outcome, if it has one.
@@ -277,7 +334,7 @@ async fn take_back(
 pub struct Conversion {
     /// As it was posted, with the amount of its approval where the pending post had none.
     pub facts: Facts,
-    /// Approval and reversals.
+    /// Approval, reversals and amendments.
     pub changes: Changes,
     /// Its outcome.
     pub outcome: Option<Outcome>,
@@ -469,49 +526,50 @@ pub async fn by_partner(
 /// before in these fields.
 ///
 /// # Errors
-/// The table's.
+/// `Change` when it would be refused, the table's.
 pub async fn foresee(
     app: &App,
     program: &Program,
     posting: &Posting,
-) -> Result<Result<Receipt, Vec<&'static str>>, table::Error> {
+) -> Result<Result<Receipt, Vec<&'static str>>, TrackingError> {
     let id = posting.conversion(program.id);
-    let (facts_key, changes_key) = (store::facts_key(id), store::changes_key(id));
-    let mut known = app
-        .main
-        .get_many([facts_key.clone(), changes_key.clone()])
-        .await?;
-    let later = known.remove(&changes_key);
-    let approved = later.as_ref().and_then(store::approved_minor);
-    let changes = later.as_ref().map(store::changes).transpose()?;
-    let changes = changes.unwrap_or_default();
-    let first = known.remove(&facts_key);
-    // A reversal is held against what the conversion amounts to by now, a repeat against its first post.
-    let facts = match posting.status {
-        Posted::Reversed { .. } => first.map(|item| store::facts_with(item, approved)),
-        Posted::Approved | Posted::Pending => first.map(store::facts),
-    };
-    let verdict = facts.transpose()?.map(|facts| weigh(&facts, posting));
-    Ok(match (&posting.status, verdict) {
-        (_, Some(Verdict::Mismatch(fields))) => Err(fields),
-        (Posted::Reversed { reversal_id }, verdict) => {
-            let same = |reversal: &Reversal| reversal.reversal_id == *reversal_id;
-            Ok(match verdict {
-                _ if changes.reversals.iter().any(same) => Receipt::Duplicate,
-                Some(_) => Receipt::Reversed,
-                None => Receipt::Kept,
-            })
+    let (first, later) = facts_and_changes(app, id).await?;
+    let (facts, changes) = as_it_stands(first.as_ref(), &later)?;
+    if let Posted::Reversed { reversal_id } = &posting.status {
+        if let Some(facts) = &facts
+            && let Verdict::Mismatch(fields) = weigh(facts, posting)
+        {
+            return Ok(Err(fields));
         }
-        (_, None) => Ok(Receipt::Accepted),
-        (_, Some(Verdict::Approve { .. })) if changes.approved_at.is_none() => {
+        let reversal = Reversal {
+            reversal_id: reversal_id.clone(),
+            amount: posting.amount,
+            reason: String::new(),
+            at: app.now(),
+        };
+        return Ok(match weigh_reversal(facts.as_ref(), &changes, &reversal) {
+            Ok(None) => Ok(Receipt::Duplicate),
+            Ok(Some(_)) if facts.is_some() => Ok(Receipt::Reversed),
+            Ok(Some(_)) => Ok(Receipt::Kept),
+            Err(ChangeFault::Mismatch) => Err(vec!["amount"]),
+            Err(fault) => return Err(TrackingError::Change(ChangeKind::Reversal, fault)),
+        });
+    }
+    // A repeat is held against its first post.
+    let verdict = first.map(store::facts).transpose()?;
+    let verdict = verdict.map(|facts| (weigh(&facts, posting), facts));
+    Ok(match verdict {
+        Some((Verdict::Mismatch(fields), _)) => Err(fields),
+        None => Ok(Receipt::Accepted),
+        Some((Verdict::Approve { .. }, _)) if changes.approved_at.is_none() => {
             Ok(Receipt::Approved)
         }
-        (
-            _,
-            Some(Verdict::Approve {
+        Some((
+            Verdict::Approve {
                 amount: Some(amount),
-            }),
-        ) if approved != Some(amount.minor()) => Err(vec!["amount"]),
-        (_, Some(Verdict::Approve { .. } | Verdict::Duplicate)) => Ok(Receipt::Duplicate),
+            },
+            facts,
+        )) if !brought(&later, &facts, amount) => Err(vec!["amount"]),
+        Some((Verdict::Approve { .. } | Verdict::Duplicate, _)) => Ok(Receipt::Duplicate),
     })
 }
