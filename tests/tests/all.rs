@@ -5,6 +5,7 @@ mod architecture;
 mod bad_input;
 mod budgets;
 mod catalog;
+mod changes;
 mod contention;
 mod crashes;
 mod determinism;
