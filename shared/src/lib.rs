@@ -16,6 +16,7 @@ pub mod partners;
 pub mod payouts;
 pub mod plans;
 pub mod programs;
+pub mod rates;
 pub mod tracking;
 
 pub mod edge;

@@ -17,6 +17,7 @@ mod loss;
 mod main_job;
 mod money;
 mod payouts;
+mod rates;
 mod readme;
 mod requests;
 mod roles;

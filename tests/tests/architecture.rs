@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 9] = [
+const NOUNS: [&str; 10] = [
     "claims",
     "commissions",
     "ledger",
@@ -11,6 +11,7 @@ const NOUNS: [&str; 9] = [
     "payouts",
     "plans",
     "programs",
+    "rates",
     "tracking",
 ];
 

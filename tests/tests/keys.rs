@@ -143,6 +143,11 @@ async fn one_of_everything() -> World {
     world.advance_days(30).await;
     let _ = world.sale(&stand, "o-5", "10.00").await;
     world.settle().await;
+    let rate = json!({ "from": "EUR", "to": "GBP", "rate": "0.8512", "date": "2026-03-02", "source": "ECB" });
+    let _ = world
+        .put("/v1/rates", json!({ "rates": [rate] }))
+        .await
+        .expect(200);
     // What comes now is not delivered any more: a payout to be given back, and a batch to be planned.
     let back = json!({ "reason": "wallet closed", "evidence": "R-7" });
     let path = format!("{}/return", payout_of("bob@wallet.example"));
@@ -186,7 +191,7 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 32] = [
+const EXPECTED: [&str; 33] = [
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat>",
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat> | due: WORK#payouts <time>#<bat>",
     "BATCH#<bat> LEFT#<ptr>",
@@ -217,6 +222,7 @@ const EXPECTED: [&str; 32] = [
     "PTR#<ptr> ENROL#<prg>",
     "PTR#<ptr> PARTNER | list: PARTNERS <time>#<ptr>",
     "PTR#<ptr> PAYOUT_METHOD",
+    "RATE#EUR#GBP 2026-03-02",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr>",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr> | due: PAYABLE#<prg>#<shard> <ptr>#<time>#<xfr>",
 ];

@@ -557,6 +557,13 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     let _ = court
         .ask("GET /v1/conversions/{id}", &[&second], "", None)
         .await;
+    let rate = json!({ "from": "EUR", "to": "GBP", "rate": "0.8512", "date": "2026-03-02", "source": "ECB" });
+    let _ = court
+        .ask("PUT /v1/rates", &[], "", Some(json!({ "rates": [rate] })))
+        .await;
+    let _ = court
+        .ask("GET /v1/rates", &[], "?from=EUR&to=GBP", None)
+        .await;
     let amendment = json!({ "amendment_id": "a-1", "amount": "12.00", "currency": "GBP", "reason": "mistyped" });
     let _ = court
         .ask(

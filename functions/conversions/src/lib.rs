@@ -1,11 +1,12 @@
 //! `/v1/conversions`: what was reported, who is credited with it and what it pays; taking it back, and
-//! correcting it.
+//! correcting it. And `/v1/rates`, what it is read at in another currency.
 
+mod rates;
 pub mod schema;
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tributary::clock::Timestamp;
 use tributary::commissions;
 use tributary::edge::{
@@ -31,13 +32,15 @@ pub fn routes() -> Router<App> {
         .route("/v1/conversions/{id}", get(find))
         .route("/v1/conversions/{id}/reversals", post(reverse))
         .route("/v1/conversions/{id}/amendments", post(amend))
+        .route("/v1/rates", put(rates::keep).get(rates::list))
 }
 
 /// The part of the API's description that is served here.
 #[derive(OpenApi)]
 #[openapi(
-    paths(list, find, reverse, amend),
-    tags((name = "conversions", description = "What was reported, who is credited, and what it pays"))
+    paths(list, find, reverse, amend, rates::keep, rates::list),
+    tags((name = "conversions", description = "What was reported, who is credited, and what it pays"),
+        (name = "rates", description = "What conversions in other currencies are read at"))
 )]
 struct Description;
 

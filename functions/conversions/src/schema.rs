@@ -6,6 +6,7 @@ use serde::Serialize;
 use tributary::commissions::view::{AttributionView, CommissionView, OutcomeView};
 use tributary::ids::PartnerId;
 use tributary::money::Money;
+use tributary::rates::model::StoredRate;
 use tributary::tracking::Conversion;
 use tributary::tracking::model::{Amendment, CustomerType, Facts, Net, PostedStatus, Reversal};
 use utoipa::ToSchema;
@@ -331,6 +332,93 @@ impl ResultView {
 pub struct ConversionListView {
     /// Newest first.
     pub items: Vec<ConversionView>,
+    /// Where the list goes on; `null` at its end.
+    pub next_cursor: Option<String>,
+}
+
+/// Exchange rates to be stored.
+#[derive(ToSchema)]
+#[schema(as = NewRates)]
+pub struct RatesBody {
+    /// 1 to 90 of them.
+    pub rates: Vec<RateBody>,
+}
+
+/// An exchange rate.
+#[derive(ToSchema)]
+#[schema(as = NewRate, example = json!({"from": "EUR", "to": "GBP", "rate": "0.8512", "date": "2026-11-23", "source": "ECB"}))]
+pub struct RateBody {
+    /// The currency that is given.
+    pub from: String,
+    /// The currency that is got.
+    pub to: String,
+    /// What one unit of `from` is in units of `to`: a decimal string above zero, at most ten digits after the point.
+    pub rate: String,
+    /// The date from which it is good, in UTC: for its day and seven more, or until the next.
+    pub date: String,
+    /// Who says so, at most 64 characters.
+    pub source: String,
+}
+
+/// A stored exchange rate.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rate)]
+pub struct RateView {
+    /// The currency that is given.
+    #[schema(example = "EUR")]
+    pub from: &'static str,
+    /// The currency that is got.
+    #[schema(example = "GBP")]
+    pub to: &'static str,
+    /// What one unit of `from` is in units of `to`.
+    #[schema(example = "0.8512")]
+    pub rate: String,
+    /// The date from which it is good, in UTC.
+    #[schema(example = "2026-11-23")]
+    pub date: String,
+    /// Who says so.
+    #[schema(example = "ECB")]
+    pub source: String,
+    /// When it was stored.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+}
+
+impl RateView {
+    pub(crate) fn of(rate: &StoredRate) -> Self {
+        let StoredRate {
+            from,
+            to,
+            rate,
+            date,
+            source,
+            created_at,
+        } = rate.clone();
+        Self {
+            from: from.code(),
+            to: to.code(),
+            rate: rate.to_string(),
+            date: date.to_string(),
+            source,
+            created_at: time(created_at),
+        }
+    }
+}
+
+/// Exchange rates as they are stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoredRates)]
+pub struct RatesView {
+    /// In the order in which they were stated.
+    pub items: Vec<RateView>,
+}
+
+/// A page of a pair's exchange rates.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RateList)]
+pub struct RateListView {
+    /// Newest first.
+    pub items: Vec<RateView>,
     /// Where the list goes on; `null` at its end.
     pub next_cursor: Option<String>,
 }

@@ -46,6 +46,7 @@ codes! {
     REVERSAL_MISMATCH "reversal_mismatch" 409 "The reversal id was used before with another amount.";
     AMENDMENT_MISMATCH "amendment_mismatch" 409 "The amendment id was used before with another amount.";
     CODE_TAKEN "code_taken" 409 "Another one has that code.";
+    RATE_FIXED "rate_fixed" 409 "Another rate or source is stored for that pair and date; stored rates never change.";
     EXISTS "exists" 409 "It exists already.";
     WRONG_STATE "wrong_state" 409 "Its present state does not allow that.";
     LIMIT_REACHED "limit_reached" 409 "There are as many of these as there may be.";
@@ -64,8 +65,9 @@ codes! {
     AMOUNT_NEGATIVE "amount_negative" 422 "The amount or rate is below zero.";
     AMOUNT_TOO_PRECISE "amount_too_precise" 422 "More digits after the point than the currency or rate allows.";
     AMOUNT_OVER_LIMIT "amount_over_limit" 422 "The amount is over the limit.";
-    RATE_OVER_LIMIT "rate_over_limit" 422 "The rate is over 1, that is 100 %.";
+    RATE_OVER_LIMIT "rate_over_limit" 422 "The rate is over the limit: a share over 1, that is 100 %, or an exchange rate that is none.";
     CURRENCY_UNKNOWN "currency_unknown" 422 "Not an ISO 4217 currency code.";
+    CURRENCY_SAME "currency_same" 422 "An exchange rate is between two currencies.";
     CURRENCY_MISMATCH "currency_mismatch" 422 "The currency is not that of the program, account or conversion.";
     REVERSAL_OVER_ORIGINAL "reversal_over_original" 422 "More would be taken back than is left of the conversion.";
     AMENDMENT_BELOW_REVERSED "amendment_below_reversed" 422 "The amount would be less than what was taken back of the conversion.";
@@ -76,7 +78,8 @@ codes! {
     NOT_ONE_OF "not_one_of" 422 "Not one of the values that are known here.";
     OUT_OF_RANGE "out_of_range" 422 "The number is outside its range.";
     TIME_MALFORMED "time_malformed" 422 "Not an RFC 3339 time.";
-    TIME_IN_FUTURE "time_in_future" 422 "The time lies more than five minutes ahead.";
+    DATE_MALFORMED "date_malformed" 422 "Not a calendar date such as 2026-11-23.";
+    TIME_IN_FUTURE "time_in_future" 422 "The time lies further ahead than is accepted: five minutes for an event.";
     TIME_TOO_OLD "time_too_old" 422 "The time lies further back than is accepted.";
     ID_MALFORMED "id_malformed" 422 "Not an id of the expected kind.";
     REFERENCE_UNKNOWN "reference_unknown" 422 "What the field names does not exist.";
