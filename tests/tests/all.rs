@@ -25,4 +25,5 @@ mod secrets;
 mod stale;
 mod trackers;
 mod tracking;
+mod uplines;
 mod wiring;

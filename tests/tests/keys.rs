@@ -148,6 +148,9 @@ async fn one_of_everything() -> World {
         .put("/v1/rates", json!({ "rates": [rate] }))
         .await
         .expect(200);
+    let below = json!({ "program": stand.program, "plan": "standard", "upline": stand.partner });
+    let enrolments = format!("/v1/partners/{}/enrolments", bob.partner);
+    let _ = world.post(&enrolments, below).await.expect(200);
     // What comes now is not delivered any more: a payout to be given back, and a batch to be planned.
     let back = json!({ "reason": "wallet closed", "evidence": "R-7" });
     let path = format!("{}/return", payout_of("bob@wallet.example"));
@@ -191,7 +194,7 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 33] = [
+const EXPECTED: [&str; 34] = [
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat>",
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat> | due: WORK#payouts <time>#<bat>",
     "BATCH#<bat> LEFT#<ptr>",
@@ -223,6 +226,7 @@ const EXPECTED: [&str; 33] = [
     "PTR#<ptr> PARTNER | list: PARTNERS <time>#<ptr>",
     "PTR#<ptr> PAYOUT_METHOD",
     "RATE#EUR#GBP 2026-03-02",
+    "TREE#<prg> TREE",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr>",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr> | due: PAYABLE#<prg>#<shard> <ptr>#<time>#<xfr>",
 ];

@@ -432,6 +432,24 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
             Some(json!({ "program": id, "plan": "standard" })),
         )
         .await;
+    let above =
+        json!({ "name": "Bea", "email": "bea@example.com", "country": "GB", "kind": "affiliate" });
+    let bea = court
+        .ask("POST /v1/partners", &[], "", Some(above))
+        .await
+        .str("id")
+        .to_owned();
+    for (partner, upline) in [(&bea, None), (&ada, Some(&bea))] {
+        let placed = json!({ "program": id, "plan": "standard", "upline": upline });
+        let _ = court
+            .ask(
+                "POST /v1/partners/{id}/enrolments",
+                &[partner],
+                "",
+                Some(placed),
+            )
+            .await;
+    }
     let _ = court
         .ask("GET /v1/partners/{id}/enrolments", &[&ada], "", None)
         .await;

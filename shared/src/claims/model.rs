@@ -411,6 +411,7 @@ mod tests {
                 plan: "standard".to_owned(),
                 from: Some(since),
             }],
+            uplines: Vec::new(),
             created_at: since,
             version: 1,
         };

@@ -91,6 +91,9 @@ codes! {
     DESTINATION_HOST_REFUSED "destination_host_refused" 422 "The host is not among the program's allowed ones, or holds a placeholder.";
     PLACEHOLDER_UNKNOWN "placeholder_unknown" 422 "The address has a placeholder that nothing fills.";
     NOT_ENROLLED "not_enrolled" 422 "The partner is not enrolled in the program.";
+    UPLINE_CYCLE "upline_cycle" 422 "The partner would stand below itself.";
+    UPLINE_TOO_DEEP "upline_too_deep" 422 "More than ten partners would stand above the partner.";
+    UPLINE_IN_PAST "upline_in_past" 422 "The upline would change from a time on that has passed, over what was paid.";
     PARTNER_SUSPENDED "partner_suspended" 422 "The partner is suspended.";
     TRANSACTION_ID_MISSING "transaction_id_missing" 422 "A conversion needs a transaction id.";
     CLAIM_MISSING "claim_missing" 422 "A conversion needs a click id or a coupon.";
