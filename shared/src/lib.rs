@@ -10,6 +10,7 @@ pub mod money;
 
 pub mod claims;
 pub mod commissions;
+pub mod disputes;
 pub mod ledger;
 pub mod operators;
 pub mod partners;

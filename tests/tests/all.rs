@@ -9,6 +9,7 @@ mod changes;
 mod contention;
 mod crashes;
 mod determinism;
+mod disputes;
 mod faults;
 mod given;
 mod keys;

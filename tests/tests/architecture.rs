@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 10] = [
+const NOUNS: [&str; 11] = [
     "claims",
     "commissions",
+    "disputes",
     "ledger",
     "operators",
     "partners",

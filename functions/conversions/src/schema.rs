@@ -456,6 +456,8 @@ impl ConversionView {
             occurred_at,
             received_at,
             subs,
+            // The evidence of the attribution names the dispute.
+            credited_to: _,
         } = facts.clone();
         let OutcomeView {
             state,

@@ -525,6 +525,7 @@ mod tests {
             occurred_at: at("2020-08-19T16:28:25Z"),
             received_at: at("2020-08-19T16:28:26Z"),
             subs: [const { None }; 5],
+            credited_to: None,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::claims;
 use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
 use crate::clock::{Timestamp, days_after};
 use crate::edge::App;
-use crate::ids::{CouponId, LinkId, PartnerId, PayoutId};
+use crate::ids::{CouponId, DisputeId, LinkId, PartnerId, PayoutId};
 use crate::payouts;
 use crate::payouts::model::PayoutState;
 use crate::plans::model::PlanVersion;
@@ -52,7 +52,7 @@ pub struct AttributionView {
 /// A claim to a conversion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ClaimView {
-    /// `click` or `coupon`.
+    /// `click`, `coupon`, or `decision` for an operator's word.
     #[schema(example = "click")]
     pub kind: &'static str,
     /// The link that was clicked.
@@ -67,6 +67,10 @@ pub struct ClaimView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub coupon: Option<CouponId>,
+    /// The dispute that was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub dispute: Option<DisputeId>,
     /// Whose it is, when that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -140,18 +144,33 @@ fn claim_view(claim: &Claim, won: bool) -> ClaimView {
         (false, Some(fault)) => (fault.name(), fault.meaning()),
         (false, None) => ("outranked", "it holds, but another claim ranks above it"),
     };
-    let (kind, link, clicked_at, coupon) = match evidence {
-        Evidence::Click { link, at } => ("click", Some(*link), Some(*at), None),
-        Evidence::Coupon { coupon } => ("coupon", None, None, Some(*coupon)),
-    };
-    ClaimView {
-        kind,
-        link,
-        clicked_at,
-        coupon,
+    let view = ClaimView {
+        kind: "",
+        link: None,
+        clicked_at: None,
+        coupon: None,
+        dispute: None,
         partner: *partner,
         result,
         explanation,
+    };
+    match evidence {
+        Evidence::Click { link, at } => ClaimView {
+            kind: "click",
+            link: Some(*link),
+            clicked_at: Some(*at),
+            ..view
+        },
+        Evidence::Coupon { coupon } => ClaimView {
+            kind: "coupon",
+            coupon: Some(*coupon),
+            ..view
+        },
+        Evidence::Decision { dispute } => ClaimView {
+            kind: "decision",
+            dispute: Some(*dispute),
+            ..view
+        },
     }
 }
 

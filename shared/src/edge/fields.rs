@@ -343,6 +343,17 @@ impl<'a> Fields<'a> {
     }
 
     fn sound_text<'v>(&mut self, name: &str, value: &'v Value, max: usize) -> Option<&'v str> {
+        self.checked_text(name, value, max, |_| false)
+    }
+
+    /// A text without control characters but those that `allowed` names.
+    fn checked_text<'v>(
+        &mut self,
+        name: &str,
+        value: &'v Value,
+        max: usize,
+        allowed: impl Fn(char) -> bool,
+    ) -> Option<&'v str> {
         let Value::String(text) = value else {
             self.refuse(codes::WRONG_TYPE, name, "is a string");
             return None;
@@ -359,11 +370,22 @@ impl<'a> Fields<'a> {
             );
             return None;
         }
-        if text.chars().any(char::is_control) {
+        if text.chars().any(|c| c.is_control() && !allowed(c)) {
             self.refuse(codes::CHARACTERS_REFUSED, name, "has no control characters");
             return None;
         }
         Some(text)
+    }
+
+    /// A text of one or more lines.
+    pub fn prose(&mut self, name: &'static str, max: usize) -> Option<String> {
+        self.required(name, |fields, name| {
+            let value = fields.raw(name)?;
+            let lines = |c: char| matches!(c, '\n' | '\r' | '\t');
+            fields
+                .checked_text(name, value, max, lines)
+                .map(str::to_owned)
+        })
     }
 
     /// A text.

@@ -45,6 +45,7 @@ codes! {
     TRANSACTION_MISMATCH "transaction_mismatch" 409 "The transaction was reported before with other facts.";
     REVERSAL_MISMATCH "reversal_mismatch" 409 "The reversal id was used before with another amount.";
     AMENDMENT_MISMATCH "amendment_mismatch" 409 "The amendment id was used before with another amount.";
+    DISPUTE_OPEN "dispute_open" 409 "The partner has an open dispute about the same.";
     CODE_TAKEN "code_taken" 409 "Another one has that code.";
     RATE_FIXED "rate_fixed" 409 "Another rate or source is stored for that pair and date; stored rates never change.";
     EXISTS "exists" 409 "It exists already.";
@@ -81,6 +82,7 @@ codes! {
     DATE_MALFORMED "date_malformed" 422 "Not a calendar date such as 2026-11-23.";
     TIME_IN_FUTURE "time_in_future" 422 "The time lies further ahead than is accepted: five minutes for an event.";
     TIME_TOO_OLD "time_too_old" 422 "The time lies further back than is accepted.";
+    DISPUTE_LATE "dispute_late" 422 "The event is older than the program's days for disputes.";
     ID_MALFORMED "id_malformed" 422 "Not an id of the expected kind.";
     REFERENCE_UNKNOWN "reference_unknown" 422 "What the field names does not exist.";
     EMAIL_MALFORMED "email_malformed" 422 "Not an email address.";

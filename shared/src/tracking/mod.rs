@@ -28,7 +28,7 @@ use crate::money::Money;
 use crate::partners::model::Partner;
 use crate::programs;
 use crate::programs::model::{Link, Program, fill_destination, is_allowed};
-use crate::table::{self, Entry, Index, Item, Range, Stored};
+use crate::table::{self, Entry, Index, Item, Op, Range, Stored, Update};
 
 /// How long a visitor waits for a click to be recorded, and for its program to be read, before being sent
 /// on all the same.
@@ -281,19 +281,11 @@ pub async fn amend(
     id: ConversionId,
     amendment: Amendment,
 ) -> Result<Receipt, TrackingError> {
-    let now = amendment.at;
     let (posted, mut later) = facts_and_changes(app, id).await?;
     for _ in 0..MAX_ROUNDS {
-        let (facts, changes) = as_it_stands(posted.as_ref(), &later)?;
-        let facts = facts.ok_or(TrackingError::NotFound(id))?;
-        let weighed = weigh_amendment(&facts, &changes, &amendment);
-        let Some(taken) =
-            weighed.map_err(|fault| TrackingError::Change(ChangeKind::Amendment, fault))?
-        else {
+        let Some((taken, update)) = amended(id, posted.as_ref(), &later, &amendment)? else {
             return Ok(Receipt::Duplicate);
         };
-        let revision = store::revision(&later);
-        let update = store::add_amendment(facts.program, id, &taken, revision, now)?;
         let Err(old) = app.main.update(update).await? else {
             return Ok(Receipt::Amended);
         };
@@ -304,6 +296,48 @@ pub async fn amend(
         later = old;
     }
     Err(TrackingError::Contended)
+}
+
+/// The write that corrects a conversion's amount, to be committed with others; it is refused when somebody
+/// else changes the conversion meanwhile. `None` when it is corrected so already.
+///
+/// # Errors
+/// `NotFound`, `Change`, the table's.
+pub async fn amendment(
+    app: &App,
+    id: ConversionId,
+    amendment: &Amendment,
+) -> Result<Option<Update>, TrackingError> {
+    let (posted, later) = facts_and_changes(app, id).await?;
+    let amended = amended(id, posted.as_ref(), &later, amendment)?;
+    Ok(amended.map(|(_, update)| update))
+}
+
+fn amended(
+    id: ConversionId,
+    posted: Option<&Item>,
+    later: &Item,
+    amendment: &Amendment,
+) -> Result<Option<(Amendment, Update)>, TrackingError> {
+    let (facts, changes) = as_it_stands(posted, later)?;
+    let facts = facts.ok_or(TrackingError::NotFound(id))?;
+    let weighed = weigh_amendment(&facts, &changes, amendment);
+    let weighed = weighed.map_err(|fault| TrackingError::Change(ChangeKind::Amendment, fault))?;
+    let Some(taken) = weighed else {
+        return Ok(None);
+    };
+    let revision = store::revision(later);
+    let update = store::add_amendment(facts.program, id, &taken, revision, amendment.at)?;
+    Ok(Some((taken, update)))
+}
+
+/// The write that records a conversion which an operator tells, to be committed with others; it is refused
+/// when one of that transaction stands there.
+///
+/// # Errors
+/// The table's.
+pub fn record(facts: &Facts) -> Result<Op, TrackingError> {
+    Ok(Op::Put(store::put_facts(facts)?))
 }
 
 /// The items of a conversion's facts and changes; changes that there are none of are an empty item.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::{Timestamp, days_before, minutes_after, ms_after};
-use crate::ids::{ConversionId, LinkId, ProgramId};
+use crate::ids::{ConversionId, DisputeId, LinkId, PartnerId, ProgramId};
 use crate::money::{Currency, Money};
 
 /// Characters of a transaction id, a reversal id or a sub id.
@@ -138,6 +138,9 @@ pub struct Facts {
     pub received_at: Timestamp,
     /// `sub1` to `sub5`.
     pub subs: [Option<String>; 5],
+    /// Whose it is by an operator's word, and the dispute in which that was said: no click or coupon is
+    /// asked then.
+    pub credited_to: Option<(PartnerId, DisputeId)>,
 }
 
 impl Facts {
@@ -600,6 +603,7 @@ impl Posting {
             occurred_at: occurred_at.unwrap_or(now),
             received_at: now,
             subs,
+            credited_to: None,
         })
     }
 
@@ -616,8 +620,14 @@ impl Posting {
             }
         };
         let click = self.click.as_ref().map(|(token, _)| *token);
-        compare("click_id", click.is_some(), click == facts.click);
-        compare("coupon", self.coupon.is_some(), self.coupon == facts.coupon);
+        // What an operator credited has no claim that a later post could contradict.
+        let by_word = facts.credited_to.is_some();
+        compare("click_id", click.is_some(), by_word || click == facts.click);
+        compare(
+            "coupon",
+            self.coupon.is_some(),
+            by_word || self.coupon == facts.coupon,
+        );
         let amounts = [
             ("amount", self.amount, facts.amount),
             ("margin", self.margin, facts.margin),

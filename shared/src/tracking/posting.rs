@@ -118,15 +118,7 @@ fn posting(
         Some(2) => Posted::Reversed { reversal_id },
         _ => Posted::Approved,
     };
-    let event = f
-        .opt_parsed(
-            "event",
-            MAX_REFERENCE,
-            codes::CHARACTERS_REFUSED,
-            "has 1 to 64 of: lower-case letters, digits, _ - . and begins with a letter or digit",
-            |text| is_event(text).then(|| text.to_owned()),
-        )
-        .unwrap_or_else(|| DEFAULT_EVENT.to_owned());
+    let event = event(f).unwrap_or_else(|| DEFAULT_EVENT.to_owned());
     let transaction_id = transaction_id(f);
     let claimed = f.raw("click_id").is_some() | f.raw("coupon").is_some();
     if !claimed && !matches!(status, Posted::Reversed { .. }) {
@@ -146,6 +138,69 @@ fn posting(
     let coupon = f
         .opt_text("coupon", MAX_COUPON)
         .map(|code| Coupon::normal(&code));
+    let described = described(f, keyring, program, now, any_age);
+    Some(Posting {
+        event,
+        transaction_id: transaction_id?,
+        click,
+        coupon,
+        status,
+        ..described
+    })
+}
+
+/// What is known of a conversion that an operator is to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// What happened.
+    pub event: String,
+    /// The sender's id of the transaction, where it is known.
+    pub transaction_id: Option<String>,
+    /// When.
+    pub occurred_at: Timestamp,
+}
+
+/// Reads a conversion that an operator tells, who says whose it is in the place of click and coupon. Event,
+/// transaction and time are those of `about` unless told.
+pub fn told(
+    f: &mut Fields,
+    keyring: &Keyring,
+    program: &Program,
+    now: Timestamp,
+    about: About,
+) -> Option<Posting> {
+    let event = event(f).unwrap_or(about.event);
+    let transaction_id = match (f.raw("transaction_id"), about.transaction_id) {
+        (None, Some(transaction)) => Some(transaction),
+        _ => transaction_id(f),
+    };
+    let described = described(f, keyring, program, now, true);
+    Some(Posting {
+        event,
+        transaction_id: transaction_id?,
+        occurred_at: described.occurred_at.or(Some(about.occurred_at)),
+        ..described
+    })
+}
+
+fn event(f: &mut Fields) -> Option<String> {
+    f.opt_parsed(
+        "event",
+        MAX_REFERENCE,
+        codes::CHARACTERS_REFUSED,
+        "has 1 to 64 of: lower-case letters, digits, _ - . and begins with a letter or digit",
+        |text| is_event(text).then(|| text.to_owned()),
+    )
+}
+
+/// What describes an event: all but which transaction it is, who claims it and whether it counts.
+fn described(
+    f: &mut Fields,
+    keyring: &Keyring,
+    program: &Program,
+    now: Timestamp,
+    any_age: bool,
+) -> Posting {
     let stated = f.opt_currency("currency");
     let currency = stated.unwrap_or(program.currency);
     let [amount, margin, net_revenue, bonuses, fees, chargebacks] = [
@@ -189,11 +244,11 @@ fn posting(
         ),
     }
     let subs = SUBS.map(|name| f.opt_text(name, MAX_REFERENCE));
-    Some(Posting {
-        event,
-        transaction_id: transaction_id?,
-        click,
-        coupon,
+    Posting {
+        event: String::new(),
+        transaction_id: String::new(),
+        click: None,
+        coupon: None,
         currency,
         currency_stated: stated.is_some(),
         amount,
@@ -208,10 +263,10 @@ fn posting(
         country,
         product,
         meta,
-        status,
+        status: Posted::Approved,
         occurred_at,
         subs,
-    })
+    }
 }
 
 fn meta(f: &mut Fields) -> BTreeMap<String, String> {
@@ -265,6 +320,7 @@ mod tests {
             payout_is_amount: false,
             fallback_url: None,
             allowed_destination_hosts: Vec::new(),
+            dispute_days: 60,
             tokens: Vec::new(),
             signing_secrets: Vec::new(),
             created_at: now(),

@@ -10,7 +10,7 @@ use super::model::{
 };
 use crate::clock::{Timestamp, days_after, month, stamp};
 use crate::commissions::store::outcome_key;
-use crate::ids::{ConversionId, LinkId, PartnerId, ProgramId, digest};
+use crate::ids::{ConversionId, DisputeId, LinkId, PartnerId, ProgramId, digest};
 use crate::money::{Currency, Money};
 use crate::table::{
     AttributeValue, Condition, Entry, Error, Index, Item, Key, Put, Range, Table, Update,
@@ -110,6 +110,14 @@ struct FactsItem {
     /// By number; most conversions have none.
     #[serde(default, skip_serializing_if = "HashMap::is_empty")]
     subs: HashMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credited_to: Option<CreditPart>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CreditPart {
+    partner: PartnerId,
+    dispute: DisputeId,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -158,6 +166,7 @@ pub fn put_facts(facts: &Facts) -> Result<Put, Error> {
         occurred_at,
         received_at,
         subs,
+        credited_to,
     } = facts.clone();
     let Key { pk, sk } = facts_key(id);
     let click = click.zip(click_id).map(|(token, id)| {
@@ -197,6 +206,7 @@ pub fn put_facts(facts: &Facts) -> Result<Put, Error> {
         occurred_at,
         received_at,
         subs: subs_item(&subs),
+        credited_to: credited_to.map(|(partner, dispute)| CreditPart { partner, dispute }),
     })
 }
 
@@ -241,6 +251,7 @@ pub fn facts_with(item: Item, approved: Option<Approved>) -> Result<Facts, Error
         occurred_at,
         received_at,
         mut subs,
+        credited_to,
     } = from_item(item)?;
     let posted: Currency = currency.parse().map_err(|_| malformed("currency"))?;
     let approved = approved.filter(|_| amount_minor.is_none());
@@ -294,6 +305,7 @@ pub fn facts_with(item: Item, approved: Option<Approved>) -> Result<Facts, Error
         occurred_at,
         received_at,
         subs: ["1", "2", "3", "4", "5"].map(|number| subs.remove(number)),
+        credited_to: credited_to.map(|CreditPart { partner, dispute }| (partner, dispute)),
     })
 }
 
@@ -714,6 +726,7 @@ mod tests {
                 None,
                 None,
             ],
+            credited_to: None,
         }
     }
 
@@ -769,6 +782,10 @@ mod tests {
             country: Some("JP".to_owned()),
             product: Some("annual".to_owned()),
             meta: BTreeMap::from([("tariff".to_owned(), "b2b".to_owned())]),
+            credited_to: Some((
+                PartnerId::from_bytes([2; 16]),
+                DisputeId::from_bytes([4; 16]),
+            )),
             ..sale()
         };
         assert_eq!(facts(item(&put_facts(&rich).unwrap())).unwrap(), rich);
