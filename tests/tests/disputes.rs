@@ -106,9 +106,10 @@ async fn a_wrong_amount_is_amended_in_the_same_step() {
     let raised = raise(&world, &key, &body).await.expect(201);
     let dispute = raised.str("id");
     let amended = |amount: &str, currency: &str| json!({ "outcome": "partially_upheld", "reason": "amount_confirmed", "amendment": { "amount": amount, "currency": currency } });
-    let _ = decide(&world, dispute, amended("55.00", "EUR"))
-        .await
-        .problem(422, "currency_mismatch");
+    let foreign = decide(&world, dispute, amended("55.00", "EUR")).await;
+    let foreign = foreign.problem(422, "currency_mismatch");
+    assert_eq!(foreign.str("/errors/0/field"), "amendment.currency");
+    assert!(foreign.str("detail").starts_with("amendment.currency: "));
     let path = format!("/v1/conversions/{sale}/reversals");
     let part =
         json!({ "reversal_id": "r-1", "amount": "9.00", "currency": "GBP", "reason": "sent back" });
@@ -370,6 +371,15 @@ async fn a_decision_states_a_fitting_reason_a_remedy_and_the_version_it_is_based
         let refused = decide(&world, dispute, body).await.problem(status, code);
         assert_eq!(refused.str("/errors/0/field"), field, "{}", refused.text);
     }
+    let status = format!("/v1/partners/{}/suspend", stand.partner);
+    let _ = world.post(&status, json!({})).await.expect(200);
+    world
+        .advance_to(world.now() + jiff::SignedDuration::from_mins(1))
+        .await;
+    let upheld = json!({ "outcome": "upheld", "reason": "goodwill", "conversion": sale });
+    let nobody = decide(&world, dispute, upheld).await;
+    let nobody = nobody.problem(409, "wrong_state");
+    assert!(nobody.text.contains("suspended"), "{}", nobody.text);
     let path = format!("/v1/disputes/{dispute}/decision");
     let declined =
         json!({ "outcome": "declined", "reason": "no_record", "note": "Nothing in the shop." });

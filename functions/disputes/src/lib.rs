@@ -220,7 +220,7 @@ async fn withdraw(
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::DecisionBody,
     responses((status = 200, description = "Decided", body = schema::DisputeView),
-        (status = 409, description = "`wrong_state` for one that has ended, `exists` where a conversion of the transaction stands"),
+        (status = 409, description = "`wrong_state` for one that has ended or whose partner cannot be credited, `exists` where a conversion of the transaction stands"),
         (status = 412, description = "`version_stale`"),
         (status = 422, description = "`not_one_of` for a reason that does not fit, `required`, `currency_mismatch`, `amendment_below_reversed`")))]
 async fn decide(
@@ -244,7 +244,7 @@ async fn decide(
             .await?
             .ok_or_else(|| Problem::internal(&"a dispute's program does not exist"))?;
         let new = read::decision(&app, &body.0, &known.dispute, &program)?(based_on, operator.id);
-        let change = disputes::decide(&app, known, new).await?;
+        let change = disputes::decide(&app, &program, known, new).await?;
         let view = schema::dispute(&change.value);
         let reply = Reply::ok(&view).version(change.value.dispute.version);
         let answer = once

@@ -48,7 +48,7 @@ pub struct PostbackBody {
     pub product: Option<String>,
     /// Up to ten further fields for plans to look at: names of 1 to 32 lower-case letters, digits and `_`,
     /// values of at most 128 characters. In a query or form each is a field `meta.<name>`.
-    #[param(style = DeepObject)]
+    #[param(rename = "meta.<name>", value_type = Option<String>)]
     pub meta: Option<BTreeMap<String, String>>,
     /// `approved` (unless told), `pending` or `reversed`.
     pub status: Option<String>,

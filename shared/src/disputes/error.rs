@@ -1,5 +1,6 @@
 //! What can go wrong with disputes.
 
+use crate::claims::model::Unattributed;
 use crate::clock::Timestamp;
 use crate::disputes::model::{DecisionFault, REASONS, Verdict};
 use crate::edge::{Problem, codes};
@@ -48,6 +49,12 @@ pub enum DisputeError {
     #[error("something changed at the same moment")]
     Moved,
     /// The conversion cannot be amended so.
+    #[error("the conversion cannot be amended so: {0}")]
+    Amendment(TrackingError),
+    /// The conversion to record would be credited to nobody.
+    #[error("nobody would be credited: {0:?}")]
+    Unattributed(Unattributed),
+    /// Conversions.
     #[error(transparent)]
     Tracking(#[from] TrackingError),
     /// The table.
@@ -104,6 +111,12 @@ impl From<DisputeError> for Problem {
             ),
             DisputeError::Stale => Self::new(codes::VERSION_STALE, codes::VERSION_STALE.meaning),
             DisputeError::Moved => Self::new(codes::CONFLICT, codes::CONFLICT.meaning),
+            DisputeError::Amendment(error) => Self::from(error).within("amendment"),
+            DisputeError::Unattributed(reason) => Self::field(
+                codes::WRONG_STATE,
+                "conversion",
+                format!("would be credited to nobody: {}", reason.meaning()),
+            ),
             DisputeError::Tracking(error) => error.into(),
             DisputeError::Table(error) => error.into(),
         }

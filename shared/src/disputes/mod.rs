@@ -15,10 +15,11 @@ use crate::clock::Timestamp;
 use crate::edge::{App, Change, Write};
 use crate::ids::{ConversionId, DisputeId, OperatorId, PartnerId, ProgramId};
 use crate::money::Money;
+use crate::programs::model::Program;
 use crate::table::Op;
 use crate::tracking::error::TrackingError;
 use crate::tracking::model::{Amendment, Facts, Posting, check_time};
-use crate::{partners, programs, tracking};
+use crate::{claims, partners, programs, tracking};
 
 /// What a dispute is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,13 +251,15 @@ pub struct NewDecision {
     pub by: OperatorId,
 }
 
-/// Decides a dispute, and in the same transaction records the conversion or amends the amount that an upheld
+/// Decides a dispute of that program, and in the same transaction records the conversion or amends the amount that an upheld
 /// one asks for; what that pays follows as for any other.
 ///
 /// # Errors
-/// `Stale`, `Decision`, `ConversionExists`, `NotCredited`, `Moved` (ask again), `Tracking`, the table's.
+/// `Stale`, `Decision`, `ConversionExists`, `Unattributed`, `NotCredited`, `Amendment`, `Moved` (ask again),
+/// the table's.
 pub async fn decide(
     app: &App,
+    program: &Program,
     known: Known,
     new: NewDecision,
 ) -> Result<Change<Known, DisputeError>, DisputeError> {
@@ -298,6 +301,11 @@ pub async fn decide(
         .map_err(|fault| DisputeError::Decision(fault, verdict))?;
     let mut writes = Vec::from(ending(&ended, || DisputeError::Stale)?);
     if let Some(facts) = facts {
+        // A word for somebody who cannot be credited would pay nothing, and nobody would see why.
+        let ruling = claims::foresee(app, program, &facts).await?.ruling;
+        if let Some(reason) = ruling.reason() {
+            return Err(DisputeError::Unattributed(reason));
+        }
         let put = tracking::record(&facts)?;
         writes.push(Write::new(put, |_| DisputeError::ConversionExists));
     }
@@ -333,6 +341,7 @@ async fn amendment(
         reason: format!("dispute {}", dispute.id),
         at: now,
     };
-    let update = tracking::amendment(app, dispute.conversion, &amendment).await?;
+    let update = tracking::amendment(app, dispute.conversion, &amendment).await;
+    let update = update.map_err(DisputeError::Amendment)?;
     Ok(update.map(|update| Write::new(Op::Update(update), |_| DisputeError::Moved)))
 }

@@ -198,6 +198,18 @@ impl Problem {
         }
     }
 
+    /// The same about the fields of an object within the request.
+    #[must_use]
+    pub fn within(mut self, object: &str) -> Self {
+        if let [error] = self.errors.as_slice() {
+            self.detail = format!("{object}.{}: {}", error.field, error.reason);
+        }
+        for error in &mut self.errors {
+            error.field = format!("{object}.{}", error.field);
+        }
+        self
+    }
+
     /// 404 for what is absent or somebody else's.
     #[must_use]
     pub fn not_found(what: &str) -> Self {
