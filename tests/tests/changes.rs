@@ -346,6 +346,26 @@ async fn an_approval_may_bring_the_amount_in_a_currency_of_its_own() {
         (view.str("amount"), view.str("currency")),
         ("100.00", "USD")
     );
+    // What the approval told is told: another margin is another fact.
+    let mut other = json!({ "transaction_id": "o-1", "coupon": stand.coupon, "amount": "100.00", "currency": "USD" });
+    other["margin"] = json!("30.00");
+    let refused = world.postback(&stand, other).await;
+    let refused = refused.problem(409, "transaction_mismatch");
+    assert_eq!(refused.str("/errors/0/field"), "margin");
+
+    let order = |status: &str, margin: Option<&str>| json!({ "transaction_id": "o-2", "coupon": stand.coupon, "amount": "49.00", "status": status, "margin": margin });
+    let pending = world
+        .postback(&stand, order("pending", None))
+        .await
+        .expect(201);
+    let approved = world
+        .postback(&stand, order("approved", Some("9.00")))
+        .await;
+    assert_eq!(approved.expect(200).str("status"), "approved");
+    let view = world
+        .get(&format!("/v1/conversions/{}", pending.str("conversion")))
+        .await;
+    assert_eq!((view.str("amount"), view.str("margin")), ("49.00", "9.00"));
 }
 
 /// Loses the first answer of every change of an item.

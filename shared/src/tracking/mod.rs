@@ -13,8 +13,8 @@ use std::time::Duration;
 pub use dialects::dialects;
 use error::{ChangeKind, TrackingError};
 use model::{
-    Amendment, ChangeFault, Changes, ClickToken, Facts, Lane, Posted, Posting, Receipt, Reversal,
-    Verdict, merge, weigh, weigh_amendment, weigh_reversal,
+    Amendment, Amounts, ChangeFault, Changes, ClickToken, Facts, Lane, Posted, Posting, Receipt,
+    Reversal, Verdict, merge, weigh, weigh_amendment, weigh_reversal,
 };
 pub use source::{Postback, PostbackSource};
 
@@ -167,17 +167,13 @@ async fn report(app: &App, posting: &Posting, facts: &Facts) -> Result<Receipt, 
     match weigh(&store::facts(old)?, posting) {
         Verdict::Duplicate => Ok(Receipt::Duplicate),
         Verdict::Mismatch(fields) => Err(TrackingError::Mismatch(fields)),
-        Verdict::Approve { amount } => approve(app, facts, amount).await,
+        Verdict::Approve { brings } => approve(app, facts, brings).await,
     }
 }
 
-async fn approve(
-    app: &App,
-    facts: &Facts,
-    amount: Option<Money>,
-) -> Result<Receipt, TrackingError> {
+async fn approve(app: &App, facts: &Facts, brings: Amounts) -> Result<Receipt, TrackingError> {
     let mark = format!("{:016x}", u64::from_be_bytes(app.entropy.bytes()));
-    let approval = store::approve(facts.program, facts.id, amount, facts.received_at, &mark);
+    let approval = store::approve(facts.program, facts.id, brings, facts.received_at, &mark);
     let Err(old) = app.main.update(approval).await? else {
         return Ok(Receipt::Approved);
     };
@@ -185,20 +181,23 @@ async fn approve(
     if store::is_approved_by(&old, &mark) {
         return Ok(Receipt::Approved);
     }
-    match amount {
-        Some(amount) if !brought(&old, facts, amount) => {
-            Err(TrackingError::Mismatch(vec!["amount"]))
-        }
-        _ => Ok(Receipt::Duplicate),
+    let others = contradicted(&old, facts, brings);
+    if others.is_empty() {
+        Ok(Receipt::Duplicate)
+    } else {
+        Err(TrackingError::Mismatch(others))
     }
 }
 
-/// Whether the approval that stands there brought that amount.
-fn brought(changes: &Item, facts: &Facts, amount: Money) -> bool {
-    store::approved(changes).is_some_and(|approved| {
-        let currency = approved.currency.unwrap_or(facts.currency);
-        Money::new(approved.minor, currency) == amount
-    })
+/// The amounts in which the approval that stands there brought others.
+fn contradicted(changes: &Item, facts: &Facts, brings: Amounts) -> Vec<&'static str> {
+    let approved = store::approved(changes).unwrap_or_default();
+    let currency = approved.currency.unwrap_or(facts.currency);
+    let named = brings.named().zip(approved.minor);
+    let others = named.filter(|((_, brought), standing)| {
+        brought.is_some() && *brought != standing.map(|minor| Money::new(minor, currency))
+    });
+    others.map(|((name, _), _)| name).collect()
 }
 
 /// Takes a conversion back, a part of it or all that is left, whatever state its money is in: one write. The
@@ -598,12 +597,14 @@ pub async fn foresee(
         Some((Verdict::Approve { .. }, _)) if changes.approved_at.is_none() => {
             Ok(Receipt::Approved)
         }
-        Some((
-            Verdict::Approve {
-                amount: Some(amount),
-            },
-            facts,
-        )) if !brought(&later, &facts, amount) => Err(vec!["amount"]),
-        Some((Verdict::Approve { .. } | Verdict::Duplicate, _)) => Ok(Receipt::Duplicate),
+        Some((Verdict::Approve { brings }, facts)) => {
+            let others = contradicted(&later, &facts, brings);
+            if others.is_empty() {
+                Ok(Receipt::Duplicate)
+            } else {
+                Err(others)
+            }
+        }
+        Some((Verdict::Duplicate, _)) => Ok(Receipt::Duplicate),
     })
 }

@@ -87,6 +87,42 @@ impl CustomerType {
     }
 }
 
+/// The amounts that an event may come with, all in one currency, in the order of [`AMOUNTS`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts(pub [Option<Money>; 6]);
+
+/// The names of an event's amounts.
+pub const AMOUNTS: [&str; 6] = [
+    "amount",
+    "margin",
+    "net_revenue",
+    "bonuses",
+    "fees",
+    "chargebacks",
+];
+
+impl Amounts {
+    /// Each with its name.
+    pub fn named(self) -> impl Iterator<Item = (&'static str, Option<Money>)> {
+        AMOUNTS.into_iter().zip(self.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// Those of which the other has none.
+    fn missing_in(self, other: Self) -> Self {
+        let mut added = self;
+        for (amount, held) in added.0.iter_mut().zip(other.0) {
+            *amount = amount.filter(|_| held.is_none());
+        }
+        added
+    }
+}
+
 /// A conversion as it was first posted. Never changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -151,15 +187,16 @@ impl Facts {
     }
 
     /// All amounts that it may come with.
-    fn amounts(&self) -> [Option<Money>; 6] {
-        [
+    #[must_use]
+    pub fn amounts(&self) -> Amounts {
+        Amounts([
             self.amount,
             self.margin,
             self.net_revenue,
             self.bonuses,
             self.fees,
             self.chargebacks,
-        ]
+        ])
     }
 }
 
@@ -607,6 +644,19 @@ impl Posting {
         })
     }
 
+    /// All amounts that it states.
+    #[must_use]
+    pub fn amounts(&self) -> Amounts {
+        Amounts([
+            self.amount,
+            self.margin,
+            self.net_revenue,
+            self.bonuses,
+            self.fees,
+            self.chargebacks,
+        ])
+    }
+
     /// The fingerprint fields in which it differs from what was reported before: click, coupon, currency,
     /// amounts, quantity, customer, and the time where it states one. What describes the customer, the
     /// product, metadata and sub ids are no part of it. With `stated_only`, a field that it leaves out does
@@ -628,19 +678,11 @@ impl Posting {
             self.coupon.is_some(),
             by_word || self.coupon == facts.coupon,
         );
-        let amounts = [
-            ("amount", self.amount, facts.amount),
-            ("margin", self.margin, facts.margin),
-            ("net_revenue", self.net_revenue, facts.net_revenue),
-            ("bonuses", self.bonuses, facts.bonuses),
-            ("fees", self.fees, facts.fees),
-            ("chargebacks", self.chargebacks, facts.chargebacks),
-        ];
+        let amounts = self.amounts();
         // An amount without a currency is one in the program's.
-        let in_currency =
-            self.currency_stated || amounts.iter().any(|(_, posted, _)| posted.is_some());
+        let in_currency = self.currency_stated || !amounts.is_empty();
         compare("currency", in_currency, self.currency == facts.currency);
-        for (name, posted, held) in amounts {
+        for ((name, posted), held) in amounts.named().zip(facts.amounts().0) {
             let same = posted.map(Money::minor) == held.map(Money::minor);
             compare(name, posted.is_some(), same);
         }
@@ -668,10 +710,10 @@ pub enum Verdict {
     Duplicate,
     /// It contradicts what was reported before, in these fields.
     Mismatch(Vec<&'static str>),
-    /// A pending conversion now counts. An amount that it did not have before comes with it.
+    /// A pending conversion now counts. Amounts that it did not have before come with it.
     Approve {
-        /// The amount that the pending post left out.
-        amount: Option<Money>,
+        /// The amounts that the pending post left out.
+        brings: Amounts,
     },
 }
 
@@ -690,14 +732,17 @@ pub fn weigh(facts: &Facts, posting: &Posting) -> Verdict {
     };
     match (facts.status, &posting.status) {
         (PostedStatus::Pending, Posted::Approved) => {
-            let added = posting.amount.filter(|_| facts.amount.is_none());
+            let brings = posting.amounts().missing_in(facts.amounts());
             let mut differences = posting.differences(facts, true);
-            if added.is_some() {
+            differences.retain(|field| {
+                let brought =
+                    |(name, amount): (&str, Option<Money>)| name == *field && amount.is_some();
                 // Of a post without amounts the currency said nothing yet.
-                let silent = facts.amounts().iter().all(Option::is_none);
-                differences.retain(|field| *field != "amount" && !(silent && *field == "currency"));
-            }
-            judge(differences, Verdict::Approve { amount: added })
+                let said_first =
+                    *field == "currency" && facts.amounts().is_empty() && !brings.is_empty();
+                !brings.named().any(brought) && !said_first
+            });
+            judge(differences, Verdict::Approve { brings })
         }
         (PostedStatus::Approved, Posted::Approved) | (PostedStatus::Pending, Posted::Pending) => {
             judge(posting.differences(facts, false), Verdict::Duplicate)
@@ -906,13 +951,18 @@ mod tests {
             ..posting()
         };
         let amount = Some(Money::new(4900, gbp()));
+        let only = |amount| Amounts([amount, None, None, None, None, None]);
         assert_eq!(
             weigh(&pending(amount), &bare),
-            Verdict::Approve { amount: None }
+            Verdict::Approve {
+                brings: Amounts::default()
+            }
         );
         assert_eq!(
             weigh(&pending(None), &posting()),
-            Verdict::Approve { amount }
+            Verdict::Approve {
+                brings: only(amount)
+            }
         );
         let other = Posting {
             amount: Some(Money::new(1, gbp())),
@@ -1156,8 +1206,24 @@ mod tests {
             status: Posted::Pending,
             ..posting()
         };
-        let amount = euros.amount;
-        assert_eq!(weigh(&facts(&bare), &euros), Verdict::Approve { amount });
+        let brings = euros.amounts();
+        assert_eq!(weigh(&facts(&bare), &euros), Verdict::Approve { brings });
+        // A margin that comes with the approval is in the currency of the amount before.
+        let margin = |code: &str| Posting {
+            currency: code.parse().unwrap(),
+            margin: Some(Money::new(900, code.parse().unwrap())),
+            ..posting()
+        };
+        let pending = facts(&Posting {
+            status: Posted::Pending,
+            ..posting()
+        });
+        let brings = Amounts([None, minor(900), None, None, None, None]);
+        assert_eq!(weigh(&pending, &margin("GBP")), Verdict::Approve { brings });
+        assert_eq!(
+            weigh(&pending, &margin("EUR")),
+            Verdict::Mismatch(vec!["currency"])
+        );
         assert_eq!(
             weigh(
                 &foreign,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    Amendment, CLICK_DAYS, CUSTOMER_TYPES, Changes, ClickToken, CustomerType, Facts, PostedStatus,
-    Reversal,
+    Amendment, Amounts, CLICK_DAYS, CUSTOMER_TYPES, Changes, ClickToken, CustomerType, Facts,
+    PostedStatus, Reversal,
 };
 use crate::clock::{Timestamp, days_after, month, stamp};
 use crate::commissions::store::outcome_key;
@@ -25,6 +25,15 @@ const REVERSAL_PREFIX: &str = "rev_";
 const AMENDMENT_PREFIX: &str = "amd_";
 /// Counts reversals and amendments, so that each is decided on what all before it left.
 const REVISION: &str = "revision";
+/// Attributes of the amounts that an approval brought, in the order of [`Amounts`].
+const APPROVED_MINOR: [&str; 6] = [
+    "approved_minor",
+    "approved_margin_minor",
+    "approved_net_revenue_minor",
+    "approved_bonuses_minor",
+    "approved_fees_minor",
+    "approved_chargebacks_minor",
+];
 
 /// The item that a conversion's facts stand in. Never changed once it is written.
 #[must_use]
@@ -218,7 +227,7 @@ pub fn facts(item: Item) -> Result<Facts, Error> {
     facts_with(item, None)
 }
 
-/// The facts with the amount that an approval brought where the pending post had none.
+/// The facts with the amounts that an approval brought where the pending post had none.
 ///
 /// # Errors
 /// `Malformed`.
@@ -254,11 +263,26 @@ pub fn facts_with(item: Item, approved: Option<Approved>) -> Result<Facts, Error
         credited_to,
     } = from_item(item)?;
     let posted: Currency = currency.parse().map_err(|_| malformed("currency"))?;
-    let approved = approved.filter(|_| amount_minor.is_none());
+    let posted_minor = [
+        amount_minor,
+        margin_minor,
+        net_revenue_minor,
+        bonuses_minor,
+        fees_minor,
+        chargebacks_minor,
+    ];
+    let approved = approved.unwrap_or_default();
+    // Where amounts were posted, what an approval brings is in their currency.
     let currency = approved
-        .and_then(|approved| approved.currency)
+        .currency
+        .filter(|_| posted_minor.iter().all(Option::is_none))
         .unwrap_or(posted);
-    let money = |minor: Option<i64>| minor.map(|minor| Money::new(minor, currency));
+    let mut amounts = posted_minor;
+    for (minor, brought) in amounts.iter_mut().zip(approved.minor) {
+        *minor = minor.or(brought);
+    }
+    let [amount, margin, net_revenue, bonuses, fees, chargebacks] =
+        amounts.map(|minor| minor.map(|minor| Money::new(minor, currency)));
     let customer_type = customer_type
         .map(|name| customer_type_of(&name).ok_or_else(|| malformed("customer type")))
         .transpose()?;
@@ -285,12 +309,12 @@ pub fn facts_with(item: Item, approved: Option<Approved>) -> Result<Facts, Error
         click_id,
         coupon,
         currency,
-        amount: money(amount_minor.or(approved.map(|approved| approved.minor))),
-        margin: money(margin_minor),
-        net_revenue: money(net_revenue_minor),
-        bonuses: money(bonuses_minor),
-        fees: money(fees_minor),
-        chargebacks: money(chargebacks_minor),
+        amount,
+        margin,
+        net_revenue,
+        bonuses,
+        fees,
+        chargebacks,
         quantity,
         customer,
         customer_type,
@@ -391,23 +415,28 @@ fn change(program: ProgramId, id: ConversionId, at: Timestamp) -> Update {
         .set("list_sk", text(list_position(at, id)))
 }
 
-/// The update that approves a pending conversion, once. `amount` is one that the pending post left out;
+/// The update that approves a pending conversion, once. `brings` are amounts that the pending post left out;
 /// `mark` tells this call's approval from another's.
 #[must_use]
 pub fn approve(
     program: ProgramId,
     id: ConversionId,
-    amount: Option<Money>,
+    brings: Amounts,
     at: Timestamp,
     mark: &str,
 ) -> Update {
     let mut update = change(program, id, at)
         .set("approved_at", text(at.to_string()))
         .set("approved_by", text(mark));
-    if let Some(amount) = amount {
-        update = update
-            .set("approved_minor", int(amount.minor()))
-            .set("approved_currency", text(amount.currency().code()));
+    let mut currency = None;
+    for (name, amount) in APPROVED_MINOR.into_iter().zip(brings.0) {
+        if let Some(amount) = amount {
+            update = update.set(name, int(amount.minor()));
+            currency = Some(amount.currency());
+        }
+    }
+    if let Some(currency) = currency {
+        update = update.set("approved_currency", text(currency.code()));
     }
     update.only_if(Condition::default().and_absent("approved_at"))
 }
@@ -418,22 +447,26 @@ pub fn is_approved_by(changes: &Item, mark: &str) -> bool {
     changes.get("approved_by") == Some(&text(mark))
 }
 
-/// An amount that an approval brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an approval brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Approved {
-    /// Minor units.
-    pub minor: i64,
-    /// Its currency; `None` is that of the facts.
+    /// Amounts in minor units, in the order of [`Amounts`].
+    pub minor: [Option<i64>; 6],
+    /// Their currency; `None` is that of the facts.
     pub currency: Option<Currency>,
 }
 
-/// The amount that an approval brought.
+/// What an approval brought.
 #[must_use]
 pub fn approved(changes: &Item) -> Option<Approved> {
-    let minor = changes.get("approved_minor")?.as_n().ok()?.parse().ok()?;
+    let minor = |name: &str| changes.get(name)?.as_n().ok()?.parse().ok();
     let currency = changes.get("approved_currency");
     let currency = currency.and_then(|code| code.as_s().ok()?.parse().ok());
-    Some(Approved { minor, currency })
+    let minor = APPROVED_MINOR.map(minor);
+    minor
+        .iter()
+        .any(Option::is_some)
+        .then_some(Approved { minor, currency })
 }
 
 /// How many reversals and amendments a decision was made on.
@@ -817,7 +850,10 @@ mod tests {
             ..sale()
         };
         let stored = item(&put_facts(&bare).unwrap());
-        let brought = |minor, currency| Some(Approved { minor, currency });
+        let brought = |minor, currency| {
+            let minor = [Some(minor), None, None, None, None, None];
+            Some(Approved { minor, currency })
+        };
         let completed = |approved| facts_with(stored.clone(), approved).unwrap();
         assert_eq!(completed(brought(4900, None)), sale());
         assert_eq!(completed(brought(4900, Some(gbp()))), sale());
@@ -830,6 +866,25 @@ mod tests {
         assert_eq!(facts(stored).unwrap(), bare);
         let stated = item(&put_facts(&sale()).unwrap());
         assert_eq!(facts_with(stated, brought(1, Some(usd))).unwrap(), sale());
+    }
+
+    #[test]
+    fn what_an_approval_brings_reads_back() {
+        let money = |minor| Some(Money::new(minor, gbp()));
+        let stored = Item::from([
+            ("approved_margin_minor".to_owned(), int(900)),
+            ("approved_currency".to_owned(), text("GBP")),
+        ]);
+        let bare = Facts {
+            margin: None,
+            ..sale()
+        };
+        let completed = facts_with(item(&put_facts(&bare).unwrap()), approved(&stored)).unwrap();
+        assert_eq!(
+            (completed.amount, completed.margin),
+            (sale().amount, money(900))
+        );
+        assert_eq!(approved(&Item::new()), None);
     }
 
     #[test]
