@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 pub use jiff::Timestamp;
+pub use jiff::civil::Date;
 use jiff::{SignedDuration, ToSpan, Unit};
 
 /// Where "now" comes from. Triggers take theirs from the event instead.
@@ -58,6 +59,25 @@ pub fn month(at: Timestamp) -> u32 {
     u32::try_from(date.year()).unwrap_or(0) * 100 + u32::try_from(date.month()).unwrap_or(0)
 }
 
+/// The calendar date of an instant in UTC.
+#[must_use]
+pub fn date_of(at: Timestamp) -> Date {
+    at.to_zoned(jiff::tz::TimeZone::UTC).date()
+}
+
+/// Reads a calendar date such as `2026-11-23`; `None` when the text is something else.
+#[must_use]
+pub fn parse_date(text: &str) -> Option<Date> {
+    // The library reads more: years before 0, dates without dashes, dates with times.
+    let shape = |(position, byte): (usize, u8)| match position {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    };
+    (text.len() == 10 && text.bytes().enumerate().all(shape))
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
 /// The first instant of the month that an instant lies in, in UTC.
 #[must_use]
 pub fn month_start(at: Timestamp) -> Timestamp {
@@ -105,6 +125,12 @@ pub fn days_before(at: Timestamp, days: u32) -> Timestamp {
 #[must_use]
 pub fn minutes_after(at: Timestamp, minutes: i64) -> Timestamp {
     at.checked_add(minutes.minutes()).unwrap_or(Timestamp::MAX)
+}
+
+/// `ms` milliseconds after an instant.
+#[must_use]
+pub fn ms_after(at: Timestamp, ms: i64) -> Timestamp {
+    at.checked_add(ms.milliseconds()).unwrap_or(Timestamp::MAX)
 }
 
 /// Reads RFC 3339 with any offset, cut to milliseconds; `None` when the text is something else.

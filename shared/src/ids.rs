@@ -163,6 +163,10 @@ id!(
     ConversionId, "cnv"
 );
 id!(
+    /// A partner's dispute.
+    DisputeId, "dsp"
+);
+id!(
     /// A ledger transfer; derived from its source, kind and leg.
     TransferId, "xfr"
 );

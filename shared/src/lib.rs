@@ -10,12 +10,14 @@ pub mod money;
 
 pub mod claims;
 pub mod commissions;
+pub mod disputes;
 pub mod ledger;
 pub mod operators;
 pub mod partners;
 pub mod payouts;
 pub mod plans;
 pub mod programs;
+pub mod rates;
 pub mod tracking;
 
 pub mod edge;

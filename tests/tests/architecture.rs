@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 9] = [
+const NOUNS: [&str; 11] = [
     "claims",
     "commissions",
+    "disputes",
     "ledger",
     "operators",
     "partners",
     "payouts",
     "plans",
     "programs",
+    "rates",
     "tracking",
 ];
 

@@ -15,7 +15,7 @@ const WRITE_UNIT: usize = 1024;
 fn shape(text: &str) -> String {
     let patterns = [
         (
-            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po)_[0-9a-hjkmnp-tv-z]{26}\b",
+            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp)_[0-9a-hjkmnp-tv-z]{26}\b",
             "<$1>",
         ),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
@@ -143,6 +143,39 @@ async fn one_of_everything() -> World {
     world.advance_days(30).await;
     let _ = world.sale(&stand, "o-5", "10.00").await;
     world.settle().await;
+    let rate = json!({ "from": "EUR", "to": "GBP", "rate": "0.8512", "date": "2026-03-02", "source": "ECB" });
+    let _ = world
+        .put("/v1/rates", json!({ "rates": [rate] }))
+        .await
+        .expect(200);
+    let below = json!({ "program": stand.program, "plan": "standard", "upline": stand.partner });
+    let enrolments = format!("/v1/partners/{}/enrolments", bob.partner);
+    let _ = world.post(&enrolments, below).await.expect(200);
+    let theirs = format!("/v1/partners/{}/keys", stand.partner);
+    let theirs = world.post(&theirs, json!({})).await.expect(201);
+    for order in ["d-1", "d-2"] {
+        let dispute = json!({
+            "program": stand.program, "kind": "missing", "transaction_id": order,
+            "occurred_at": world.now().to_string(), "evidence": { "text": "Here is the receipt." },
+        });
+        let raised = world
+            .ask(
+                theirs.str("key"),
+                Method::POST,
+                "/v1/disputes",
+                &[],
+                Some(&dispute),
+            )
+            .await
+            .expect(201);
+        if order == "d-2" {
+            let path = format!("/v1/disputes/{}/withdraw", raised.str("id"));
+            let withdrawn = world
+                .ask(theirs.str("key"), Method::POST, &path, &[], None)
+                .await;
+            let _ = withdrawn.expect(200);
+        }
+    }
     // What comes now is not delivered any more: a payout to be given back, and a batch to be planned.
     let back = json!({ "reason": "wallet closed", "evidence": "R-7" });
     let path = format!("{}/return", payout_of("bob@wallet.example"));
@@ -186,7 +219,7 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 32] = [
+const EXPECTED: [&str; 38] = [
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat>",
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat> | due: WORK#payouts <time>#<bat>",
     "BATCH#<bat> LEFT#<ptr>",
@@ -200,6 +233,10 @@ const EXPECTED: [&str; 32] = [
     "CONV#<cnv> OUTCOME | list: LEDGER#<ptr>#<month> <time>#C#<cnv> | due: PAYABLE#<prg>#<shard> <ptr>#<time>#<cnv>",
     "COUPON#<cpn> COUPON | list: COUPONS#<ptr> <time>#<cpn>",
     "CUST#<prg>#<reference> CLICK#<time>#<lnk>",
+    "DISP#<dsp> DISPUTE | list: DISPUTES#<prg> <time>#<dsp>",
+    "DISP#<dsp> DISPUTE | list: DISPUTES#<prg> <time>#<dsp> | due: DISPUTES#<prg> <time>#<dsp>",
+    "DISP#<dsp> EVIDENCE | list: DISPUTES#<ptr> <time>#<dsp>",
+    "DISPUTED#<ptr> <cnv>",
     "FUND#main FUNDING | list: FUNDING main",
     "KEY#<key> KEY",
     "KEY#<key> KEY | list: KEYS#<opr> <time>#<key>",
@@ -217,6 +254,8 @@ const EXPECTED: [&str; 32] = [
     "PTR#<ptr> ENROL#<prg>",
     "PTR#<ptr> PARTNER | list: PARTNERS <time>#<ptr>",
     "PTR#<ptr> PAYOUT_METHOD",
+    "RATE#EUR#GBP 2026-03-02",
+    "TREE#<prg> TREE",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr>",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr> | due: PAYABLE#<prg>#<shard> <ptr>#<time>#<xfr>",
 ];

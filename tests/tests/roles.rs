@@ -271,6 +271,18 @@ impl Court {
 
     /// Asks the route `METHOD /template`, with `ids` in place of its braces and `query` behind it.
     async fn ask(&self, route: &str, ids: &[&str], query: &str, body: Option<Value>) -> Answer {
+        self.ask_as(&self.world.key, route, ids, query, body).await
+    }
+
+    /// The same with the key of somebody else.
+    async fn ask_as(
+        &self,
+        key_text: &str,
+        route: &str,
+        ids: &[&str],
+        query: &str,
+        body: Option<Value>,
+    ) -> Answer {
         // Nothing that another function has cached hides a read.
         let to = self.world.now() + jiff::SignedDuration::from_secs(31);
         self.world.instance.app().clock.set(to);
@@ -292,8 +304,8 @@ impl Court {
             ("user-agent", "Mozilla/5.0"),
         ];
         let tag;
-        if matches!(method, Method::PATCH | Method::PUT) {
-            let found = self.world.get(&path).await;
+        if matches!(method, Method::PATCH | Method::PUT) || path.ends_with("/decision") {
+            let found = self.world.get(path.trim_end_matches("/decision")).await;
             if let Some(found) = found.headers.get("etag") {
                 tag = found.to_str().unwrap().to_owned();
                 headers.push(("if-match", &tag));
@@ -305,7 +317,7 @@ impl Court {
         recorder.start();
         let answer = self
             .world
-            .ask(&self.world.key, method, &path, &headers, body.as_ref())
+            .ask(key_text, method, &path, &headers, body.as_ref())
             .await;
         let calls = recorder.stop();
         assert!(answer.status.as_u16() < 400, "{route}: {}", answer.text);
@@ -357,6 +369,54 @@ impl Court {
         self.judge("clockwork", &calls);
         self.deliver().await;
     }
+}
+
+/// One dispute withdrawn, one upheld by a conversion, one by an amendment of `conversion`.
+async fn disputes(court: &Court, program: &str, partner: &str, conversion: &str) {
+    let keys = format!("/v1/partners/{partner}/keys");
+    let key = court.world.post(&keys, json!({})).await.expect(201);
+    let key = key.str("key");
+    let about = |about: Value| {
+        let mut body = json!({
+            "program": program, "kind": "missing", "occurred_at": tributary_tests::START,
+            "evidence": { "text": "Here is the receipt." },
+        });
+        for (name, value) in about.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        body
+    };
+    for (subject, decision) in [
+        (json!({ "transaction_id": "d-1" }), None),
+        (
+            json!({ "transaction_id": "d-2" }),
+            Some(json!({ "conversion": { "amount": "5.00", "currency": "GBP" } })),
+        ),
+        (
+            json!({ "conversion": conversion }),
+            Some(json!({ "amendment": { "amount": "11.00", "currency": "GBP" } })),
+        ),
+    ] {
+        let raised = court
+            .ask_as(key, "POST /v1/disputes", &[], "", Some(about(subject)))
+            .await;
+        let id = raised.str("id");
+        let _ = court
+            .ask_as(key, "GET /v1/disputes/{id}", &[id], "", None)
+            .await;
+        let Some(mut decision) = decision else {
+            let route = "POST /v1/disputes/{id}/withdraw";
+            let _ = court.ask_as(key, route, &[id], "", None).await;
+            continue;
+        };
+        decision["outcome"] = json!("upheld");
+        decision["reason"] = json!("evidence_accepted");
+        let open = format!("?program={program}&state=open");
+        let _ = court.ask("GET /v1/disputes", &[], &open, None).await;
+        let route = "POST /v1/disputes/{id}/decision";
+        let _ = court.ask(route, &[id], "", Some(decision)).await;
+    }
+    let _ = court.ask_as(key, "GET /v1/disputes", &[], "", None).await;
 }
 
 #[tokio::test]
@@ -432,6 +492,24 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
             Some(json!({ "program": id, "plan": "standard" })),
         )
         .await;
+    let above =
+        json!({ "name": "Bea", "email": "bea@example.com", "country": "GB", "kind": "affiliate" });
+    let bea = court
+        .ask("POST /v1/partners", &[], "", Some(above))
+        .await
+        .str("id")
+        .to_owned();
+    for (partner, upline) in [(&bea, None), (&ada, Some(&bea))] {
+        let placed = json!({ "program": id, "plan": "standard", "upline": upline });
+        let _ = court
+            .ask(
+                "POST /v1/partners/{id}/enrolments",
+                &[partner],
+                "",
+                Some(placed),
+            )
+            .await;
+    }
     let _ = court
         .ask("GET /v1/partners/{id}/enrolments", &[&ada], "", None)
         .await;
@@ -556,6 +634,23 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
         .await;
     let _ = court
         .ask("GET /v1/conversions/{id}", &[&second], "", None)
+        .await;
+    disputes(&court, &id, &ada, &second).await;
+    let rate = json!({ "from": "EUR", "to": "GBP", "rate": "0.8512", "date": "2026-03-02", "source": "ECB" });
+    let _ = court
+        .ask("PUT /v1/rates", &[], "", Some(json!({ "rates": [rate] })))
+        .await;
+    let _ = court
+        .ask("GET /v1/rates", &[], "?from=EUR&to=GBP", None)
+        .await;
+    let amendment = json!({ "amendment_id": "a-1", "amount": "12.00", "currency": "GBP", "reason": "mistyped" });
+    let _ = court
+        .ask(
+            "POST /v1/conversions/{id}/amendments",
+            &[&second],
+            "",
+            Some(amendment),
+        )
         .await;
     let reversal = json!({ "reversal_id": "r-1", "reason": "sent back" });
     let _ = court
@@ -743,7 +838,7 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     );
     assert_eq!(
         court.world.balances(&ada).await,
-        ["0.00", "0.00", "0.00", "14.70"]
+        ["0.00", "0.00", "0.00", "16.20"]
     );
 }
 

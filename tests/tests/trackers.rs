@@ -558,7 +558,7 @@ async fn a_reversal_may_name_the_amount_that_only_the_approval_told() {
     assert_eq!(world.balances(&stand.partner).await[0], "14.70");
     let other = post("reversed", Some("50.00"))
         .await
-        .problem(409, "transaction_mismatch");
+        .problem(422, "reversal_over_original");
     assert!(other.text.contains("amount"), "{}", other.text);
     let _ = post("reversed", Some("49.00")).await.expect(200);
     world.settle().await;

@@ -1,23 +1,29 @@
-//! `/v1/conversions`: what was reported, who is credited with it and what it pays; and taking it back.
+//! `/v1/conversions`: what was reported, who is credited with it and what it pays; taking it back, and
+//! correcting it. And `/v1/rates`, what it is read at in another currency.
 
+mod rates;
 pub mod schema;
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tributary::clock::Timestamp;
 use tributary::commissions;
 use tributary::edge::{
     App, Body, Cursor, Fields, Limit, Operator, Path, Principal, Problem, Query, Reply, codes,
 };
 use tributary::ids::{ConversionId, PartnerId, ProgramId};
+use tributary::money::Money;
 use tributary::operators::model::Scope;
 use tributary::tracking;
-use tributary::tracking::model::{MAX_REASON, MAX_REFERENCE};
+use tributary::tracking::model::{Amendment, MAX_REASON, MAX_REFERENCE, Reversal};
 use tributary::{partners, programs};
 use utoipa::OpenApi;
 
-use schema::{ConversionListView, ConversionView, ReversalBody, ReversalReceiptView};
+use schema::{
+    AmendmentBody, AmendmentReceiptView, ConversionListView, ConversionView, ReversalBody,
+    ReversalReceiptView,
+};
 
 /// The routes.
 pub fn routes() -> Router<App> {
@@ -25,13 +31,16 @@ pub fn routes() -> Router<App> {
         .route("/v1/conversions", get(list))
         .route("/v1/conversions/{id}", get(find))
         .route("/v1/conversions/{id}/reversals", post(reverse))
+        .route("/v1/conversions/{id}/amendments", post(amend))
+        .route("/v1/rates", put(rates::keep).get(rates::list))
 }
 
 /// The part of the API's description that is served here.
 #[derive(OpenApi)]
 #[openapi(
-    paths(list, find, reverse),
-    tags((name = "conversions", description = "What was reported, who is credited, and what it pays"))
+    paths(list, find, reverse, amend, rates::keep, rates::list),
+    tags((name = "conversions", description = "What was reported, who is credited, and what it pays"),
+        (name = "rates", description = "What conversions in other currencies are read at"))
 )]
 struct Description;
 
@@ -194,14 +203,18 @@ fn listed(principal: &Principal, query: &Query) -> Result<Listed, Problem> {
 
 /// Take a conversion back.
 ///
-/// In full, whatever state its money is in: what is held or payable is withdrawn, and what is in a payout
-/// or paid is set against the next one. The same `reversal_id` again changes nothing and answers
-/// `duplicate`, so it serves as the idempotency key. Asks for the scope `finance`.
+/// A part of it where `amount` tells how much, otherwise all that is left, whatever state its money is in:
+/// what is held or payable is withdrawn, and what is in a payout or paid is set against the next one. Several
+/// parts may be taken back, together never more than the conversion came to. The same `reversal_id` again
+/// changes nothing and answers `duplicate`, so it serves as the idempotency key; with another amount it is
+/// refused as `reversal_mismatch`. Asks for the scope `finance`.
 #[utoipa::path(post, path = "/v1/conversions/{id}/reversals", tag = "conversions",
     security(("operator_key" = [])),
     params(("id" = String, Path, description = "The conversion's id")),
     request_body = ReversalBody,
-    responses((status = 200, description = "`reversed` or `duplicate`", body = ReversalReceiptView)))]
+    responses((status = 200, description = "`reversed` or `duplicate`", body = ReversalReceiptView),
+        (status = 409, description = "`reversal_mismatch`, `limit_reached`"),
+        (status = 422, description = "`reversal_over_original`, `currency_mismatch`, `out_of_range` for a part of nothing")))]
 async fn reverse(
     State(app): State<App>,
     operator: Operator,
@@ -210,15 +223,76 @@ async fn reverse(
 ) -> Result<Reply, Problem> {
     operator.demand(&[Scope::Finance])?;
     let conversion = id(&path)?;
-    let (reversal_id, reason) = Fields::read(&body.0, |f| {
+    let reversal = Fields::read(&body.0, |f| {
         let reversal_id = f.text("reversal_id", MAX_REFERENCE);
+        let amount = match (f.raw("amount").is_some(), f.raw("currency").is_some()) {
+            (false, false) => Some(None),
+            // The one without the other is told to be missing.
+            _ => money(f).map(Some),
+        };
         let reason = f.text("reason", MAX_REASON);
-        Some((reversal_id?, reason?))
+        Some(Reversal {
+            reversal_id: reversal_id?,
+            amount: amount?,
+            reason: reason?,
+            at: app.now(),
+        })
     })?;
-    let receipt = tracking::reverse(&app, conversion, reversal_id.clone(), reason).await?;
+    let reversal_id = reversal.reversal_id.clone();
+    let receipt = tracking::reverse(&app, conversion, reversal).await?;
     Ok(Reply::ok(&ReversalReceiptView {
         conversion: conversion.to_string(),
         reversal_id,
+        status: receipt.name(),
+    }))
+}
+
+/// An amount with its currency.
+fn money(f: &mut Fields) -> Option<Money> {
+    let Some(currency) = f.currency("currency") else {
+        f.raw("amount");
+        return None;
+    };
+    f.amount("amount", currency)
+}
+
+/// Correct a conversion's amount.
+///
+/// From now on its amount is taken to be that, before what was and will be taken back of it; what it pays is
+/// made up to that by the difference. The same `amendment_id` again changes nothing and answers `duplicate`,
+/// so it serves as the idempotency key; with another amount it is refused as `amendment_mismatch`. Asks for
+/// the scope `finance`.
+#[utoipa::path(post, path = "/v1/conversions/{id}/amendments", tag = "conversions",
+    security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The conversion's id")),
+    request_body = AmendmentBody,
+    responses((status = 200, description = "`amended` or `duplicate`", body = AmendmentReceiptView),
+        (status = 409, description = "`amendment_mismatch`, `limit_reached`, `wrong_state` for one that was taken back as a whole"),
+        (status = 422, description = "`amendment_below_reversed`, `currency_mismatch`")))]
+async fn amend(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    body: Body,
+) -> Result<Reply, Problem> {
+    operator.demand(&[Scope::Finance])?;
+    let conversion = id(&path)?;
+    let amendment = Fields::read(&body.0, |f| {
+        let amendment_id = f.text("amendment_id", MAX_REFERENCE);
+        let amount = money(f);
+        let reason = f.text("reason", MAX_REASON);
+        Some(Amendment {
+            amendment_id: amendment_id?,
+            amount: amount?,
+            reason: reason?,
+            at: app.now(),
+        })
+    })?;
+    let amendment_id = amendment.amendment_id.clone();
+    let receipt = tracking::amend(&app, conversion, amendment).await?;
+    Ok(Reply::ok(&AmendmentReceiptView {
+        conversion: conversion.to_string(),
+        amendment_id,
         status: receipt.name(),
     }))
 }

@@ -1,22 +1,56 @@
 //! What conversions look like.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use tributary::commissions::view::{AttributionView, CommissionView, OutcomeView};
 use tributary::ids::PartnerId;
+use tributary::money::Money;
+use tributary::rates::model::StoredRate;
 use tributary::tracking::Conversion;
-use tributary::tracking::model::{Facts, PostedStatus, Reversal};
+use tributary::tracking::model::{Amendment, CustomerType, Facts, Net, PostedStatus, Reversal};
 use utoipa::ToSchema;
 
 use crate::time;
 
 /// A request to take a conversion back.
 #[derive(ToSchema)]
-#[schema(as = NewReversal, example = json!({"reversal_id": "refund-1001", "reason": "goods returned"}))]
+#[schema(as = NewReversal, example = json!({"reversal_id": "refund-1001", "amount": "12.50", "currency": "GBP", "reason": "one item returned"}))]
 pub struct ReversalBody {
     /// Your id of the reversal, at most 128 characters.
     pub reversal_id: String,
+    /// How much of its amount, as a decimal string; all that is left unless told.
+    pub amount: Option<String>,
+    /// The amount's currency, which is the conversion's; required beside `amount`.
+    pub currency: Option<String>,
     /// Why, at most 200 characters.
     pub reason: String,
+}
+
+/// A correction of a conversion's amount.
+#[derive(ToSchema)]
+#[schema(as = NewAmendment, example = json!({"amendment_id": "correction-7", "amount": "59.00", "currency": "GBP", "reason": "invoiced at the wrong price"}))]
+pub struct AmendmentBody {
+    /// Your id of the amendment, at most 128 characters.
+    pub amendment_id: String,
+    /// What the conversion's amount is taken to be, before reversals; not less than what was taken back.
+    pub amount: String,
+    /// The amount's currency, which is the conversion's.
+    pub currency: String,
+    /// Why, at most 200 characters.
+    pub reason: String,
+}
+
+/// What became of an amendment.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AmendmentReceipt, example = json!({"conversion": "cnv_5xk0w4w4d6r8zq2m3n7p9t1v3y", "amendment_id": "correction-7", "status": "amended"}))]
+pub struct AmendmentReceiptView {
+    /// The conversion.
+    pub conversion: String,
+    /// The amendment.
+    pub amendment_id: String,
+    /// `amended` or `duplicate`.
+    pub status: &'static str,
 }
 
 /// What became of a reversal.
@@ -56,12 +90,46 @@ pub struct ConversionView {
     /// Its amount, if it has one.
     #[schema(example = "49.00")]
     pub amount: Option<String>,
-    /// The amount's currency.
+    /// What amendments and reversals leave of it, once there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "36.50")]
+    pub net_amount: Option<String>,
+    /// The margin in it; for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "12.00")]
+    pub margin: Option<String>,
+    /// The net revenue in it; for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "40.00")]
+    pub net_revenue: Option<String>,
+    /// Bonuses that net gaming revenue is less; for operators, as are fees and chargebacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bonuses: Option<String>,
+    /// Fees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fees: Option<String>,
+    /// Chargebacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chargebacks: Option<String>,
+    /// The currency of all its amounts; absent when it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "GBP")]
     pub currency: Option<&'static str>,
     /// How many.
     pub quantity: u32,
+    /// Whether the customer is `new` or `returning`, where that was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_type: Option<&'static str>,
+    /// The customer's country, ISO 3166.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "GB")]
+    pub country: Option<String>,
+    /// What was sold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+    /// Further fields, as they were reported; for operators.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub meta: BTreeMap<String, String>,
     /// What it was first reported as: `approved` or `pending`.
     pub reported: &'static str,
     /// When it happened.
@@ -77,9 +145,12 @@ pub struct ConversionView {
     /// `sub1` to `sub5`, as far as they were reported.
     #[serde(skip_serializing_if = "SubsView::is_empty")]
     pub subs: SubsView,
-    /// Requests to take it back, oldest first. The first did.
+    /// Requests to take it back, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reversals: Vec<ReversalView>,
+    /// Corrections of its amount, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub amendments: Vec<AmendmentView>,
     /// Who is credited, with the evidence; absent until it is decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribution: Option<AttributionView>,
@@ -123,6 +194,33 @@ impl SubsView {
 pub struct ReversalView {
     /// The caller's id of it.
     pub reversal_id: String,
+    /// How much; all that was left when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "12.50")]
+    pub amount: Option<String>,
+    /// The amount's currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "GBP")]
+    pub currency: Option<&'static str>,
+    /// Why.
+    pub reason: String,
+    /// When it was acknowledged.
+    #[schema(format = DateTime)]
+    pub at: String,
+}
+
+/// A correction of a conversion's amount, as it was made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Amendment)]
+pub struct AmendmentView {
+    /// The caller's id of it.
+    pub amendment_id: String,
+    /// What the amount is taken to be, before reversals.
+    #[schema(example = "59.00")]
+    pub amount: String,
+    /// The amount's currency.
+    #[schema(example = "GBP")]
+    pub currency: &'static str,
     /// Why.
     pub reason: String,
     /// When it was acknowledged.
@@ -238,6 +336,93 @@ pub struct ConversionListView {
     pub next_cursor: Option<String>,
 }
 
+/// Exchange rates to be stored.
+#[derive(ToSchema)]
+#[schema(as = NewRates)]
+pub struct RatesBody {
+    /// 1 to 90 of them.
+    pub rates: Vec<RateBody>,
+}
+
+/// An exchange rate.
+#[derive(ToSchema)]
+#[schema(as = NewRate, example = json!({"from": "EUR", "to": "GBP", "rate": "0.8512", "date": "2026-11-23", "source": "ECB"}))]
+pub struct RateBody {
+    /// The currency that is given.
+    pub from: String,
+    /// The currency that is got.
+    pub to: String,
+    /// What one unit of `from` is in units of `to`: a decimal string above zero, at most ten digits after the point.
+    pub rate: String,
+    /// The date from which it is good, in UTC: for its day and seven more, or until the next.
+    pub date: String,
+    /// Who says so, at most 64 characters.
+    pub source: String,
+}
+
+/// A stored exchange rate.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rate)]
+pub struct RateView {
+    /// The currency that is given.
+    #[schema(example = "EUR")]
+    pub from: &'static str,
+    /// The currency that is got.
+    #[schema(example = "GBP")]
+    pub to: &'static str,
+    /// What one unit of `from` is in units of `to`.
+    #[schema(example = "0.8512")]
+    pub rate: String,
+    /// The date from which it is good, in UTC.
+    #[schema(example = "2026-11-23")]
+    pub date: String,
+    /// Who says so.
+    #[schema(example = "ECB")]
+    pub source: String,
+    /// When it was stored.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+}
+
+impl RateView {
+    pub(crate) fn of(rate: &StoredRate) -> Self {
+        let StoredRate {
+            from,
+            to,
+            rate,
+            date,
+            source,
+            created_at,
+        } = rate.clone();
+        Self {
+            from: from.code(),
+            to: to.code(),
+            rate: rate.to_string(),
+            date: date.to_string(),
+            source,
+            created_at: time(created_at),
+        }
+    }
+}
+
+/// Exchange rates as they are stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoredRates)]
+pub struct RatesView {
+    /// In the order in which they were stated.
+    pub items: Vec<RateView>,
+}
+
+/// A page of a pair's exchange rates.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RateList)]
+pub struct RateListView {
+    /// Newest first.
+    pub items: Vec<RateView>,
+    /// Where the list goes on; `null` at its end.
+    pub next_cursor: Option<String>,
+}
+
 impl ConversionView {
     pub(crate) fn of(conversion: &Conversion, outcome: OutcomeView) -> Self {
         let Conversion {
@@ -253,14 +438,26 @@ impl ConversionView {
             click: _,
             click_id,
             coupon,
+            currency,
             amount,
+            margin,
+            net_revenue,
+            bonuses,
+            fees,
+            chargebacks,
             quantity,
             // A keyed hash, of use to nobody but the matching of customers.
             customer: _,
+            customer_type,
+            country,
+            product,
+            meta,
             status,
             occurred_at,
             received_at,
             subs,
+            // The evidence of the attribution names the dispute.
+            credited_to: _,
         } = facts.clone();
         let OutcomeView {
             state,
@@ -268,6 +465,18 @@ impl ConversionView {
             commission,
         } = outcome;
         let [sub1, sub2, sub3, sub4, sub5] = subs;
+        let Net { amount: left, .. } = changes.net(facts);
+        let changed = !changes.reversals.is_empty() || !changes.amendments.is_empty();
+        let shown = |money: Option<Money>| money.map(|money| money.to_string());
+        let told = [
+            amount,
+            left,
+            margin,
+            net_revenue,
+            bonuses,
+            fees,
+            chargebacks,
+        ];
         Self {
             id: id.to_string(),
             program: program.to_string(),
@@ -276,9 +485,19 @@ impl ConversionView {
             transaction_id,
             click_id,
             coupon,
-            amount: amount.map(|amount| amount.to_string()),
-            currency: amount.map(|amount| amount.currency().code()),
+            amount: shown(amount),
+            net_amount: shown(left).filter(|_| changed),
+            margin: shown(margin),
+            net_revenue: shown(net_revenue),
+            bonuses: shown(bonuses),
+            fees: shown(fees),
+            chargebacks: shown(chargebacks),
+            currency: told.iter().any(Option::is_some).then(|| currency.code()),
             quantity,
+            customer_type: customer_type.map(CustomerType::name),
+            country,
+            product,
+            meta,
             reported: match status {
                 PostedStatus::Approved => "approved",
                 PostedStatus::Pending => "pending",
@@ -294,6 +513,7 @@ impl ConversionView {
                 sub5,
             },
             reversals: changes.reversals.iter().map(reversal).collect(),
+            amendments: changes.amendments.iter().map(amendment).collect(),
             outcome: attribution
                 .as_ref()
                 .map(|attribution| ResultView::of(attribution, commission)),
@@ -309,8 +529,15 @@ impl ConversionView {
     }
 
     /// The view for the credited partner: other partners' claims are none of its business, and where
-    /// several stood against each other the click id or coupon that was posted may be another's.
+    /// several stood against each other the click id or coupon that was posted may be another's. What the
+    /// vendor earns is the vendor's to tell; the trace names what a commission is computed from.
     pub(crate) fn for_partner(mut self) -> Self {
+        self.margin = None;
+        self.net_revenue = None;
+        self.bonuses = None;
+        self.fees = None;
+        self.chargebacks = None;
+        self.meta.clear();
         if let Some(attribution) = &mut self.attribution
             && !attribution.losers.is_empty()
         {
@@ -325,11 +552,30 @@ impl ConversionView {
 fn reversal(reversal: &Reversal) -> ReversalView {
     let Reversal {
         reversal_id,
+        amount,
         reason,
         at,
     } = reversal.clone();
     ReversalView {
         reversal_id,
+        amount: amount.map(|amount| amount.to_string()),
+        currency: amount.map(|amount| amount.currency().code()),
+        reason,
+        at: time(at),
+    }
+}
+
+fn amendment(amendment: &Amendment) -> AmendmentView {
+    let Amendment {
+        amendment_id,
+        amount,
+        reason,
+        at,
+    } = amendment.clone();
+    AmendmentView {
+        amendment_id,
+        amount: amount.to_string(),
+        currency: amount.currency().code(),
         reason,
         at: time(at),
     }

@@ -1,4 +1,4 @@
-//! `/v1/partners/{id}/enrolments`: which programs a partner is in, under which plans.
+//! `/v1/partners/{id}/enrolments`: which programs a partner is in, under which plans and below whom.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -8,21 +8,27 @@ use tributary::edge::{
 };
 use tributary::ids::PartnerId;
 use tributary::operators::model::Scope;
-use tributary::partners::{self, Enrolled};
+use tributary::partners::{self, Enrolled, Placement};
 use tributary::programs::model::{MAX_CODE, is_plan_code};
 
 use crate::schema;
 
+/// Tries to find a place while others find theirs.
+const MAX_TRIES: usize = 8;
+
 /// Enrol a partner in a program.
 ///
-/// Another plan for a partner who is enrolled pays from `effective_from` on, now unless told, and
-/// replaces what was to begin after it; the same plan again changes nothing. Asks for the scope `channel`.
+/// Another plan or upline for a partner who is enrolled holds from `effective_from` on, now unless told, and
+/// replaces what was to begin after it; the same again changes nothing. The upline, who earns on what the
+/// partner sells where the plan has levels, is in the program itself; nobody stands below itself, and at
+/// most ten stand above a partner. An upline changes from now on or later. Asks for the scope `channel`.
 #[utoipa::path(post, path = "/v1/partners/{id}/enrolments", tag = "partners", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The partner's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::NewEnrolmentBody,
     responses((status = 201, description = "Enrolled", body = schema::EnrolmentView),
-        (status = 200, description = "Was enrolled; the plan is as asked for", body = schema::EnrolmentView)))]
+        (status = 200, description = "Was enrolled; plan and upline are as asked for", body = schema::EnrolmentView),
+        (status = 422, description = "`upline_cycle` with the way up, `upline_too_deep`, `upline_in_past`, `not_enrolled` for the upline")))]
 pub(crate) async fn enrol(
     State(app): State<App>,
     operator: Operator,
@@ -36,7 +42,7 @@ pub(crate) async fn enrol(
         return Ok(reply.into_response());
     }
     let id: PartnerId = path_id(&path, "partner")?;
-    let (program, plan, effective_from) = Fields::read(&body.0, |f| {
+    let placement = Fields::read(&body.0, |f| {
         let program = f.id("program");
         let plan = f.parsed(
             "plan",
@@ -45,16 +51,32 @@ pub(crate) async fn enrol(
             "is a plan's code",
             |text| is_plan_code(text).then(|| text.to_owned()),
         );
+        // `null` says that nobody stands above it any more.
+        let upline = f.mentions("upline").then(|| f.opt_id("upline"));
         let effective_from = f.opt_time("effective_from");
-        Some((program?, plan?, effective_from))
+        Some(Placement {
+            program: program?,
+            plan: plan?,
+            upline,
+            effective_from,
+        })
     })?;
-    let change = partners::enrol(&app, id, program, plan, effective_from).await?;
-    let reply = match &change.value {
-        Enrolled::New(enrolment) => Reply::created(&schema::enrolment(enrolment)),
-        Enrolled::Again(enrolment) => Reply::ok(&schema::enrolment(enrolment)),
-    };
-    once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
-        .await
+    let mut tries = 1;
+    loop {
+        let change = partners::enrol(&app, id, placement.clone()).await?;
+        let reply = match &change.value {
+            Enrolled::New(enrolment) => Reply::created(&schema::enrolment(enrolment)),
+            Enrolled::Again(enrolment) => Reply::ok(&schema::enrolment(enrolment)),
+        };
+        let answer = once
+            .commit(&app, change, |_| reply.clone(), |_| reply.clone())
+            .await;
+        match answer {
+            // The tree moved meanwhile, perhaps elsewhere: look again.
+            Err(problem) if problem.code() == codes::CONFLICT && tries < MAX_TRIES => tries += 1,
+            answer => return answer,
+        }
+    }
 }
 
 /// List a partner's enrolments.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use tributary::edge::ApiKey;
 use tributary::operators::model::KeyRecord;
 use tributary::partners::Known;
-use tributary::partners::model::{Assignment, Contact, Enrolment, Partner, PayoutMethod};
+use tributary::partners::model::{Assignment, Contact, Enrolment, Partner, PayoutMethod, Upline};
 use utoipa::ToSchema;
 
 /// A new partner.
@@ -75,7 +75,9 @@ pub struct NewEnrolmentBody {
     pub program: String,
     /// The code of one of its plans.
     pub plan: String,
-    /// From when on the plan pays. Absent in a first enrolment: all events; in a later one: from now on.
+    /// The partner to stand below, who is in the program; `null` for nobody. Absent, that stays as it is.
+    pub upline: Option<String>,
+    /// From when on that holds. Absent in a first enrolment: for all events; in a later one: from now on.
     pub effective_from: Option<String>,
 }
 
@@ -89,6 +91,9 @@ pub struct EnrolmentView {
     pub program: String,
     /// Which plan pays from when on, oldest first.
     pub plans: Vec<AssignmentView>,
+    /// Below whom it stands from when on, oldest first; nobody before the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uplines: Vec<UplineView>,
     /// Since when it stands.
     pub created_at: String,
     /// Counts changes.
@@ -101,6 +106,16 @@ pub struct EnrolmentView {
 pub struct AssignmentView {
     /// The plan's code.
     pub plan: String,
+    /// From when on; `null` from the beginning of time.
+    pub effective_from: Option<String>,
+}
+
+/// The partner above from a moment on.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Upline)]
+pub struct UplineView {
+    /// The partner's id; `null` when nobody is above any more.
+    pub partner: Option<String>,
     /// From when on; `null` from the beginning of time.
     pub effective_from: Option<String>,
 }
@@ -231,6 +246,7 @@ pub(crate) fn enrolment(enrolment: &Enrolment) -> EnrolmentView {
         partner,
         program,
         assignments,
+        uplines,
         created_at,
         version,
     } = enrolment;
@@ -238,10 +254,15 @@ pub(crate) fn enrolment(enrolment: &Enrolment) -> EnrolmentView {
         plan: plan.clone(),
         effective_from: from.map(|from| from.to_string()),
     };
+    let upline = |Upline { partner, from }: &Upline| UplineView {
+        partner: partner.map(|partner| partner.to_string()),
+        effective_from: from.map(|from| from.to_string()),
+    };
     EnrolmentView {
         partner: partner.to_string(),
         program: program.to_string(),
         plans: assignments.iter().map(assignment).collect(),
+        uplines: uplines.iter().map(upline).collect(),
         created_at: created_at.to_string(),
         version: *version,
     }

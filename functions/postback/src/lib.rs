@@ -49,9 +49,11 @@ async fn refuse() -> Problem {
 /// program's token (`X-Postback-Token`, `Authorization: Bearer`, or the parameter `token`), by a signature
 /// after Standard Webhooks over the body, or by the key of an operator with the scope `channel` or
 /// `finance`, for whom no event is too old. The same facts again answer `duplicate`; other facts under the
-/// same transaction are refused, naming the fields among `click_id`, `coupon`, `amount`, `quantity`,
-/// `customer` and, where it is stated, `occurred_at`. A post that changes the status alone may leave out
-/// all but the transaction id and its click or coupon, a reversal these too. Answers never show amounts.
+/// same transaction are refused, naming the fields among `click_id`, `coupon`, `currency`, the amounts,
+/// `quantity`, `customer` and, where it is stated, `occurred_at`. A post that changes the status alone may
+/// leave out all but the transaction id and its click or coupon, a reversal these too. A reversal takes
+/// back the part that its `amount` tells, each under a `reversal_id` of its own, and never more than is
+/// left. Answers never show amounts.
 #[utoipa::path(post, path = "/v1/postbacks/{program}", tag = "postbacks",
     security(("postback_token" = []), ("postback_signature" = []), ("operator_key" = [])),
     params(("program" = String, Path, description = "The program's id"),
@@ -74,7 +76,9 @@ async fn receive(State(app): State<App>, postback: Postback) -> Result<Reply, Pr
     let (conversion, receipt) = received.map_err(|error| error.in_names_of(&mapped.renamed))?;
     let status = match receipt {
         Receipt::Accepted => StatusCode::CREATED,
-        Receipt::Duplicate | Receipt::Approved | Receipt::Reversed => StatusCode::OK,
+        Receipt::Duplicate | Receipt::Approved | Receipt::Reversed | Receipt::Amended => {
+            StatusCode::OK
+        }
         Receipt::Kept => StatusCode::ACCEPTED,
     };
     let view = schema::ReceiptView {

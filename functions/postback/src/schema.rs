@@ -20,15 +20,36 @@ pub struct PostbackBody {
     pub transaction_id: String,
     /// What happened: `sale` unless told.
     pub event: Option<String>,
-    /// The amount as a decimal string in the program's currency, without tax and shipping if those pay nothing.
+    /// The amount as a decimal string, without tax and shipping if those pay nothing. Of a reversal: how much
+    /// is taken back, a part of the conversion's amount or all of it; absent, all that is left.
     pub amount: Option<String>,
-    /// The amount's currency; must be the program's.
+    /// The currency of all amounts, any of ISO 4217; the program's unless told.
     pub currency: Option<String>,
+    /// The margin in the amount, for plans that pay a share of it.
+    pub margin: Option<String>,
+    /// The net revenue in the amount, for plans that pay a share of it.
+    pub net_revenue: Option<String>,
+    /// Bonuses given to the customer, which net gaming revenue is less.
+    pub bonuses: Option<String>,
+    /// Fees, which net gaming revenue is less.
+    pub fees: Option<String>,
+    /// Chargebacks, which net gaming revenue is less.
+    pub chargebacks: Option<String>,
     /// How many, 1 to 100000; 1 unless told.
     #[schema(minimum = 1, maximum = 100_000)]
     pub quantity: Option<u32>,
     /// Your reference of the customer, such as a number or an email address. Only a keyed hash of it is kept.
     pub customer: Option<String>,
+    /// Whether the customer is `new` or `returning`.
+    pub customer_type: Option<String>,
+    /// The customer's country, an ISO 3166 two-letter code.
+    pub country: Option<String>,
+    /// What was sold, at most 64 characters.
+    pub product: Option<String>,
+    /// Up to ten further fields for plans to look at: names of 1 to 32 lower-case letters, digits and `_`,
+    /// values of at most 128 characters. In a query or form each is a field `meta.<name>`.
+    #[param(rename = "meta.<name>", value_type = Option<String>)]
+    pub meta: Option<BTreeMap<String, String>>,
     /// `approved` (unless told), `pending` or `reversed`.
     pub status: Option<String>,
     /// Your id of a reversal; `full` unless told.

@@ -18,8 +18,9 @@ use tributary::edge::{
 use tributary::ids::ProgramId;
 use tributary::operators::model::Scope;
 use tributary::programs::model::{
-    ATTRIBUTION_MODELS, Attribution, DEFAULT_OVERLAP_HOURS, DIALECTS, Dialect, MAX_HOST, MAX_HOSTS,
-    MAX_NAME, MAX_OVERLAP_HOURS, MAX_URL, MAX_WINDOW_DAYS, ProgramPatch, normal_host,
+    ATTRIBUTION_MODELS, Attribution, DEFAULT_OVERLAP_HOURS, DIALECTS, DISPUTE_DAYS, Dialect,
+    MAX_DISPUTE_DAYS, MAX_HOST, MAX_HOSTS, MAX_NAME, MAX_OVERLAP_HOURS, MAX_URL, MAX_WINDOW_DAYS,
+    ProgramPatch, normal_host,
 };
 use tributary::programs::{self, NewProgram};
 use utoipa::OpenApi;
@@ -92,6 +93,7 @@ async fn create(
         let payout_is_amount = f.opt_flag("payout_is_amount");
         let fallback_url = f.opt_text("fallback_url", MAX_URL);
         let hosts = hosts(f);
+        let dispute_days = dispute_days(f);
         Some(NewProgram {
             name: name?,
             currency: currency?,
@@ -100,6 +102,7 @@ async fn create(
             payout_is_amount: payout_is_amount.unwrap_or(false),
             fallback_url,
             allowed_destination_hosts: hosts.unwrap_or_default(),
+            dispute_days: dispute_days.unwrap_or(DISPUTE_DAYS),
         })
     })?;
     let change = programs::create(&app, new)?;
@@ -121,6 +124,11 @@ fn attribution(f: &mut Fields<'_>) -> Option<Attribution> {
         model: model?,
         window_days: u32::try_from(window_days?).ok()?,
     })
+}
+
+fn dispute_days(f: &mut Fields<'_>) -> Option<u32> {
+    let days = f.opt_integer("dispute_days", 1, MAX_DISPUTE_DAYS)?;
+    u32::try_from(days).ok()
 }
 
 fn hosts(f: &mut Fields<'_>) -> Option<Vec<String>> {
@@ -220,6 +228,7 @@ fn patch(body: &Value) -> Result<ProgramPatch, Problem> {
             .mentions("fallback_url")
             .then(|| f.opt_text("fallback_url", MAX_URL));
         let allowed_destination_hosts = hosts(f);
+        let dispute_days = dispute_days(f);
         Some(ProgramPatch {
             name,
             attribution,
@@ -227,6 +236,7 @@ fn patch(body: &Value) -> Result<ProgramPatch, Problem> {
             payout_is_amount,
             fallback_url,
             allowed_destination_hosts,
+            dispute_days,
         })
     })
 }

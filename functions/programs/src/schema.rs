@@ -35,6 +35,8 @@ pub struct NewProgramBody {
     pub fallback_url: Option<String>,
     /// Hosts that links may lead to, subdomains included; at most 50. Absent or empty: any.
     pub allowed_destination_hosts: Option<Vec<String>>,
+    /// Days after an event in which partners may dispute it, 1 to 400; 60 unless told.
+    pub dispute_days: Option<u32>,
 }
 
 /// Changes of a program; what is absent stays. The currency is fixed.
@@ -54,6 +56,8 @@ pub struct ProgramPatchBody {
     /// Hosts that links may lead to; empty for any. Links to a host that is no longer among them lead to the
     /// fallback, within 30 seconds.
     pub allowed_destination_hosts: Option<Vec<String>>,
+    /// Days after an event in which partners may dispute it, 1 to 400.
+    pub dispute_days: Option<u32>,
 }
 
 /// How conversions find their partner.
@@ -68,7 +72,7 @@ pub struct AttributionView {
 
 /// A program. `postback_token` and `signing_secret` are in the answer that made them and never again.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Program, example = json!({"id": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "name": "Shop", "currency": "GBP", "attribution": {"model": "last_click", "window_days": 30}, "postback_dialect": "native", "payout_is_amount": false, "fallback_url": null, "allowed_destination_hosts": ["shop.example"], "postback_url": "https://go.vendor.example/v1/postbacks/prg_01kar52v4e8qzr5n3m6x7p9tdc", "secrets": [{"expires_at": null}], "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
+#[schema(as = Program, example = json!({"id": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "name": "Shop", "currency": "GBP", "attribution": {"model": "last_click", "window_days": 30}, "postback_dialect": "native", "payout_is_amount": false, "fallback_url": null, "allowed_destination_hosts": ["shop.example"], "dispute_days": 60, "postback_url": "https://go.vendor.example/v1/postbacks/prg_01kar52v4e8qzr5n3m6x7p9tdc", "secrets": [{"expires_at": null}], "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
 pub struct ProgramView {
     /// Id.
     pub id: String,
@@ -86,6 +90,8 @@ pub struct ProgramView {
     pub fallback_url: Option<String>,
     /// Hosts that links may lead to; empty for any.
     pub allowed_destination_hosts: Vec<String>,
+    /// Days after an event in which partners may dispute it.
+    pub dispute_days: u32,
     /// Where conversions are posted.
     pub postback_url: String,
     /// The tokens and signing secrets that are good, the current pair first: until when each.
@@ -330,6 +336,7 @@ pub(crate) fn program(app: &App, program: &Program, shown: Option<Secrets>) -> P
         payout_is_amount,
         fallback_url,
         allowed_destination_hosts,
+        dispute_days,
         tokens,
         // Both kinds rotate together, so the tokens' terms are theirs too.
         signing_secrets: _,
@@ -364,6 +371,7 @@ pub(crate) fn program(app: &App, program: &Program, shown: Option<Secrets>) -> P
         payout_is_amount: *payout_is_amount,
         fallback_url: fallback_url.clone(),
         allowed_destination_hosts: allowed_destination_hosts.clone(),
+        dispute_days: *dispute_days,
         postback_url: format!("{}/v1/postbacks/{id}", app.config.public_base_url),
         secrets,
         created_at: created_at.to_string(),

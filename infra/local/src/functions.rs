@@ -45,6 +45,7 @@ pub fn all() -> Vec<Function> {
         http("partners", partners::routes),
         http("conversions", conversions::routes),
         http("payouts", payouts::routes),
+        http("disputes", disputes::routes),
         http("operators", operators::routes),
         http("docs", docs::routes),
         triggered("relay", relay::handle),

@@ -9,7 +9,7 @@ use model::{CLOCK_SLACK_MINUTES, Candidate, Evidence, Ruling, Source, Unattribut
 
 use crate::clock::{Timestamp, days_before, minutes_after};
 use crate::edge::App;
-use crate::ids::{LinkId, PartnerId};
+use crate::ids::{DisputeId, LinkId, PartnerId};
 use crate::plans::model::PlanVersion;
 use crate::programs::model::{AttributionModel, Coupon, Program};
 use crate::table::{Error, Stored};
@@ -51,11 +51,15 @@ async fn weigh(
     record: bool,
 ) -> Result<Verdict, Error> {
     let mut candidates = Vec::new();
-    if let Some(code) = &facts.coupon {
-        candidates.push(by_coupon(app, program, code, facts.occurred_at).await?);
-    }
-    for (link, at) in clicks(app, program, facts, record).await? {
-        candidates.push(by_click(app, program, link, at, facts.occurred_at).await?);
+    if let Some((partner, dispute)) = facts.credited_to {
+        candidates.push(by_decision(app, program, partner, dispute, facts.occurred_at).await?);
+    } else {
+        if let Some(code) = &facts.coupon {
+            candidates.push(by_coupon(app, program, code, facts.occurred_at).await?);
+        }
+        for (link, at) in clicks(app, program, facts, record).await? {
+            candidates.push(by_click(app, program, link, at, facts.occurred_at).await?);
+        }
     }
     let ruling = attribute(program.attribution, facts.occurred_at, candidates);
     let plan = match ruling.winner.as_ref().and_then(|winner| winner.partner) {
@@ -90,6 +94,24 @@ async fn clicks(
     let mut clicks = store::clicks(&app.main, program.id, customer, from, to).await?;
     clicks.extend(own);
     Ok(clicks)
+}
+
+async fn by_decision(
+    app: &App,
+    program: &Program,
+    partner: PartnerId,
+    dispute: DisputeId,
+    occurred_at: Timestamp,
+) -> Result<Candidate, Error> {
+    let source = Source {
+        partner,
+        disabled_at: None,
+        partner_fault: plan(app, program, partner, occurred_at).await?.err(),
+    };
+    Ok(Candidate {
+        evidence: Evidence::Decision { dispute },
+        source: Some(source),
+    })
 }
 
 async fn by_coupon(

@@ -1,7 +1,7 @@
 //! Claims and attribution: who is credited with a conversion, and why. Pure.
 
 use crate::clock::{Timestamp, days_after, minutes_after};
-use crate::ids::{CouponId, LinkId, PartnerId};
+use crate::ids::{CouponId, DisputeId, LinkId, PartnerId};
 use crate::partners::model::{Enrolment, Partner, PartnerStatus};
 use crate::plans::model::{PlanVersion, version_at};
 use crate::programs::model::Attribution;
@@ -25,6 +25,11 @@ pub enum Evidence {
     Coupon {
         /// The coupon.
         coupon: CouponId,
+    },
+    /// An operator's word.
+    Decision {
+        /// The dispute in which it was given.
+        dispute: DisputeId,
     },
 }
 
@@ -127,13 +132,13 @@ pub struct Ruling {
 /// What speaks for a claim, as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// The click or coupon.
+    /// The click, coupon or decision.
     pub evidence: Evidence,
-    /// The link's or coupon's record; `None` when there is none in the program.
+    /// The link's or coupon's record, or whom a decision names; `None` when there is none in the program.
     pub source: Option<Source>,
 }
 
-/// A link or coupon, as far as a claim depends on it.
+/// A link, coupon or decision, as far as a claim depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
     /// Whose.
@@ -177,6 +182,8 @@ pub fn fault(
     match (candidate.evidence, &candidate.source) {
         (Evidence::Click { .. }, None) => Some(Unattributed::LinkUnknown),
         (Evidence::Coupon { .. }, None) => Some(Unattributed::CouponUnknown),
+        (Evidence::Decision { .. }, None) => Some(Unattributed::NotEnrolled),
+        (Evidence::Decision { .. }, Some(source)) => source.partner_fault,
         (Evidence::Click { at, .. }, Some(source)) => {
             if at > minutes_after(occurred_at, CLOCK_SLACK_MINUTES) {
                 Some(Unattributed::ClickAfterConversion)
@@ -204,8 +211,8 @@ pub fn fault(
     }
 }
 
-/// Whose an event is: the first claim that holds, coupons before clicks, and of several clicks the
-/// earliest. Losers keep why they do not hold, or nothing when they were only outranked.
+/// Whose an event is: the first claim that holds, decisions before coupons before clicks, and of several
+/// clicks the earliest. Losers keep why they do not hold, or nothing when they were only outranked.
 #[must_use]
 pub fn attribute(
     attribution: Attribution,
@@ -221,8 +228,9 @@ pub fn attribute(
         })
         .collect();
     claims.sort_by_key(|claim| match claim.evidence {
-        Evidence::Coupon { coupon } => (0, Timestamp::MIN, coupon.bytes()),
-        Evidence::Click { at, link } => (1, at, link.bytes()),
+        Evidence::Decision { dispute } => (0, Timestamp::MIN, dispute.bytes()),
+        Evidence::Coupon { coupon } => (1, Timestamp::MIN, coupon.bytes()),
+        Evidence::Click { at, link } => (2, at, link.bytes()),
     });
     claims.dedup_by(|a, b| a.evidence == b.evidence);
     let winner = claims
@@ -411,6 +419,7 @@ mod tests {
                 plan: "standard".to_owned(),
                 from: Some(since),
             }],
+            uplines: Vec::new(),
             created_at: since,
             version: 1,
         };

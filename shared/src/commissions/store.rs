@@ -150,6 +150,7 @@ fn write_claim(claim: &Claim) -> String {
     let (evidence, at) = match evidence {
         Evidence::Click { link, at } => (link.to_string(), stamp(*at)),
         Evidence::Coupon { coupon } => (coupon.to_string(), String::new()),
+        Evidence::Decision { dispute } => (dispute.to_string(), String::new()),
     };
     let partner = partner.map(|partner| partner.to_string());
     format!(
@@ -164,8 +165,11 @@ fn read_claim(text: &str) -> Option<Claim> {
     let (evidence, at, partner, fault) =
         (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let evidence = match at {
-        "" => Evidence::Coupon {
-            coupon: evidence.parse().ok()?,
+        "" => match evidence.parse() {
+            Ok(coupon) => Evidence::Coupon { coupon },
+            Err(_) => Evidence::Decision {
+                dispute: evidence.parse().ok()?,
+            },
         },
         at => Evidence::Click {
             link: evidence.parse().ok()?,

@@ -17,9 +17,7 @@ use crate::claims;
 use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
 use crate::clock::{Timestamp, days_after};
 use crate::edge::App;
-use crate::ids::{ConversionId, CouponId, LinkId, PartnerId, PayoutId, ProgramId, TransferId};
-use crate::ledger;
-use crate::money::Money;
+use crate::ids::{CouponId, DisputeId, LinkId, PartnerId, PayoutId, ProgramId};
 use crate::payouts;
 use crate::payouts::model::PayoutState;
 use crate::plans::model::PlanVersion;
@@ -62,7 +60,7 @@ pub struct AttributionView {
 /// A claim to a conversion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ClaimView {
-    /// `click` or `coupon`.
+    /// `click`, `coupon`, or `decision` for an operator's word.
     #[schema(example = "click")]
     pub kind: &'static str,
     /// The link that was clicked.
@@ -77,6 +75,10 @@ pub struct ClaimView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub coupon: Option<CouponId>,
+    /// The dispute that was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub dispute: Option<DisputeId>,
     /// Whose it is, when that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -157,18 +159,33 @@ fn claim_view(claim: &Claim, won: bool) -> ClaimView {
         (false, Some(fault)) => (fault.name(), fault.meaning()),
         (false, None) => ("outranked", "it holds, but another claim ranks above it"),
     };
-    let (kind, link, clicked_at, coupon) = match evidence {
-        Evidence::Click { link, at } => ("click", Some(*link), Some(*at), None),
-        Evidence::Coupon { coupon } => ("coupon", None, None, Some(*coupon)),
-    };
-    ClaimView {
-        kind,
-        link,
-        clicked_at,
-        coupon,
+    let view = ClaimView {
+        kind: "",
+        link: None,
+        clicked_at: None,
+        coupon: None,
+        dispute: None,
         partner: *partner,
         result,
         explanation,
+    };
+    match evidence {
+        Evidence::Click { link, at } => ClaimView {
+            kind: "click",
+            link: Some(*link),
+            clicked_at: Some(*at),
+            ..view
+        },
+        Evidence::Coupon { coupon } => ClaimView {
+            kind: "coupon",
+            coupon: Some(*coupon),
+            ..view
+        },
+        Evidence::Decision { dispute } => ClaimView {
+            kind: "decision",
+            dispute: Some(*dispute),
+            ..view
+        },
     }
 }
 

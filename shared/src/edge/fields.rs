@@ -1,5 +1,6 @@
 //! Reading requests: every wrong field at once, each with its code and reason; unknown fields refused.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use axum::body::Bytes;
@@ -337,12 +338,25 @@ impl<'a> Fields<'a> {
 
     /// An optional text of 1 to `max` characters, without control characters.
     pub fn opt_text(&mut self, name: &'static str, max: usize) -> Option<String> {
-        let text = match self.raw(name)? {
-            Value::String(text) => text,
-            _ => {
-                self.refuse(codes::WRONG_TYPE, name, "is a string");
-                return None;
-            }
+        let value = self.raw(name)?;
+        self.sound_text(name, value, max).map(str::to_owned)
+    }
+
+    fn sound_text<'v>(&mut self, name: &str, value: &'v Value, max: usize) -> Option<&'v str> {
+        self.checked_text(name, value, max, |_| false)
+    }
+
+    /// A text without control characters but those that `allowed` names.
+    fn checked_text<'v>(
+        &mut self,
+        name: &str,
+        value: &'v Value,
+        max: usize,
+        allowed: impl Fn(char) -> bool,
+    ) -> Option<&'v str> {
+        let Value::String(text) = value else {
+            self.refuse(codes::WRONG_TYPE, name, "is a string");
+            return None;
         };
         if text.trim().is_empty() {
             self.refuse(codes::TOO_SHORT, name, "is empty");
@@ -356,11 +370,22 @@ impl<'a> Fields<'a> {
             );
             return None;
         }
-        if text.chars().any(char::is_control) {
+        if text.chars().any(|c| c.is_control() && !allowed(c)) {
             self.refuse(codes::CHARACTERS_REFUSED, name, "has no control characters");
             return None;
         }
-        Some(text.clone())
+        Some(text)
+    }
+
+    /// A text of one or more lines.
+    pub fn prose(&mut self, name: &'static str, max: usize) -> Option<String> {
+        self.required(name, |fields, name| {
+            let value = fields.raw(name)?;
+            let lines = |c: char| matches!(c, '\n' | '\r' | '\t');
+            fields
+                .checked_text(name, value, max, lines)
+                .map(str::to_owned)
+        })
     }
 
     /// A text.
@@ -610,6 +635,37 @@ impl<'a> Fields<'a> {
             found.push(self.nested(value, path, name, &mut read));
         }
         found.into_iter().collect()
+    }
+
+    /// An optional object of at most `max` texts under names of the caller's own, each of 1 to `max_chars`
+    /// characters; `check` gives the reason against a name.
+    pub fn opt_text_map(
+        &mut self,
+        name: &'static str,
+        max: usize,
+        max_chars: usize,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Option<BTreeMap<String, String>> {
+        let Value::Object(map) = self.raw(name)? else {
+            self.refuse(codes::WRONG_TYPE, name, "is an object");
+            return None;
+        };
+        if map.len() > max {
+            self.refuse(codes::TOO_LONG, name, format!("has at most {max} fields"));
+            return None;
+        }
+        let mut found = BTreeMap::new();
+        for (key, value) in map {
+            let path = format!("{name}.{key}");
+            if let Err(reason) = check(key) {
+                self.refuse(codes::CHARACTERS_REFUSED, &path, reason);
+                continue;
+            }
+            if let Some(text) = self.sound_text(&path, value, max_chars) {
+                found.insert(key.clone(), text.to_owned());
+            }
+        }
+        (found.len() == map.len()).then_some(found)
     }
 
     /// An optional list of texts.

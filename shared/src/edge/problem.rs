@@ -43,7 +43,11 @@ codes! {
     NOT_FOUND "not_found" 404 "There is no such thing, or it is not yours.";
     METHOD_NOT_ALLOWED "method_not_allowed" 405 "This path does not take that method.";
     TRANSACTION_MISMATCH "transaction_mismatch" 409 "The transaction was reported before with other facts.";
+    REVERSAL_MISMATCH "reversal_mismatch" 409 "The reversal id was used before with another amount.";
+    AMENDMENT_MISMATCH "amendment_mismatch" 409 "The amendment id was used before with another amount.";
+    DISPUTE_OPEN "dispute_open" 409 "The partner has an open dispute about the same.";
     CODE_TAKEN "code_taken" 409 "Another one has that code.";
+    RATE_FIXED "rate_fixed" 409 "Another rate or source is stored for that pair and date; stored rates never change.";
     EXISTS "exists" 409 "It exists already.";
     WRONG_STATE "wrong_state" 409 "Its present state does not allow that.";
     LIMIT_REACHED "limit_reached" 409 "There are as many of these as there may be.";
@@ -62,9 +66,12 @@ codes! {
     AMOUNT_NEGATIVE "amount_negative" 422 "The amount or rate is below zero.";
     AMOUNT_TOO_PRECISE "amount_too_precise" 422 "More digits after the point than the currency or rate allows.";
     AMOUNT_OVER_LIMIT "amount_over_limit" 422 "The amount is over the limit.";
-    RATE_OVER_LIMIT "rate_over_limit" 422 "The rate is over 1, that is 100 %.";
+    RATE_OVER_LIMIT "rate_over_limit" 422 "The rate is over the limit: a share over 1, that is 100 %, or an exchange rate that is none.";
     CURRENCY_UNKNOWN "currency_unknown" 422 "Not an ISO 4217 currency code.";
-    CURRENCY_MISMATCH "currency_mismatch" 422 "The currency is not that of the program.";
+    CURRENCY_SAME "currency_same" 422 "An exchange rate is between two currencies.";
+    CURRENCY_MISMATCH "currency_mismatch" 422 "The currency is not that of the program, account or conversion.";
+    REVERSAL_OVER_ORIGINAL "reversal_over_original" 422 "More would be taken back than is left of the conversion.";
+    AMENDMENT_BELOW_REVERSED "amendment_below_reversed" 422 "The amount would be less than what was taken back of the conversion.";
     CURRENCY_UNSUPPORTED "currency_unsupported" 422 "Payments cannot be made in that currency in the way that was asked for.";
     FUNDING_KIND_UNSUPPORTED "funding_kind_unsupported" 422 "Batches are paid from PayPal accounts; no payment file is made for bank accounts.";
     TOO_LONG "too_long" 422 "More characters or entries than the limit.";
@@ -72,8 +79,10 @@ codes! {
     NOT_ONE_OF "not_one_of" 422 "Not one of the values that are known here.";
     OUT_OF_RANGE "out_of_range" 422 "The number is outside its range.";
     TIME_MALFORMED "time_malformed" 422 "Not an RFC 3339 time.";
-    TIME_IN_FUTURE "time_in_future" 422 "The time lies more than five minutes ahead.";
+    DATE_MALFORMED "date_malformed" 422 "Not a calendar date such as 2026-11-23.";
+    TIME_IN_FUTURE "time_in_future" 422 "The time lies further ahead than is accepted: five minutes for an event.";
     TIME_TOO_OLD "time_too_old" 422 "The time lies further back than is accepted.";
+    DISPUTE_LATE "dispute_late" 422 "The event is older than the program's days for disputes.";
     ID_MALFORMED "id_malformed" 422 "Not an id of the expected kind.";
     REFERENCE_UNKNOWN "reference_unknown" 422 "What the field names does not exist.";
     EMAIL_MALFORMED "email_malformed" 422 "Not an email address.";
@@ -84,6 +93,9 @@ codes! {
     DESTINATION_HOST_REFUSED "destination_host_refused" 422 "The host is not among the program's allowed ones, or holds a placeholder.";
     PLACEHOLDER_UNKNOWN "placeholder_unknown" 422 "The address has a placeholder that nothing fills.";
     NOT_ENROLLED "not_enrolled" 422 "The partner is not enrolled in the program.";
+    UPLINE_CYCLE "upline_cycle" 422 "The partner would stand below itself.";
+    UPLINE_TOO_DEEP "upline_too_deep" 422 "More than ten partners would stand above the partner.";
+    UPLINE_IN_PAST "upline_in_past" 422 "The upline would change from a time on that has passed, over what was paid.";
     PARTNER_SUSPENDED "partner_suspended" 422 "The partner is suspended.";
     TRANSACTION_ID_MISSING "transaction_id_missing" 422 "A conversion needs a transaction id.";
     CLAIM_MISSING "claim_missing" 422 "A conversion needs a click id or a coupon.";
@@ -184,6 +196,18 @@ impl Problem {
             detail,
             errors,
         }
+    }
+
+    /// The same about the fields of an object within the request.
+    #[must_use]
+    pub fn within(mut self, object: &str) -> Self {
+        if let [error] = self.errors.as_slice() {
+            self.detail = format!("{object}.{}: {}", error.field, error.reason);
+        }
+        for error in &mut self.errors {
+            error.field = format!("{object}.{}", error.field);
+        }
+        self
     }
 
     /// 404 for what is absent or somebody else's.

@@ -2,6 +2,7 @@
 
 use crate::edge::{KeyringError, Problem, codes};
 use crate::ids::{PartnerId, ProgramId};
+use crate::partners::model::MAX_UPLINES;
 use crate::table;
 
 /// What can go wrong with partners, enrolments and payout methods.
@@ -28,8 +29,20 @@ pub enum PartnerError {
     /// The partner is suspended.
     #[error("the partner is suspended")]
     Suspended,
-    /// More plans over time than an enrolment may name.
-    #[error("the enrolment names too many plans")]
+    /// What a request names as the partner's upline is not in the program.
+    #[error("the upline is not enrolled in {0}")]
+    UplineNotEnrolled(ProgramId),
+    /// The upline stands below the partner itself: the way up, which comes back.
+    #[error("the partner would stand below itself: {0:?}")]
+    UplineCycle(Vec<PartnerId>),
+    /// More uplines above the partner than there may be.
+    #[error("more than {MAX_UPLINES} partners would stand above it")]
+    UplineTooDeep,
+    /// The upline of one who is enrolled would change from a time on that has passed.
+    #[error("the upline would change in the past")]
+    UplineInPast,
+    /// More plans or uplines over time than an enrolment may name.
+    #[error("the enrolment names too many plans or uplines")]
     TooManyPlans,
     /// A payout method stands there, and the change does not say which version it replaces.
     #[error("a payout method stands there; its version is not named")]
@@ -75,6 +88,24 @@ impl From<PartnerError> for Problem {
                 codes::PARTNER_SUSPENDED,
                 "partner",
                 codes::PARTNER_SUSPENDED.meaning,
+            ),
+            PartnerError::UplineNotEnrolled(_) => {
+                Self::field(codes::NOT_ENROLLED, "upline", codes::NOT_ENROLLED.meaning)
+            }
+            PartnerError::UplineCycle(way) => {
+                let way: Vec<String> = way.iter().map(ToString::to_string).collect();
+                let reason = format!("the way up comes back: {}", way.join(" → "));
+                Self::field(codes::UPLINE_CYCLE, "upline", reason)
+            }
+            PartnerError::UplineTooDeep => Self::field(
+                codes::UPLINE_TOO_DEEP,
+                "upline",
+                format!("has so many above it that the partner would have more than {MAX_UPLINES}"),
+            ),
+            PartnerError::UplineInPast => Self::field(
+                codes::UPLINE_IN_PAST,
+                "effective_from",
+                "has passed; leave it out to change the upline from now on",
             ),
             PartnerError::TooManyPlans => {
                 Self::new(codes::LIMIT_REACHED, codes::LIMIT_REACHED.meaning)

@@ -4,12 +4,13 @@ pub mod error;
 pub mod model;
 mod store;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use error::PartnerError;
 use model::{
-    Account, Assignment, Contact, Enrolment, Partner, PartnerKind, PartnerStatus, PayInstruction,
-    PayoutMethod, Reassignment,
+    Account, Assignment, Contact, Enrolment, MAX_UPLINES, Partner, PartnerKind, PartnerStatus,
+    PayInstruction, PayoutMethod, Reassignment, Upline, UplineFault,
 };
 
 use crate::clock::Timestamp;
@@ -17,7 +18,7 @@ use crate::edge::{App, Change, Write};
 use crate::ids::{PartnerId, ProgramId};
 use crate::money::Currency;
 use crate::programs;
-use crate::table;
+use crate::table::{self, Op};
 pub use store::{read_account, write_account};
 
 /// A partner to be made.
@@ -252,21 +253,40 @@ pub enum Enrolled {
     Again(Enrolment),
 }
 
-/// Puts a partner into a program under a plan.
+/// A partner's place in a program, as it is asked for.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    /// The program.
+    pub program: ProgramId,
+    /// The code of the plan that pays.
+    pub plan: String,
+    /// The partner to stand below, or nobody; `None` leaves that as it is.
+    pub upline: Option<Option<PartnerId>>,
+    /// From when on.
+    pub effective_from: Option<Timestamp>,
+}
+
+/// Puts a partner into a program under a plan, and below an upline.
 ///
-/// A first enrolment without `effective_from` covers all time before it too; another plan for one who is
-/// enrolled pays from `effective_from` on, now when absent, and replaces what was to begin after it. The
-/// same plan again changes nothing.
+/// A first enrolment without `effective_from` covers all time before it too; another plan or upline for one
+/// who is enrolled holds from `effective_from` on, now when absent, and replaces what was to begin after it.
+/// The same again changes nothing. An upline changes only from now on or later: what was paid above a sale
+/// stays.
 ///
 /// # Errors
-/// `NotFound`, `ProgramUnknown`, `PlanUnknown`, `TooManyPlans`, `Moved`, the table's.
+/// `NotFound`, `ProgramUnknown`, `PlanUnknown`, `TooManyPlans`, those of uplines, `Moved` (ask again), the
+/// table's.
 pub async fn enrol(
     app: &App,
     partner: PartnerId,
-    program: ProgramId,
-    plan: String,
-    effective_from: Option<Timestamp>,
+    placement: Placement,
 ) -> Result<Change<Enrolled, PartnerError>, PartnerError> {
+    let Placement {
+        program,
+        plan,
+        upline,
+        effective_from,
+    } = placement;
     let reads = futures_util::future::try_join(
         store::find_partner(&app.main, partner),
         store::find_enrolment(&app.main, partner, program),
@@ -283,37 +303,152 @@ pub async fn enrol(
         return Err(PartnerError::PlanUnknown(plan));
     }
     let now = app.now();
-    app.cache.forget(&enrolment_name(partner, program));
-    let (enrolment, value) = match enrolled {
+    let from = effective_from.unwrap_or(now);
+    let (before, planned) = match enrolled {
         None => {
-            let enrolment = Enrolment {
+            let first = Enrolment {
                 partner,
                 program,
                 assignments: vec![Assignment {
                     plan,
                     from: effective_from,
                 }],
+                uplines: Vec::new(),
                 created_at: now,
                 version: 1,
             };
-            (enrolment.clone(), Enrolled::New(enrolment))
+            (None, first)
         }
-        Some(before) => match before.reassigned(&plan, effective_from.unwrap_or(now)) {
-            Reassignment::Changed(after) => (after.clone(), Enrolled::Again(after)),
+        Some(before) => match before.reassigned(&plan, from) {
+            Reassignment::Changed(after) => (Some(before), after),
+            Reassignment::Unchanged => (Some(before.clone()), before),
             Reassignment::TooMany => return Err(PartnerError::TooManyPlans),
-            Reassignment::Unchanged => {
-                return Ok(Change {
-                    value: Enrolled::Again(before),
-                    writes: Vec::new(),
-                });
-            }
         },
     };
-    let write = Write::new(store::save_enrolment(&enrolment)?, |_| PartnerError::Moved);
-    Ok(Change {
-        value,
-        writes: vec![write],
-    })
+    let mut writes = Vec::new();
+    let placed = match upline {
+        None => planned,
+        Some(upline) => {
+            let changes = planned.below(upline, from) != Reassignment::Unchanged;
+            if before.is_some() && changes && from < now {
+                return Err(PartnerError::UplineInPast);
+            }
+            // A first enrolment may cover the past, in which nobody could stand below it.
+            let start = match before {
+                Some(_) => from,
+                None => effective_from.unwrap_or(Timestamp::MIN),
+            };
+            let (placed, tree) = below(app, planned, upline, start).await?;
+            writes.extend(tree.map(|op| Write::new(op, |_| PartnerError::Moved)));
+            placed
+        }
+    };
+    // One change, however much of it there is.
+    let version = before.as_ref().map_or(1, |before| before.version + 1);
+    let value = match before {
+        Some(before) if before.version == placed.version => {
+            return Ok(Change {
+                value: Enrolled::Again(before),
+                writes: Vec::new(),
+            });
+        }
+        Some(_) => Enrolled::Again(Enrolment { version, ..placed }),
+        None => Enrolled::New(Enrolment {
+            version,
+            // What a first enrolment says holds from when its plan does.
+            uplines: placed
+                .uplines
+                .into_iter()
+                .map(|upline| Upline {
+                    from: effective_from,
+                    ..upline
+                })
+                .collect(),
+            ..placed
+        }),
+    };
+    let (Enrolled::New(enrolment) | Enrolled::Again(enrolment)) = &value;
+    app.cache.forget(&enrolment_name(partner, program));
+    let save = store::save_enrolment(enrolment)?;
+    writes.insert(0, Write::new(save, |_| PartnerError::Moved));
+    Ok(Change { value, writes })
+}
+
+/// The enrolment below that upline, once nothing speaks against it, and the change of the program's tree
+/// that it needs to be so still: of two who together would close a circle one is refused.
+async fn below(
+    app: &App,
+    planned: Enrolment,
+    upline: Option<PartnerId>,
+    from: Timestamp,
+) -> Result<(Enrolment, Option<Op>), PartnerError> {
+    let (partner, program) = (planned.partner, planned.program);
+    let placed = match planned.below(upline, from) {
+        Reassignment::Unchanged => return Ok((planned, None)),
+        Reassignment::TooMany => return Err(PartnerError::TooManyPlans),
+        Reassignment::Changed(placed) => placed,
+    };
+    // Read before all that stands above, so that a change of it meanwhile is noticed.
+    let version = store::tree_version(&app.main, program).await?;
+    if let Some(upline) = upline {
+        let above = above(app, program, upline).await?;
+        if !above.contains_key(&upline) {
+            return Err(PartnerError::UplineNotEnrolled(program));
+        }
+        model::check_upline(partner, upline, from, &above).map_err(|fault| match fault {
+            UplineFault::Cycle(way) => PartnerError::UplineCycle(way),
+            UplineFault::TooDeep => PartnerError::UplineTooDeep,
+        })?;
+    }
+    Ok((placed, Some(store::move_tree(program, version))))
+}
+
+/// The enrolments of a partner and of all that ever stand above it, a round trip for each step up.
+async fn above(
+    app: &App,
+    program: ProgramId,
+    partner: PartnerId,
+) -> Result<BTreeMap<PartnerId, Enrolment>, PartnerError> {
+    let mut known = BTreeMap::new();
+    let mut next = vec![partner];
+    for _ in 0..=MAX_UPLINES {
+        if next.is_empty() {
+            break;
+        }
+        let found = store::find_enrolments(&app.main, &next, program).await?;
+        let named = found.values().flat_map(|enrolment| &enrolment.uplines);
+        let named: BTreeSet<PartnerId> = named.filter_map(|upline| upline.partner).collect();
+        known.extend(found);
+        next = named
+            .into_iter()
+            .filter(|partner| !known.contains_key(partner))
+            .collect();
+    }
+    Ok(known)
+}
+
+/// The partners above one at that time, the nearest first, at most `most`: from the caches.
+///
+/// # Errors
+/// The table's.
+pub async fn uplines(
+    app: &App,
+    program: ProgramId,
+    partner: PartnerId,
+    at: Timestamp,
+    most: usize,
+) -> Result<Vec<PartnerId>, table::Error> {
+    let mut found = Vec::new();
+    let mut last = partner;
+    while found.len() < most {
+        let enrolment = enrolment(app, last, program).await?;
+        let Some(upline) = enrolment.and_then(|enrolment| enrolment.upline_at(at)) else {
+            break;
+        };
+        found.push(upline);
+        last = upline;
+    }
+    Ok(found)
 }
 
 /// A page of a partner's enrolments, by program, and the position to go on from.

@@ -1,5 +1,6 @@
 //! Partners, their enrolments and payout methods: pure rules.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::clock::Timestamp;
@@ -12,8 +13,10 @@ pub const MAX_NAME: usize = 120;
 pub const MAX_ADDRESS_LINE: usize = 120;
 /// Characters of a postcode.
 pub const MAX_POSTCODE: usize = 16;
-/// Plans that one enrolment may name over time.
+/// Plans, and uplines, that one enrolment may name over time.
 pub const MAX_ASSIGNMENTS: usize = 100;
+/// Uplines above a partner: what one walk to the top reads.
+pub const MAX_UPLINES: usize = 10;
 
 /// Kinds of partners by their names.
 pub const PARTNER_KINDS: &[(&str, PartnerKind)] = &[
@@ -121,7 +124,7 @@ pub struct Contact {
     pub email: String,
 }
 
-/// A partner's place in a program: which plan pays it from when on.
+/// A partner's place in a program: which plan pays it from when on, and whom it stands below.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enrolment {
     /// Partner.
@@ -130,6 +133,8 @@ pub struct Enrolment {
     pub program: ProgramId,
     /// Plans in order of their start; the first may have no start and then covers all before the second.
     pub assignments: Vec<Assignment>,
+    /// Uplines in order of their start; before the first it has none.
+    pub uplines: Vec<Upline>,
     /// Since when it stands.
     pub created_at: Timestamp,
     /// Counts changes.
@@ -145,6 +150,15 @@ pub struct Assignment {
     pub from: Option<Timestamp>,
 }
 
+/// The partner above another from a moment on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upline {
+    /// Who; `None` when nobody is any more.
+    pub partner: Option<PartnerId>,
+    /// From when on; `None` from the beginning of time.
+    pub from: Option<Timestamp>,
+}
+
 impl Enrolment {
     /// The plan that pays an event of that time.
     #[must_use]
@@ -155,16 +169,99 @@ impl Enrolment {
             .find(|assignment| assignment.from.is_none_or(|from| from <= occurred_at))
             .map(|assignment| assignment.plan.as_str())
     }
+
+    /// The partner that it stands below at that time.
+    #[must_use]
+    pub fn upline_at(&self, occurred_at: Timestamp) -> Option<PartnerId> {
+        self.uplines
+            .iter()
+            .rev()
+            .find(|upline| upline.from.is_none_or(|from| from <= occurred_at))
+            .and_then(|upline| upline.partner)
+    }
+
+    /// The uplines that it has in a half-open span of time, each with the part of the span in which it is.
+    fn uplines_within(&self, span: Span) -> Vec<(PartnerId, Span)> {
+        let ends = self.uplines.iter().skip(1).map(|next| next.from);
+        let ends = ends.chain([None]);
+        let within = self.uplines.iter().zip(ends).filter_map(|(upline, end)| {
+            let part = span.meet(Span {
+                from: upline.from.unwrap_or(Timestamp::MIN),
+                until: end.unwrap_or(Timestamp::MAX),
+            })?;
+            Some((upline.partner?, part))
+        });
+        within.collect()
+    }
 }
 
-/// What an enrolment with a plan changes.
+/// A half-open span of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl Span {
+    /// What two spans have in common.
+    fn meet(self, other: Self) -> Option<Self> {
+        let from = self.from.max(other.from);
+        let until = self.until.min(other.until);
+        (from < until).then_some(Self { from, until })
+    }
+}
+
+/// Why a partner cannot stand below another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UplineFault {
+    /// The other stands below it itself, now or from a time on that is set: the way up, which comes back.
+    Cycle(Vec<PartnerId>),
+    /// It would have more than [`MAX_UPLINES`] above it.
+    TooDeep,
+}
+
+/// Whether a partner may stand below `upline` from a moment on, for good. `above` holds the enrolments of
+/// all that stand above it at any time from then on.
+///
+/// # Errors
+/// [`UplineFault`].
+pub fn check_upline(
+    partner: PartnerId,
+    upline: PartnerId,
+    from: Timestamp,
+    above: &BTreeMap<PartnerId, Enrolment>,
+) -> Result<(), UplineFault> {
+    let span = Span {
+        from,
+        until: Timestamp::MAX,
+    };
+    let mut ways = vec![(vec![partner, upline], span)];
+    while let Some((way, span)) = ways.pop() {
+        let last = way.last().copied().unwrap_or(upline);
+        if last == partner {
+            return Err(UplineFault::Cycle(way));
+        }
+        if way.len() > MAX_UPLINES + 1 {
+            return Err(UplineFault::TooDeep);
+        }
+        let next = above.get(&last).map(|above| above.uplines_within(span));
+        // Who stands above whom may change at a time that is set: each is a way of its own.
+        for (next, part) in next.unwrap_or_default() {
+            let way = way.iter().copied().chain([next]).collect();
+            ways.push((way, part));
+        }
+    }
+    Ok(())
+}
+
+/// What an enrolment with a plan, or below an upline, changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reassignment {
-    /// The enrolment with another plan and the next version.
+    /// The enrolment with another plan or upline and the next version.
     Changed(Enrolment),
-    /// The plan pays already from then on.
+    /// It is so already from then on.
     Unchanged,
-    /// More plans over time than [`MAX_ASSIGNMENTS`].
+    /// More plans or uplines over time than [`MAX_ASSIGNMENTS`].
     TooMany,
 }
 
@@ -195,6 +292,32 @@ impl Enrolment {
         }
         Reassignment::Changed(Self {
             assignments,
+            version: self.version + 1,
+            ..self.clone()
+        })
+    }
+
+    /// The enrolment below that partner, or nobody, from `from` on, for good: what was to begin at or after
+    /// `from` no longer does.
+    #[must_use]
+    pub fn below(&self, upline: Option<PartnerId>, from: Timestamp) -> Reassignment {
+        let begins_after = |upline: &Upline| upline.from.is_some_and(|begins| begins > from);
+        if !self.uplines.iter().any(begins_after) && self.upline_at(from) == upline {
+            return Reassignment::Unchanged;
+        }
+        let mut uplines = self.uplines.clone();
+        uplines.retain(|upline| upline.from.is_none_or(|begins| begins < from));
+        if uplines.last().and_then(|last| last.partner) != upline {
+            uplines.push(Upline {
+                partner: upline,
+                from: Some(from),
+            });
+        }
+        if uplines.len() > MAX_ASSIGNMENTS {
+            return Reassignment::TooMany;
+        }
+        Reassignment::Changed(Self {
+            uplines,
             version: self.version + 1,
             ..self.clone()
         })
@@ -501,9 +624,36 @@ mod tests {
                     from: from.map(at),
                 })
                 .collect(),
+            uplines: Vec::new(),
             created_at: at("2026-01-01T00:00:00Z"),
             version: 1,
         }
+    }
+
+    #[test]
+    fn ten_stand_above_a_partner_and_no_eleventh() {
+        let id = |n: u8| PartnerId::from_bytes([n; 16]);
+        let above = |count: u8| -> BTreeMap<PartnerId, Enrolment> {
+            let one = |n: u8| {
+                let upline = (n < count).then(|| id(n + 1));
+                let uplines = upline.map(|upline| Upline {
+                    partner: Some(upline),
+                    from: None,
+                });
+                let enrolment = Enrolment {
+                    partner: id(n),
+                    uplines: uplines.into_iter().collect(),
+                    ..enrolment(&[("a", None)])
+                };
+                (id(n), enrolment)
+            };
+            (1..=count).map(one).collect()
+        };
+        let checked = |count| check_upline(id(0), id(1), Timestamp::MIN, &above(count));
+        assert_eq!(checked(10), Ok(()));
+        assert_eq!(checked(11), Err(UplineFault::TooDeep));
+        let own = check_upline(id(0), id(0), Timestamp::MIN, &BTreeMap::new());
+        assert_eq!(own, Err(UplineFault::Cycle(vec![id(0), id(0)])));
     }
 
     fn bank(route: BankRoute) -> Account {
@@ -651,6 +801,65 @@ mod tests {
                 let expected = if probe < from { before.plan_at(day(probe)) } else { Some(plan) };
                 prop_assert_eq!(enrolment.plan_at(day(probe)), expected);
                 prop_assert!(enrolment.assignments.is_sorted_by_key(|a| a.from));
+            }
+        }
+
+        /// Partners move about in a small program; a move is made unless something speaks against it.
+        #[test]
+        fn nobody_ever_stands_below_itself_and_no_allowed_move_is_refused(
+            moves in prop::collection::vec((0_u8..5, prop::option::of(0_u8..5), 0_i64..6), 1..40),
+        ) {
+            let id = |n: u8| PartnerId::from_bytes([n; 16]);
+            let day = |n: i64| Timestamp::from_second(n * 86_400).unwrap();
+            let mut all: BTreeMap<PartnerId, Enrolment> = (0..5)
+                .map(|n| (id(n), Enrolment { partner: id(n), ..enrolment(&[("a", None)]) }))
+                .collect();
+            // Whether a walk up from a partner comes back to it on any day.
+            let circles = |all: &BTreeMap<PartnerId, Enrolment>| (0..7).any(|n| (0..5).any(|start| {
+                let mut last = id(start);
+                (0..6).any(|_| match all[&last].upline_at(day(n)) {
+                    Some(next) => { last = next; next == id(start) }
+                    None => { last = id(start); false }
+                } && last == id(start))
+            }));
+            for (partner, upline, from) in moves {
+                let (partner, upline) = (id(partner), upline.map(id));
+                let Reassignment::Changed(after) = all[&partner].below(upline, day(from)) else {
+                    continue;
+                };
+                let mut moved = all.clone();
+                moved.insert(partner, after);
+                let checked = upline.map_or(Ok(()), |upline| check_upline(partner, upline, day(from), &all));
+                match checked {
+                    Ok(()) => {
+                        prop_assert!(!circles(&moved), "{:?}", moved);
+                        all = moved;
+                    }
+                    Err(UplineFault::Cycle(way)) => {
+                        prop_assert_eq!(way.first(), way.last());
+                        prop_assert!(circles(&moved), "{:?} {:?}", way, moved);
+                    }
+                    Err(UplineFault::TooDeep) => prop_assert!(false, "five are never too deep"),
+                }
+            }
+        }
+
+        #[test]
+        fn another_upline_leaves_the_past_and_holds_from_its_start(
+            steps in prop::collection::vec((0_i64..1_000, prop::option::of(0_u8..3)), 1..20),
+            probe in 0_i64..1_000,
+        ) {
+            let day = |n: i64| Timestamp::from_second(n * 86_400).unwrap();
+            let mut enrolment = enrolment(&[("a", None)]);
+            for (from, upline) in steps {
+                let before = enrolment.clone();
+                let upline = upline.map(|n| PartnerId::from_bytes([n; 16]));
+                if let Reassignment::Changed(after) = enrolment.below(upline, day(from)) {
+                    enrolment = after;
+                }
+                let expected = if probe < from { before.upline_at(day(probe)) } else { upline };
+                prop_assert_eq!(enrolment.upline_at(day(probe)), expected);
+                prop_assert!(enrolment.uplines.is_sorted_by_key(|upline| upline.from));
             }
         }
 

@@ -1,10 +1,12 @@
 //! Keys and items of partners, contacts, enrolments and payout methods.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::model::{
     ACCOUNT_TYPES, Account, Address, Assignment, BankAccount, BankRoute, Contact, Enrolment,
-    METHOD_KINDS, PARTNER_KINDS, Partner, PartnerStatus, PayoutMethod,
+    METHOD_KINDS, PARTNER_KINDS, Partner, PartnerStatus, PayoutMethod, Upline,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{PartnerId, ProgramId};
@@ -26,6 +28,11 @@ fn contact_key(id: PartnerId) -> Key {
 
 fn enrolment_key(partner: PartnerId, program: ProgramId) -> Key {
     Key::new(partition(partner), format!("ENROL#{program}"))
+}
+
+/// The item that every change of who stands below whom in a program passes through.
+fn tree_key(program: ProgramId) -> Key {
+    Key::new(format!("TREE#{program}"), "TREE")
 }
 
 fn method_key(id: PartnerId) -> Key {
@@ -62,12 +69,27 @@ struct AssignmentItem {
 }
 
 #[derive(Serialize, Deserialize)]
+struct UplineItem {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    partner: Option<PartnerId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TreeItem {
+    version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
 struct EnrolmentItem {
     pk: String,
     sk: String,
     partner: PartnerId,
     program: ProgramId,
     assignments: Vec<AssignmentItem>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    uplines: Vec<UplineItem>,
     created_at: Timestamp,
     version: u64,
 }
@@ -280,6 +302,7 @@ fn enrolment_item(enrolment: &Enrolment) -> EnrolmentItem {
         partner,
         program,
         assignments,
+        uplines,
         created_at,
         version,
     } = enrolment.clone();
@@ -293,6 +316,10 @@ fn enrolment_item(enrolment: &Enrolment) -> EnrolmentItem {
             .into_iter()
             .map(|Assignment { plan, from }| AssignmentItem { plan, from })
             .collect(),
+        uplines: uplines
+            .into_iter()
+            .map(|Upline { partner, from }| UplineItem { partner, from })
+            .collect(),
         created_at,
         version,
     }
@@ -305,6 +332,7 @@ fn enrolment(item: EnrolmentItem) -> Enrolment {
         partner,
         program,
         assignments,
+        uplines,
         created_at,
         version,
     } = item;
@@ -314,6 +342,10 @@ fn enrolment(item: EnrolmentItem) -> Enrolment {
         assignments: assignments
             .into_iter()
             .map(|AssignmentItem { plan, from }| Assignment { plan, from })
+            .collect(),
+        uplines: uplines
+            .into_iter()
+            .map(|UplineItem { partner, from }| Upline { partner, from })
             .collect(),
         created_at,
         version,
@@ -329,8 +361,48 @@ pub fn save_enrolment(saved: &Enrolment) -> Result<Op, Error> {
     if saved.version == 1 {
         return Ok(Op::Put(Put::new(&item)?));
     }
-    let change = Update::rewrite(&item, &[])?;
+    // The list of uplines is left out when it is empty.
+    let change = Update::rewrite(&item, &["uplines"])?;
     Ok(Op::Update(change.only_if(follows(saved.version))))
+}
+
+/// How often it changed who stands below whom in a program.
+///
+/// # Errors
+/// The table's.
+pub async fn tree_version(table: &Table, program: ProgramId) -> Result<u64, Error> {
+    let tree = table.get::<TreeItem>(&tree_key(program)).await?;
+    Ok(tree.map_or(0, |TreeItem { version }| version))
+}
+
+/// The change of a program's tree from the version in which nothing was found against it.
+#[must_use]
+pub fn move_tree(program: ProgramId, from_version: u64) -> Op {
+    let version = from_version + 1;
+    let number = int(i64::try_from(version).unwrap_or(i64::MAX));
+    let change = Update::at(tree_key(program)).set("version", number);
+    Op::Update(change.only_if(follows(version)))
+}
+
+/// Enrolments of several partners in one program, those that exist: one round trip.
+///
+/// # Errors
+/// The table's.
+pub async fn find_enrolments(
+    table: &Table,
+    partners: &[PartnerId],
+    program: ProgramId,
+) -> Result<BTreeMap<PartnerId, Enrolment>, Error> {
+    let keys = partners
+        .iter()
+        .map(|partner| enrolment_key(*partner, program));
+    let found = table.get_many(keys).await?;
+    let mut enrolments = BTreeMap::new();
+    for item in found.into_values() {
+        let found = enrolment(from_item(item)?);
+        enrolments.insert(found.partner, found);
+    }
+    Ok(enrolments)
 }
 
 /// An enrolment.

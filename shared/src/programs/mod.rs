@@ -44,6 +44,8 @@ pub struct NewProgram {
     pub fallback_url: Option<String>,
     /// Hosts that links may lead to.
     pub allowed_destination_hosts: Vec<String>,
+    /// Days in which partners may dispute an event.
+    pub dispute_days: u32,
 }
 
 /// A program's secrets, to be shown once.
@@ -93,6 +95,7 @@ pub fn create(
         payout_is_amount,
         fallback_url,
         allowed_destination_hosts,
+        dispute_days,
     } = new;
     let fallback_url = fallback_url
         .map(|url| model::fallback(&url, &allowed_destination_hosts))
@@ -112,6 +115,7 @@ pub fn create(
         payout_is_amount,
         fallback_url,
         allowed_destination_hosts,
+        dispute_days,
         tokens: vec![token],
         signing_secrets: vec![secret],
         created_at: app.now(),

@@ -7,6 +7,10 @@ use crate::clock::Timestamp;
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
 use crate::money::Currency;
 
+/// Days in which partners may dispute an event, unless the program says otherwise.
+pub const DISPUTE_DAYS: u32 = 60;
+/// Most days that a program may give: events are not taken when they are older either.
+pub const MAX_DISPUTE_DAYS: i64 = 400;
 /// Characters of a name.
 pub const MAX_NAME: usize = 120;
 /// Days a click may stay good.
@@ -141,6 +145,8 @@ pub struct Program {
     pub fallback_url: Option<String>,
     /// Hosts that links may lead to, lower case; empty for any.
     pub allowed_destination_hosts: Vec<String>,
+    /// Days of 24 hours after an event in which partners may dispute it.
+    pub dispute_days: u32,
     /// Tokens that postbacks may show, the current one first.
     pub tokens: Vec<TokenRecord>,
     /// Secrets that postbacks may be signed with, the current one first.
@@ -174,6 +180,8 @@ pub struct ProgramPatch {
     pub fallback_url: Option<Option<String>>,
     /// Hosts that links may lead to.
     pub allowed_destination_hosts: Option<Vec<String>>,
+    /// Days in which partners may dispute an event.
+    pub dispute_days: Option<u32>,
 }
 
 impl Program {
@@ -189,6 +197,7 @@ impl Program {
             payout_is_amount,
             fallback_url,
             allowed_destination_hosts,
+            dispute_days,
         } = patch;
         let mut program = self.clone();
         program.name = name.unwrap_or(program.name);
@@ -198,6 +207,7 @@ impl Program {
         program.fallback_url = fallback_url.unwrap_or(program.fallback_url);
         program.allowed_destination_hosts =
             allowed_destination_hosts.unwrap_or(program.allowed_destination_hosts);
+        program.dispute_days = dispute_days.unwrap_or(program.dispute_days);
         if let Some(url) = &program.fallback_url {
             program.fallback_url = Some(fallback(url, &program.allowed_destination_hosts)?);
         }
@@ -591,6 +601,7 @@ mod tests {
             payout_is_amount: false,
             fallback_url: None,
             allowed_destination_hosts: vec!["shop.example".to_owned()],
+            dispute_days: DISPUTE_DAYS,
             tokens: vec![token("a", None)],
             signing_secrets: vec![secret("a")],
             created_at: at("2026-11-23T07:00:00Z"),

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    ATTRIBUTION_MODELS, Attribution, Coupon, DIALECTS, Link, Program, SigningSecret, TokenRecord,
+    ATTRIBUTION_MODELS, Attribution, Coupon, DIALECTS, DISPUTE_DAYS, Link, Program, SigningSecret,
+    TokenRecord,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
@@ -43,6 +44,11 @@ struct SecretItem {
     expires_at: Option<Timestamp>,
 }
 
+/// What programs have that were stored before they could say it.
+fn dispute_days() -> u32 {
+    DISPUTE_DAYS
+}
+
 #[derive(Serialize, Deserialize)]
 struct ProgramItem {
     pk: String,
@@ -59,6 +65,8 @@ struct ProgramItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fallback_url: Option<String>,
     hosts: Vec<String>,
+    #[serde(default = "dispute_days")]
+    dispute_days: u32,
     tokens: Vec<SecretItem>,
     secrets: Vec<SecretItem>,
     created_at: Timestamp,
@@ -129,6 +137,7 @@ fn program_item(program: &Program) -> ProgramItem {
         payout_is_amount,
         fallback_url,
         allowed_destination_hosts,
+        dispute_days,
         tokens,
         signing_secrets,
         created_at,
@@ -149,6 +158,7 @@ fn program_item(program: &Program) -> ProgramItem {
         payout_is_amount,
         fallback_url,
         hosts: allowed_destination_hosts,
+        dispute_days,
         tokens: tokens
             .into_iter()
             .map(|TokenRecord { hash, expires_at }| SecretItem {
@@ -196,6 +206,7 @@ fn program(item: ProgramItem) -> Result<Program, Error> {
         payout_is_amount,
         fallback_url,
         hosts,
+        dispute_days,
         tokens,
         secrets,
         created_at,
@@ -213,6 +224,7 @@ fn program(item: ProgramItem) -> Result<Program, Error> {
         payout_is_amount,
         fallback_url,
         allowed_destination_hosts: hosts,
+        dispute_days,
         tokens: tokens
             .into_iter()
             .map(|SecretItem { value, expires_at }| TokenRecord {

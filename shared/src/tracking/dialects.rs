@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::model::DEFAULT_EVENT;
+use super::posting::META_PREFIX;
 use crate::programs::model::Dialect;
 
 /// One of our fields and the names that a dialect has for it, the preferred one first.
@@ -38,6 +39,10 @@ impl DialectTable {
     /// Whether a name that its trackers send is read here: as a field, a token, or a word for a status.
     #[must_use]
     pub fn reads(&self, name: &str) -> bool {
+        // Metadata stands under names that no tracker has of its own.
+        if name.starts_with(META_PREFIX) {
+            return true;
+        }
         let declares = DECLARED.iter().any(|(declared, _)| *declared == name);
         self.tokens.contains(&name)
             || self.fields.iter().any(|field| field.theirs.contains(&name))
@@ -77,8 +82,17 @@ const NATIVE: DialectTable = DialectTable {
         names("event", &["event"]),
         names("amount", &["amount"]),
         names("currency", &["currency"]),
+        names("margin", &["margin"]),
+        names("net_revenue", &["net_revenue"]),
+        names("bonuses", &["bonuses"]),
+        names("fees", &["fees"]),
+        names("chargebacks", &["chargebacks"]),
         names("quantity", &["quantity"]),
         names("customer", &["customer"]),
+        names("customer_type", &["customer_type"]),
+        names("country", &["country"]),
+        names("product", &["product"]),
+        names("meta", &["meta"]),
         names("status", &["status"]),
         names("reversal_id", &["reversal_id"]),
         names("occurred_at", &["occurred_at"]),
@@ -117,6 +131,7 @@ const EVERFLOW: DialectTable = DialectTable {
         names("status", &["status"]),
         names("reversal_id", &["reversal_id"]),
         names("occurred_at", &["occurred_at"]),
+        names("meta", &["meta"]),
         names("sub1", &["adv1", "sub1"]),
         names("sub2", &["adv2", "sub2"]),
         names("sub3", &["adv3", "sub3"]),
@@ -145,6 +160,7 @@ const TUNE: DialectTable = DialectTable {
         names("status", &["status"]),
         names("reversal_id", &["reversal_id"]),
         names("occurred_at", &["occurred_at"]),
+        names("meta", &["meta"]),
         names("sub1", &["adv_sub", "sub1"]),
         names("sub2", &["adv_sub2", "sub2"]),
         names("sub3", &["adv_sub3", "sub3"]),
@@ -172,6 +188,7 @@ const KEITARO: DialectTable = DialectTable {
         names("status", &["status"]),
         names("reversal_id", &["reversal_id"]),
         names("occurred_at", &["occurred_at"]),
+        names("meta", &["meta"]),
         names("sub1", &["sub_id_1", "sub1"]),
         names("sub2", &["sub_id_2", "sub2"]),
         names("sub3", &["sub_id_3", "sub3"]),

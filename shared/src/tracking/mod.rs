@@ -11,10 +11,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use dialects::dialects;
-use error::TrackingError;
+use error::{ChangeKind, TrackingError};
 use model::{
-    Changes, ClickToken, Facts, Lane, MAX_REVERSALS, Posted, Posting, Receipt, Reversal, Verdict,
-    merge, weigh,
+    Amendment, Amounts, ChangeFault, Changes, ClickToken, Facts, Lane, Posted, Posting, Receipt,
+    Reversal, Verdict, merge, weigh, weigh_amendment, weigh_reversal,
 };
 pub use source::{Postback, PostbackSource};
 
@@ -28,13 +28,15 @@ use crate::money::Money;
 use crate::partners::model::Partner;
 use crate::programs;
 use crate::programs::model::{Link, Program, fill_destination, is_allowed};
-use crate::table::{self, Entry, Index, Item, Range, Stored};
+use crate::table::{self, Entry, Index, Item, Op, Range, Stored, Update};
 
 /// How long a visitor waits for a click to be recorded, and for its program to be read, before being sent
 /// on all the same.
 const CLICK_PATIENCE_MS: u64 = 1_500;
 /// Months that one page of a list goes back over; an emptier list is continued by its cursor.
 const MAX_MONTHS: usize = 24;
+/// Fresh looks at a conversion that others change meanwhile: more than the changes that are kept of one.
+const MAX_ROUNDS: usize = 100;
 /// What another machine's clock may be ahead by, when the newest month is looked for.
 const CLOCK_SLACK_MINUTES: i64 = 5;
 
@@ -124,7 +126,7 @@ async fn record_click(
 /// Records what a postback says: one write.
 ///
 /// # Errors
-/// `Mismatch`, `TooManyReversals`, the table's.
+/// `Mismatch`, `Change`, the table's.
 pub async fn receive(
     app: &App,
     program: &Program,
@@ -136,48 +138,42 @@ pub async fn receive(
         Posted::Approved | Posted::Pending => {
             let facts = posting.facts(program.id, now);
             let facts = facts.expect("only a reversal has no facts");
-            report(app, program, posting, &facts).await?
+            report(app, posting, &facts).await?
         }
         Posted::Reversed { reversal_id } => {
             let reversal = Reversal {
                 reversal_id: reversal_id.clone(),
+                amount: posting.amount,
                 reason: "reported by postback".to_owned(),
                 at: now,
             };
-            let agrees = |facts: &Facts| match weigh(facts, posting) {
+            let agrees = |facts: &Facts, _: &Changes| match weigh(facts, posting) {
                 Verdict::Mismatch(fields) => Err(TrackingError::Mismatch(fields)),
                 Verdict::Duplicate | Verdict::Approve { .. } => Ok(()),
             };
-            take_back(app, program.id, id, &reversal, agrees).await?
+            take_back(app, program.id, id, reversal, agrees)
+                .await
+                .map_err(TrackingError::without_amounts)?
         }
     };
     Ok((id, receipt))
 }
 
-async fn report(
-    app: &App,
-    program: &Program,
-    posting: &Posting,
-    facts: &Facts,
-) -> Result<Receipt, TrackingError> {
-    let put = store::put_facts(facts, program.currency.code())?;
+async fn report(app: &App, posting: &Posting, facts: &Facts) -> Result<Receipt, TrackingError> {
+    let put = store::put_facts(facts)?;
     let Stored::Already(old) = app.main.put_new(put).await? else {
         return Ok(Receipt::Accepted);
     };
     match weigh(&store::facts(old)?, posting) {
         Verdict::Duplicate => Ok(Receipt::Duplicate),
         Verdict::Mismatch(fields) => Err(TrackingError::Mismatch(fields)),
-        Verdict::Approve { amount } => approve(app, facts, amount).await,
+        Verdict::Approve { brings } => approve(app, facts, brings).await,
     }
 }
 
-async fn approve(
-    app: &App,
-    facts: &Facts,
-    amount: Option<Money>,
-) -> Result<Receipt, TrackingError> {
+async fn approve(app: &App, facts: &Facts, brings: Amounts) -> Result<Receipt, TrackingError> {
     let mark = format!("{:016x}", u64::from_be_bytes(app.entropy.bytes()));
-    let approval = store::approve(facts.program, facts.id, amount, facts.received_at, &mark);
+    let approval = store::approve(facts.program, facts.id, brings, facts.received_at, &mark);
     let Err(old) = app.main.update(approval).await? else {
         return Ok(Receipt::Approved);
     };
@@ -185,91 +181,185 @@ async fn approve(
     if store::is_approved_by(&old, &mark) {
         return Ok(Receipt::Approved);
     }
-    match amount {
-        Some(amount) if store::approved_minor(&old) != Some(amount.minor()) => {
-            Err(TrackingError::Mismatch(vec!["amount"]))
-        }
-        _ => Ok(Receipt::Duplicate),
+    let others = contradicted(&old, facts, brings);
+    if others.is_empty() {
+        Ok(Receipt::Duplicate)
+    } else {
+        Err(TrackingError::Mismatch(others))
     }
 }
 
-/// Takes a conversion back in full, whatever state its money is in: one write. The same reversal id again
-/// changes nothing, so it serves as the idempotency key.
+/// The amounts in which the approval that stands there brought others.
+fn contradicted(changes: &Item, facts: &Facts, brings: Amounts) -> Vec<&'static str> {
+    let approved = store::approved(changes).unwrap_or_default();
+    let currency = approved.currency.unwrap_or(facts.currency);
+    let named = brings.named().zip(approved.minor);
+    let others = named.filter(|((_, brought), standing)| {
+        brought.is_some() && *brought != standing.map(|minor| Money::new(minor, currency))
+    });
+    others.map(|((name, _), _)| name).collect()
+}
+
+/// Takes a conversion back, a part of it or all that is left, whatever state its money is in: one write. The
+/// same reversal id again changes nothing, so it serves as the idempotency key.
 ///
 /// # Errors
-/// `NotFound`, `TooManyReversals`, the table's.
+/// `NotFound`, `Change`, the table's.
 pub async fn reverse(
     app: &App,
     id: ConversionId,
-    reversal_id: String,
-    reason: String,
+    reversal: Reversal,
 ) -> Result<Receipt, TrackingError> {
+    let program = program_of(app, id).await?;
+    let is_part = reversal.amount.is_some();
+    // A tracker's amount may mean the whole; a person who names a part is told that there is none.
+    let agrees = |facts: &Facts, changes: &Changes| match changes.net(facts).amount {
+        None if is_part => Err(TrackingError::Change(
+            ChangeKind::Reversal,
+            ChangeFault::NoAmount,
+        )),
+        _ => Ok(()),
+    };
+    take_back(app, program, id, reversal, agrees).await
+}
+
+async fn program_of(app: &App, id: ConversionId) -> Result<ProgramId, TrackingError> {
     let known = app.main.get_many([store::facts_key(id)]).await?;
     let facts = known
         .into_values()
         .next()
         .ok_or(TrackingError::NotFound(id))?;
-    let program = store::facts(facts)?.program;
-    let reversal = Reversal {
-        reversal_id,
-        reason,
-        at: app.now(),
-    };
-    take_back(app, program, id, &reversal, |_| Ok(())).await
+    Ok(store::facts(facts)?.program)
 }
 
 async fn take_back(
     app: &App,
     program: ProgramId,
     id: ConversionId,
-    reversal: &Reversal,
-    agrees: impl FnOnce(&Facts) -> Result<(), TrackingError>,
+    reversal: Reversal,
+    agrees: impl Fn(&Facts, &Changes) -> Result<(), TrackingError>,
 ) -> Result<Receipt, TrackingError> {
-    let (facts_key, changes_key) = (store::facts_key(id), store::changes_key(id));
-    let mut known = app
-        .main
-        .get_many([facts_key.clone(), changes_key.clone()])
-        .await?;
-    let arrived = match known.remove(&facts_key) {
-        Some(item) => {
-            // What it amounts to may have come with its approval only.
-            let approved = known.get(&changes_key).and_then(store::approved_minor);
-            agrees(&store::facts_with(item, approved)?)?;
-            true
+    let now = reversal.at;
+    let (posted, mut later) = facts_and_changes(app, id).await?;
+    for _ in 0..MAX_ROUNDS {
+        let (facts, changes) = as_it_stands(posted.as_ref(), &later)?;
+        if let Some(facts) = &facts {
+            agrees(facts, &changes)?;
         }
-        None => false,
-    };
-    let standing = |item: &Item| -> Result<Option<Reversal>, TrackingError> {
-        let changes = store::changes(item)?;
-        let same = |other: &&Reversal| other.reversal_id == reversal.reversal_id;
-        if let Some(same) = changes.reversals.iter().find(same) {
-            return Ok(Some(same.clone()));
-        }
-        if changes.reversals.len() >= MAX_REVERSALS {
-            return Err(TrackingError::TooManyReversals);
-        }
-        Ok(None)
-    };
-    if let Some(item) = known.remove(&changes_key)
-        && standing(&item)?.is_some()
-    {
-        return Ok(Receipt::Duplicate);
-    }
-    let taken = if arrived {
-        Receipt::Reversed
-    } else {
-        Receipt::Kept
-    };
-    match app
-        .main
-        .update(store::add_reversal(program, id, reversal)?)
-        .await?
-    {
-        Ok(()) => Ok(taken),
+        let weighed = weigh_reversal(facts.as_ref(), &changes, &reversal);
+        let Some(taken) =
+            weighed.map_err(|fault| TrackingError::Change(ChangeKind::Reversal, fault))?
+        else {
+            return Ok(Receipt::Duplicate);
+        };
+        let receipt = if facts.is_some() {
+            Receipt::Reversed
+        } else {
+            Receipt::Kept
+        };
+        let update = store::add_reversal(program, id, &taken, store::revision(&later), now)?;
+        let Err(old) = app.main.update(update).await? else {
+            return Ok(receipt);
+        };
         // A retry after a lost answer meets its own reversal.
-        Err(old) if standing(&old)?.as_ref() == Some(reversal) => Ok(taken),
-        Err(_) => Ok(Receipt::Duplicate),
+        if store::changes(&old)?.reversals.contains(&taken) {
+            return Ok(receipt);
+        }
+        later = old;
     }
+    Err(TrackingError::Contended)
+}
+
+/// Corrects a conversion's amount from now on: one write. The same amendment id again changes nothing, so it
+/// serves as the idempotency key.
+///
+/// # Errors
+/// `NotFound`, `Change`, the table's.
+pub async fn amend(
+    app: &App,
+    id: ConversionId,
+    amendment: Amendment,
+) -> Result<Receipt, TrackingError> {
+    let (posted, mut later) = facts_and_changes(app, id).await?;
+    for _ in 0..MAX_ROUNDS {
+        let Some((taken, update)) = amended(id, posted.as_ref(), &later, &amendment)? else {
+            return Ok(Receipt::Duplicate);
+        };
+        let Err(old) = app.main.update(update).await? else {
+            return Ok(Receipt::Amended);
+        };
+        // A retry after a lost answer meets its own amendment.
+        if store::changes(&old)?.amendments.contains(&taken) {
+            return Ok(Receipt::Amended);
+        }
+        later = old;
+    }
+    Err(TrackingError::Contended)
+}
+
+/// The write that corrects a conversion's amount, to be committed with others; it is refused when somebody
+/// else changes the conversion meanwhile. `None` when it is corrected so already.
+///
+/// # Errors
+/// `NotFound`, `Change`, the table's.
+pub async fn amendment(
+    app: &App,
+    id: ConversionId,
+    amendment: &Amendment,
+) -> Result<Option<Update>, TrackingError> {
+    let (posted, later) = facts_and_changes(app, id).await?;
+    let amended = amended(id, posted.as_ref(), &later, amendment)?;
+    Ok(amended.map(|(_, update)| update))
+}
+
+fn amended(
+    id: ConversionId,
+    posted: Option<&Item>,
+    later: &Item,
+    amendment: &Amendment,
+) -> Result<Option<(Amendment, Update)>, TrackingError> {
+    let (facts, changes) = as_it_stands(posted, later)?;
+    let facts = facts.ok_or(TrackingError::NotFound(id))?;
+    let weighed = weigh_amendment(&facts, &changes, amendment);
+    let weighed = weighed.map_err(|fault| TrackingError::Change(ChangeKind::Amendment, fault))?;
+    let Some(taken) = weighed else {
+        return Ok(None);
+    };
+    let revision = store::revision(later);
+    let update = store::add_amendment(facts.program, id, &taken, revision, amendment.at)?;
+    Ok(Some((taken, update)))
+}
+
+/// The write that records a conversion which an operator tells, to be committed with others; it is refused
+/// when one of that transaction stands there.
+///
+/// # Errors
+/// The table's.
+pub fn record(facts: &Facts) -> Result<Op, TrackingError> {
+    Ok(Op::Put(store::put_facts(facts)?))
+}
+
+/// The items of a conversion's facts and changes; changes that there are none of are an empty item.
+async fn facts_and_changes(
+    app: &App,
+    id: ConversionId,
+) -> Result<(Option<Item>, Item), table::Error> {
+    let (facts_key, changes_key) = (store::facts_key(id), store::changes_key(id));
+    let keys = [facts_key.clone(), changes_key.clone()];
+    let mut known = app.main.get_many(keys).await?;
+    let changes = known.remove(&changes_key).unwrap_or_default();
+    Ok((known.remove(&facts_key), changes))
+}
+
+/// The facts, with what their approval brought, and the changes.
+fn as_it_stands(
+    posted: Option<&Item>,
+    later: &Item,
+) -> Result<(Option<Facts>, Changes), table::Error> {
+    // What it amounts to may have come with its approval only.
+    let approved = store::approved(later);
+    let facts = posted.map(|item| store::facts_with(item.clone(), approved));
+    Ok((facts.transpose()?, store::changes(later)?))
 }
 
 /// A conversion with what was said of it later and its outcome, if it has one.
@@ -277,7 +367,7 @@ async fn take_back(
 pub struct Conversion {
     /// As it was posted, with the amount of its approval where the pending post had none.
     pub facts: Facts,
-    /// Approval and reversals.
+    /// Approval, reversals and amendments.
     pub changes: Changes,
     /// Its outcome.
     pub outcome: Option<Outcome>,
@@ -469,49 +559,52 @@ pub async fn by_partner(
 /// before in these fields.
 ///
 /// # Errors
-/// The table's.
+/// `Change` when it would be refused, the table's.
 pub async fn foresee(
     app: &App,
     program: &Program,
     posting: &Posting,
-) -> Result<Result<Receipt, Vec<&'static str>>, table::Error> {
+) -> Result<Result<Receipt, Vec<&'static str>>, TrackingError> {
     let id = posting.conversion(program.id);
-    let (facts_key, changes_key) = (store::facts_key(id), store::changes_key(id));
-    let mut known = app
-        .main
-        .get_many([facts_key.clone(), changes_key.clone()])
-        .await?;
-    let later = known.remove(&changes_key);
-    let approved = later.as_ref().and_then(store::approved_minor);
-    let changes = later.as_ref().map(store::changes).transpose()?;
-    let changes = changes.unwrap_or_default();
-    let first = known.remove(&facts_key);
-    // A reversal is held against what the conversion amounts to by now, a repeat against its first post.
-    let facts = match posting.status {
-        Posted::Reversed { .. } => first.map(|item| store::facts_with(item, approved)),
-        Posted::Approved | Posted::Pending => first.map(store::facts),
-    };
-    let verdict = facts.transpose()?.map(|facts| weigh(&facts, posting));
-    Ok(match (&posting.status, verdict) {
-        (_, Some(Verdict::Mismatch(fields))) => Err(fields),
-        (Posted::Reversed { reversal_id }, verdict) => {
-            let same = |reversal: &Reversal| reversal.reversal_id == *reversal_id;
-            Ok(match verdict {
-                _ if changes.reversals.iter().any(same) => Receipt::Duplicate,
-                Some(_) => Receipt::Reversed,
-                None => Receipt::Kept,
-            })
+    let (first, later) = facts_and_changes(app, id).await?;
+    let (facts, changes) = as_it_stands(first.as_ref(), &later)?;
+    if let Posted::Reversed { reversal_id } = &posting.status {
+        if let Some(facts) = &facts
+            && let Verdict::Mismatch(fields) = weigh(facts, posting)
+        {
+            return Ok(Err(fields));
         }
-        (_, None) => Ok(Receipt::Accepted),
-        (_, Some(Verdict::Approve { .. })) if changes.approved_at.is_none() => {
+        let reversal = Reversal {
+            reversal_id: reversal_id.clone(),
+            amount: posting.amount,
+            reason: String::new(),
+            at: app.now(),
+        };
+        return Ok(match weigh_reversal(facts.as_ref(), &changes, &reversal) {
+            Ok(None) => Ok(Receipt::Duplicate),
+            Ok(Some(_)) if facts.is_some() => Ok(Receipt::Reversed),
+            Ok(Some(_)) => Ok(Receipt::Kept),
+            Err(ChangeFault::Mismatch) => Err(vec!["amount"]),
+            Err(fault) => return Err(TrackingError::Change(ChangeKind::Reversal, fault)),
+        });
+    }
+    // A repeat is held against its first post.
+    let verdict = first.map(store::facts).transpose()?;
+    let verdict = verdict.map(|facts| (weigh(&facts, posting), facts));
+    Ok(match verdict {
+        Some((Verdict::Mismatch(fields), _)) => Err(fields),
+        None => Ok(Receipt::Accepted),
+        Some((Verdict::Approve { .. }, _)) if changes.approved_at.is_none() => {
             Ok(Receipt::Approved)
         }
-        (
-            _,
-            Some(Verdict::Approve {
-                amount: Some(amount),
-            }),
-        ) if approved != Some(amount.minor()) => Err(vec!["amount"]),
-        (_, Some(Verdict::Approve { .. } | Verdict::Duplicate)) => Ok(Receipt::Duplicate),
+        Some((Verdict::Approve { brings }, facts)) => {
+            let others = contradicted(&later, &facts, brings);
+            if others.is_empty() {
+                Ok(Receipt::Duplicate)
+            } else {
+                Err(others)
+            }
+        }
+        Some((Verdict::Duplicate, _)) => Ok(Receipt::Duplicate),
     })
 }

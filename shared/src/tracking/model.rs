@@ -1,10 +1,10 @@
 //! Clicks and conversions: pure rules.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::clock::{Timestamp, days_before, minutes_after};
-use crate::ids::{ConversionId, LinkId, ProgramId};
-use crate::money::Money;
+use crate::clock::{Timestamp, days_before, minutes_after, ms_after};
+use crate::ids::{ConversionId, DisputeId, LinkId, PartnerId, ProgramId};
+use crate::money::{Currency, Money};
 
 /// Characters of a transaction id, a reversal id or a sub id.
 pub const MAX_REFERENCE: usize = 128;
@@ -14,7 +14,15 @@ pub const MAX_CLICK_SUB_BYTES: usize = 128;
 pub const MAX_COUPON: usize = 64;
 /// Characters of a customer's reference, which may be an email address.
 pub const MAX_CUSTOMER: usize = 254;
-/// Characters of the reason for a reversal.
+/// Characters of a product's name or number.
+pub const MAX_PRODUCT: usize = 64;
+/// Fields of a conversion's metadata.
+pub const MAX_META: usize = 10;
+/// Characters of the name of a metadata field.
+pub const MAX_META_NAME: usize = 32;
+/// Characters of the value of a metadata field.
+pub const MAX_META_VALUE: usize = 128;
+/// Characters of the reason for a reversal or an amendment.
 pub const MAX_REASON: usize = 200;
 /// Units that one conversion may be of.
 pub const MAX_QUANTITY: i64 = 100_000;
@@ -22,8 +30,10 @@ pub const MAX_QUANTITY: i64 = 100_000;
 pub const MAX_AHEAD_MINUTES: i64 = 5;
 /// Days that an event may lie back unless an operator posts it: the longest attribution window and some.
 pub const MAX_AGE_DAYS: u32 = 400;
-/// Reversals that are kept of one conversion. The first takes everything back; the others change nothing.
-pub const MAX_REVERSALS: usize = 32;
+/// Reversals that are kept of one conversion; real shops' orders have been seen with 13.
+pub const MAX_REVERSALS: usize = 64;
+/// Amendments that are kept of one conversion.
+pub const MAX_AMENDMENTS: usize = 32;
 /// Days that a click is kept: the longest attribution window and some.
 pub const CLICK_DAYS: u32 = 400;
 /// The event of a postback that names none.
@@ -51,6 +61,68 @@ pub enum PostedStatus {
     Pending,
 }
 
+/// Whether a customer bought before, where the event says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CustomerType {
+    /// For the first time.
+    New,
+    /// Not for the first time.
+    Returning,
+}
+
+/// Types of customers by their names.
+pub const CUSTOMER_TYPES: &[(&str, CustomerType)] = &[
+    ("new", CustomerType::New),
+    ("returning", CustomerType::Returning),
+];
+
+impl CustomerType {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Returning => "returning",
+        }
+    }
+}
+
+/// The amounts that an event may come with, all in one currency, in the order of [`AMOUNTS`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts(pub [Option<Money>; 6]);
+
+/// The names of an event's amounts.
+pub const AMOUNTS: [&str; 6] = [
+    "amount",
+    "margin",
+    "net_revenue",
+    "bonuses",
+    "fees",
+    "chargebacks",
+];
+
+impl Amounts {
+    /// Each with its name.
+    pub fn named(self) -> impl Iterator<Item = (&'static str, Option<Money>)> {
+        AMOUNTS.into_iter().zip(self.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// Those of which the other has none.
+    fn missing_in(self, other: Self) -> Self {
+        let mut added = self;
+        for (amount, held) in added.0.iter_mut().zip(other.0) {
+            *amount = amount.filter(|_| held.is_none());
+        }
+        added
+    }
+}
+
 /// A conversion as it was first posted. Never changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -68,12 +140,32 @@ pub struct Facts {
     pub click_id: Option<String>,
     /// The coupon it names, in its normal form.
     pub coupon: Option<String>,
-    /// Its amount, in the program's currency.
+    /// The currency of all its amounts; any, not only the program's.
+    pub currency: Currency,
+    /// Its amount.
     pub amount: Option<Money>,
+    /// The margin in it.
+    pub margin: Option<Money>,
+    /// The net revenue in it.
+    pub net_revenue: Option<Money>,
+    /// Bonuses that net gaming revenue is less.
+    pub bonuses: Option<Money>,
+    /// Fees that net gaming revenue is less.
+    pub fees: Option<Money>,
+    /// Chargebacks that net gaming revenue is less.
+    pub chargebacks: Option<Money>,
     /// How many.
     pub quantity: u32,
     /// A keyed hash of the customer's reference.
     pub customer: Option<String>,
+    /// Whether the customer is new, where that is said.
+    pub customer_type: Option<CustomerType>,
+    /// ISO 3166 two-letter code of the customer's country.
+    pub country: Option<String>,
+    /// What was sold.
+    pub product: Option<String>,
+    /// Further fields by their names; see [`is_meta_name`].
+    pub meta: BTreeMap<String, String>,
     /// Whether it counted at once.
     pub status: PostedStatus,
     /// When it happened.
@@ -82,6 +174,9 @@ pub struct Facts {
     pub received_at: Timestamp,
     /// `sub1` to `sub5`.
     pub subs: [Option<String>; 5],
+    /// Whose it is by an operator's word, and the dispute in which that was said: no click or coupon is
+    /// asked then.
+    pub credited_to: Option<(PartnerId, DisputeId)>,
 }
 
 impl Facts {
@@ -90,13 +185,41 @@ impl Facts {
     pub fn id_of(program: ProgramId, event: &str, transaction_id: &str) -> ConversionId {
         ConversionId::derived(&[&program.to_string(), event, transaction_id])
     }
+
+    /// All amounts that it may come with.
+    #[must_use]
+    pub fn amounts(&self) -> Amounts {
+        Amounts([
+            self.amount,
+            self.margin,
+            self.net_revenue,
+            self.bonuses,
+            self.fees,
+            self.chargebacks,
+        ])
+    }
 }
 
-/// A request to take a conversion back, in full.
+/// A request to take a conversion back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reversal {
     /// The caller's id of it.
     pub reversal_id: String,
+    /// How much of the conversion's amount; `None` takes all back that is left, for good.
+    pub amount: Option<Money>,
+    /// Why.
+    pub reason: String,
+    /// When it was acknowledged.
+    pub at: Timestamp,
+}
+
+/// A correction of a conversion's amount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amendment {
+    /// The caller's id of it.
+    pub amendment_id: String,
+    /// What the conversion's amount is taken to be from now on, before reversals.
+    pub amount: Money,
     /// Why.
     pub reason: String,
     /// When it was acknowledged.
@@ -108,8 +231,248 @@ pub struct Reversal {
 pub struct Changes {
     /// When a pending conversion was approved.
     pub approved_at: Option<Timestamp>,
-    /// Reversals, oldest first. The first takes everything back; the others change nothing.
+    /// Reversals, oldest first.
     pub reversals: Vec<Reversal>,
+    /// Amendments, oldest first.
+    pub amendments: Vec<Amendment>,
+}
+
+/// A reversal or an amendment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Takes a part or all back.
+    Reversal(&'a Reversal),
+    /// Corrects the amount.
+    Amendment(&'a Amendment),
+}
+
+impl Change<'_> {
+    /// Its place among the changes of its conversion.
+    fn position(&self) -> (Timestamp, &str) {
+        match self {
+            Self::Reversal(reversal) => (reversal.at, &reversal.reversal_id),
+            Self::Amendment(amendment) => (amendment.at, &amendment.amendment_id),
+        }
+    }
+}
+
+/// What is left of a conversion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Net {
+    /// What is left of its amount, never below zero; `None` when it never had one.
+    pub amount: Option<Money>,
+    /// Whether it no longer counts at all: taken back as a whole, or in parts of which nothing is left.
+    pub gone: bool,
+}
+
+impl Changes {
+    /// Reversals and amendments, oldest first: by time, then id.
+    #[must_use]
+    pub fn ordered(&self) -> Vec<Change<'_>> {
+        let reversals = self.reversals.iter().map(Change::Reversal);
+        let amendments = self.amendments.iter().map(Change::Amendment);
+        let mut changes: Vec<Change<'_>> = reversals.chain(amendments).collect();
+        changes.sort_by(|a, b| a.position().cmp(&b.position()));
+        changes
+    }
+
+    /// What all changes leave of a conversion.
+    #[must_use]
+    pub fn net(&self, facts: &Facts) -> Net {
+        net_after(facts, &self.ordered())
+    }
+
+    /// The earliest time of a further change, so that changes stand in the order in which they were decided
+    /// whatever the clocks say that acknowledge them.
+    fn next_at(&self, now: Timestamp) -> Timestamp {
+        let last = self.ordered().last().map(|change| change.position().0);
+        last.map_or(now, |last| now.max(ms_after(last, 1)))
+    }
+}
+
+/// A conversion's amount under its changes.
+struct Tally {
+    /// What it amounts to, as it was amended.
+    whole: Option<i64>,
+    /// What was taken back of that in parts.
+    reversed: i64,
+    /// Whether it was taken back as a whole, for good.
+    void: bool,
+}
+
+impl Tally {
+    fn of(facts: &Facts, changes: &[Change<'_>]) -> Self {
+        let mut tally = Self {
+            whole: facts.amount.map(Money::minor),
+            reversed: 0,
+            void: false,
+        };
+        for change in changes {
+            match change {
+                Change::Reversal(Reversal { amount, .. }) => match (*amount, tally.left()) {
+                    // Parts that came before the conversion could not be held against it.
+                    (Some(part), Some(left)) => tally.reversed += part.minor().min(left),
+                    // Of what has no amount there are no parts.
+                    (None, _) | (Some(_), None) => tally.void = true,
+                },
+                Change::Amendment(Amendment { amount, .. }) => {
+                    tally.whole = Some(amount.minor().max(tally.reversed));
+                }
+            }
+            if tally.void {
+                break;
+            }
+        }
+        tally
+    }
+
+    /// What is left in minor units; `None` without an amount.
+    fn left(&self) -> Option<i64> {
+        let whole = self.whole?;
+        Some(if self.void { 0 } else { whole - self.reversed })
+    }
+}
+
+/// What the first changes of a conversion, in their order, leave of it. Reversals take at most what is left;
+/// after one that took all, nothing changes any more.
+#[must_use]
+pub fn net_after(facts: &Facts, changes: &[Change<'_>]) -> Net {
+    let tally = Tally::of(facts, changes);
+    let left = tally.left();
+    Net {
+        amount: left.map(|minor| Money::new(minor, facts.currency)),
+        gone: tally.void || (tally.reversed > 0 && left == Some(0)),
+    }
+}
+
+/// Why a reversal or an amendment is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeFault {
+    /// Its id stands for another one.
+    Mismatch,
+    /// Its amount is not in the conversion's currency.
+    Currency,
+    /// It takes nothing back.
+    Nothing,
+    /// It takes back more than is left.
+    Over {
+        /// That, unless it is not for the caller to know.
+        left: Option<Money>,
+    },
+    /// It takes back a part of what has no amount.
+    NoAmount,
+    /// It amends the amount to less than what was taken back of it.
+    BelowReversed {
+        /// That.
+        reversed: Money,
+    },
+    /// The conversion was taken back as a whole.
+    Void,
+    /// There are as many as are kept.
+    TooMany,
+}
+
+/// Weighs a reversal against what stands there: the one to record, or `None` when it stands there already.
+/// A part that is all of the amount is the whole, as is any part of what has no amount; of a conversion that
+/// has not arrived a part is recorded as it is told, and takes at most what there is then.
+///
+/// # Errors
+/// [`ChangeFault`].
+pub fn weigh_reversal(
+    facts: Option<&Facts>,
+    changes: &Changes,
+    reversal: &Reversal,
+) -> Result<Option<Reversal>, ChangeFault> {
+    let tally = facts.map(|facts| (facts, Tally::of(facts, &changes.ordered())));
+    if let (Some((facts, _)), Some(part)) = (&tally, reversal.amount)
+        && part.currency() != facts.currency
+    {
+        return Err(ChangeFault::Currency);
+    }
+    let is_whole = |amount: Option<Money>| match (amount, &tally) {
+        (None, _) => true,
+        (Some(part), Some((facts, tally))) => {
+            let minor = Some(part.minor());
+            // Of what has no amount there are no parts.
+            tally.whole.is_none() || minor == tally.whole || minor == facts.amount.map(Money::minor)
+        }
+        (Some(_), None) => false,
+    };
+    let same_id = |other: &&Reversal| other.reversal_id == reversal.reversal_id;
+    if let Some(standing) = changes.reversals.iter().find(same_id) {
+        let same = standing.amount == reversal.amount
+            || (is_whole(standing.amount) && is_whole(reversal.amount));
+        return if same {
+            Ok(None)
+        } else {
+            Err(ChangeFault::Mismatch)
+        };
+    }
+    if changes.reversals.len() >= MAX_REVERSALS {
+        return Err(ChangeFault::TooMany);
+    }
+    let amount = reversal.amount.filter(|_| !is_whole(reversal.amount));
+    if let Some(part) = amount {
+        if part.is_zero() {
+            return Err(ChangeFault::Nothing);
+        }
+        if let Some((facts, tally)) = &tally
+            && let Some(left) = tally.left()
+            && part.minor() > left
+        {
+            let left = Some(Money::new(left, facts.currency));
+            return Err(ChangeFault::Over { left });
+        }
+    }
+    Ok(Some(Reversal {
+        amount,
+        at: changes.next_at(reversal.at),
+        ..reversal.clone()
+    }))
+}
+
+/// Weighs an amendment against what stands there: the one to record, or `None` when it stands there already.
+///
+/// # Errors
+/// [`ChangeFault`].
+pub fn weigh_amendment(
+    facts: &Facts,
+    changes: &Changes,
+    amendment: &Amendment,
+) -> Result<Option<Amendment>, ChangeFault> {
+    if amendment.amount.currency() != facts.currency {
+        return Err(ChangeFault::Currency);
+    }
+    let same_id = |other: &&Amendment| other.amendment_id == amendment.amendment_id;
+    if let Some(standing) = changes.amendments.iter().find(same_id) {
+        return if standing.amount == amendment.amount {
+            Ok(None)
+        } else {
+            Err(ChangeFault::Mismatch)
+        };
+    }
+    if changes.amendments.len() >= MAX_AMENDMENTS {
+        return Err(ChangeFault::TooMany);
+    }
+    let tally = Tally::of(facts, &changes.ordered());
+    if tally.void {
+        return Err(ChangeFault::Void);
+    }
+    if amendment.amount.minor() < tally.reversed {
+        let reversed = Money::new(tally.reversed, facts.currency);
+        return Err(ChangeFault::BelowReversed { reversed });
+    }
+    Ok(Some(Amendment {
+        at: changes.next_at(amendment.at),
+        ..amendment.clone()
+    }))
+}
+
+/// Whether text names a field of metadata: lower-case letters, digits and `_`, at most [`MAX_META_NAME`].
+#[must_use]
+pub fn is_meta_name(text: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=MAX_META_NAME).contains(&text.len()) && text.bytes().all(sound)
 }
 
 /// The form in which customers' references are compared: trimmed, lower case.
@@ -158,7 +521,8 @@ pub enum Posted {
     Approved,
     /// It pays nothing until it is approved.
     Pending,
-    /// It is taken back, in full.
+    /// A part of it, which its amount tells, is taken back; all that is left where that is the whole or
+    /// not told.
     Reversed {
         /// The caller's id of the reversal.
         reversal_id: String,
@@ -176,12 +540,34 @@ pub struct Posting {
     pub click: Option<(ClickToken, String)>,
     /// The coupon it names, in its normal form.
     pub coupon: Option<String>,
-    /// Its amount.
+    /// The currency of all its amounts: what it states, or the program's.
+    pub currency: Currency,
+    /// Whether it states that itself.
+    pub currency_stated: bool,
+    /// Its amount; of a reversal, how much is taken back.
     pub amount: Option<Money>,
+    /// The margin in it.
+    pub margin: Option<Money>,
+    /// The net revenue in it.
+    pub net_revenue: Option<Money>,
+    /// Bonuses.
+    pub bonuses: Option<Money>,
+    /// Fees.
+    pub fees: Option<Money>,
+    /// Chargebacks.
+    pub chargebacks: Option<Money>,
     /// How many, when it says so.
     pub quantity: Option<u32>,
     /// A keyed hash of the customer's reference.
     pub customer: Option<String>,
+    /// Whether the customer is new, when it says so.
+    pub customer_type: Option<CustomerType>,
+    /// ISO 3166 two-letter code of the customer's country.
+    pub country: Option<String>,
+    /// What was sold.
+    pub product: Option<String>,
+    /// Further fields by their names.
+    pub meta: BTreeMap<String, String>,
     /// What it says of the conversion.
     pub status: Posted,
     /// When it happened, when it says so.
@@ -210,9 +596,20 @@ impl Posting {
             transaction_id,
             click,
             coupon,
+            currency,
+            currency_stated: _,
             amount,
+            margin,
+            net_revenue,
+            bonuses,
+            fees,
+            chargebacks,
             quantity,
             customer,
+            customer_type,
+            country,
+            product,
+            meta,
             status: _,
             occurred_at,
             subs,
@@ -226,19 +623,44 @@ impl Posting {
             click,
             click_id,
             coupon,
+            currency,
             amount,
+            margin,
+            net_revenue,
+            bonuses,
+            fees,
+            chargebacks,
             quantity: quantity.unwrap_or(1),
             customer,
+            customer_type,
+            country,
+            product,
+            meta,
             status,
             occurred_at: occurred_at.unwrap_or(now),
             received_at: now,
             subs,
+            credited_to: None,
         })
     }
 
-    /// The fingerprint fields in which it differs from what was reported before: click, coupon, amount,
-    /// quantity, customer, and the time where it states one. Sub ids are no part of it. With
-    /// `stated_only`, a field that it leaves out does not count as a difference.
+    /// All amounts that it states.
+    #[must_use]
+    pub fn amounts(&self) -> Amounts {
+        Amounts([
+            self.amount,
+            self.margin,
+            self.net_revenue,
+            self.bonuses,
+            self.fees,
+            self.chargebacks,
+        ])
+    }
+
+    /// The fingerprint fields in which it differs from what was reported before: click, coupon, currency,
+    /// amounts, quantity, customer, and the time where it states one. What describes the customer, the
+    /// product, metadata and sub ids are no part of it. With `stated_only`, a field that it leaves out does
+    /// not count as a difference.
     #[must_use]
     pub fn differences(&self, facts: &Facts, stated_only: bool) -> Vec<&'static str> {
         let mut fields = Vec::new();
@@ -248,9 +670,22 @@ impl Posting {
             }
         };
         let click = self.click.as_ref().map(|(token, _)| *token);
-        compare("click_id", click.is_some(), click == facts.click);
-        compare("coupon", self.coupon.is_some(), self.coupon == facts.coupon);
-        compare("amount", self.amount.is_some(), self.amount == facts.amount);
+        // What an operator credited has no claim that a later post could contradict.
+        let by_word = facts.credited_to.is_some();
+        compare("click_id", click.is_some(), by_word || click == facts.click);
+        compare(
+            "coupon",
+            self.coupon.is_some(),
+            by_word || self.coupon == facts.coupon,
+        );
+        let amounts = self.amounts();
+        // An amount without a currency is one in the program's.
+        let in_currency = self.currency_stated || !amounts.is_empty();
+        compare("currency", in_currency, self.currency == facts.currency);
+        for ((name, posted), held) in amounts.named().zip(facts.amounts().0) {
+            let same = posted.map(Money::minor) == held.map(Money::minor);
+            compare(name, posted.is_some(), same);
+        }
         compare(
             "quantity",
             self.quantity.is_some(),
@@ -275,10 +710,10 @@ pub enum Verdict {
     Duplicate,
     /// It contradicts what was reported before, in these fields.
     Mismatch(Vec<&'static str>),
-    /// A pending conversion now counts. An amount that it did not have before comes with it.
+    /// A pending conversion now counts. Amounts that it did not have before come with it.
     Approve {
-        /// The amount that the pending post left out.
-        amount: Option<Money>,
+        /// The amounts that the pending post left out.
+        brings: Amounts,
     },
 }
 
@@ -297,20 +732,25 @@ pub fn weigh(facts: &Facts, posting: &Posting) -> Verdict {
     };
     match (facts.status, &posting.status) {
         (PostedStatus::Pending, Posted::Approved) => {
-            let added = posting.amount.filter(|_| facts.amount.is_none());
+            let brings = posting.amounts().missing_in(facts.amounts());
             let mut differences = posting.differences(facts, true);
-            if added.is_some() {
-                differences.retain(|field| *field != "amount");
-            }
-            judge(differences, Verdict::Approve { amount: added })
+            differences.retain(|field| {
+                let brought =
+                    |(name, amount): (&str, Option<Money>)| name == *field && amount.is_some();
+                // Of a post without amounts the currency said nothing yet.
+                let said_first =
+                    *field == "currency" && facts.amounts().is_empty() && !brings.is_empty();
+                !brings.named().any(brought) && !said_first
+            });
+            judge(differences, Verdict::Approve { brings })
         }
         (PostedStatus::Approved, Posted::Approved) | (PostedStatus::Pending, Posted::Pending) => {
             judge(posting.differences(facts, false), Verdict::Duplicate)
         }
         (PostedStatus::Approved, Posted::Pending) | (_, Posted::Reversed { .. }) => {
             let mut differences = posting.differences(facts, true);
-            // No amount was ever told, so none is contradicted: it is the whole that is taken back.
-            if facts.amount.is_none() && matches!(posting.status, Posted::Reversed { .. }) {
+            // A reversal's amount is how much it takes back, which is weighed against what is left.
+            if matches!(posting.status, Posted::Reversed { .. }) {
                 differences.retain(|field| *field != "amount");
             }
             judge(differences, Verdict::Duplicate)
@@ -327,8 +767,10 @@ pub enum Receipt {
     Duplicate,
     /// A pending conversion now counts.
     Approved,
-    /// The conversion is taken back.
+    /// The conversion, or a part of it, is taken back.
     Reversed,
+    /// Its amount is corrected.
+    Amended,
     /// A reversal of a conversion that has not arrived; it waits for it.
     Kept,
 }
@@ -342,6 +784,7 @@ impl Receipt {
             Self::Duplicate => "duplicate",
             Self::Approved => "approved",
             Self::Reversed => "reversed",
+            Self::Amended => "amended",
             Self::Kept => "kept",
         }
     }
@@ -422,9 +865,20 @@ mod tests {
             transaction_id: "order-1".to_owned(),
             click: Some(click(1)),
             coupon: None,
+            currency: gbp(),
+            currency_stated: false,
             amount: Some(Money::new(4900, gbp())),
+            margin: None,
+            net_revenue: None,
+            bonuses: None,
+            fees: None,
+            chargebacks: None,
             quantity: None,
             customer: Some("hash".to_owned()),
+            customer_type: None,
+            country: None,
+            product: None,
+            meta: BTreeMap::new(),
             status: Posted::Approved,
             occurred_at: None,
             subs: [const { None }; 5],
@@ -497,13 +951,18 @@ mod tests {
             ..posting()
         };
         let amount = Some(Money::new(4900, gbp()));
+        let only = |amount| Amounts([amount, None, None, None, None, None]);
         assert_eq!(
             weigh(&pending(amount), &bare),
-            Verdict::Approve { amount: None }
+            Verdict::Approve {
+                brings: Amounts::default()
+            }
         );
         assert_eq!(
             weigh(&pending(None), &posting()),
-            Verdict::Approve { amount }
+            Verdict::Approve {
+                brings: only(amount)
+            }
         );
         let other = Posting {
             amount: Some(Money::new(1, gbp())),
@@ -545,6 +1004,267 @@ mod tests {
         assert_eq!(click_sub(&long).unwrap(), "x".repeat(127));
     }
 
+    /// A sale of 49.00 with what was said of it later, step by step.
+    struct Told {
+        facts: Option<Facts>,
+        changes: Changes,
+    }
+
+    fn minor(minor: i64) -> Option<Money> {
+        Some(Money::new(minor, gbp()))
+    }
+
+    impl Told {
+        fn sale() -> Self {
+            Self {
+                facts: Some(facts(&posting())),
+                changes: Changes::default(),
+            }
+        }
+
+        fn reverse(&mut self, id: &str, amount: Option<Money>) -> Result<bool, ChangeFault> {
+            let reversal = Reversal {
+                reversal_id: id.to_owned(),
+                amount,
+                reason: "returned".to_owned(),
+                at: now(),
+            };
+            let taken = weigh_reversal(self.facts.as_ref(), &self.changes, &reversal)?;
+            let is_new = taken.is_some();
+            self.changes.reversals.extend(taken);
+            Ok(is_new)
+        }
+
+        fn amend(&mut self, id: &str, amount: Option<Money>) -> Result<bool, ChangeFault> {
+            let amendment = Amendment {
+                amendment_id: id.to_owned(),
+                amount: amount.unwrap(),
+                reason: "mistyped".to_owned(),
+                at: now(),
+            };
+            let facts = self.facts.as_ref().unwrap();
+            let taken = weigh_amendment(facts, &self.changes, &amendment)?;
+            let is_new = taken.is_some();
+            self.changes.amendments.extend(taken);
+            Ok(is_new)
+        }
+
+        /// What is left in minor units, and whether it is gone.
+        fn left(&self) -> (Option<i64>, bool) {
+            let Net { amount, gone } = self.changes.net(self.facts.as_ref().unwrap());
+            (amount.map(Money::minor), gone)
+        }
+    }
+
+    #[test]
+    fn parts_are_taken_back_until_nothing_is_left_and_never_more() {
+        let mut sale = Told::sale();
+        assert_eq!(sale.left(), (Some(4900), false));
+        assert_eq!(sale.reverse("r-1", minor(1900)), Ok(true));
+        assert_eq!(sale.reverse("r-2", minor(1000)), Ok(true));
+        assert_eq!(sale.left(), (Some(2000), false));
+        let left = minor(2000);
+        assert_eq!(
+            sale.reverse("r-3", minor(2001)),
+            Err(ChangeFault::Over { left })
+        );
+        assert_eq!(sale.reverse("r-3", minor(2000)), Ok(true));
+        assert_eq!(sale.left(), (Some(0), true));
+        let left = minor(0);
+        assert_eq!(
+            sale.reverse("r-4", minor(1)),
+            Err(ChangeFault::Over { left })
+        );
+        assert_eq!(sale.reverse("r-4", minor(0)), Err(ChangeFault::Nothing));
+    }
+
+    #[test]
+    fn a_reversal_of_all_takes_what_is_left_for_good() {
+        for whole in [None, minor(4900)] {
+            let mut sale = Told::sale();
+            assert_eq!(sale.reverse("r-1", minor(1000)), Ok(true));
+            assert_eq!(sale.reverse("r-2", whole), Ok(true));
+            assert_eq!(sale.left(), (Some(0), true));
+            // Said in either way it is the same again.
+            assert_eq!(sale.reverse("r-2", None), Ok(false));
+            assert_eq!(sale.reverse("r-2", minor(4900)), Ok(false));
+            assert_eq!(sale.reverse("r-2", minor(4800)), Err(ChangeFault::Mismatch));
+            assert_eq!(sale.amend("a-1", minor(9900)), Err(ChangeFault::Void));
+        }
+    }
+
+    #[test]
+    fn the_same_reversal_again_changes_nothing_and_with_another_amount_is_refused() {
+        let mut sale = Told::sale();
+        assert_eq!(sale.reverse("r-1", minor(1000)), Ok(true));
+        assert_eq!(sale.reverse("r-1", minor(1000)), Ok(false));
+        for other in [None, minor(1001), minor(4900)] {
+            assert_eq!(sale.reverse("r-1", other), Err(ChangeFault::Mismatch));
+        }
+        let yen = Some(Money::new(1000, "JPY".parse().unwrap()));
+        assert_eq!(sale.reverse("r-2", yen), Err(ChangeFault::Currency));
+        assert_eq!(sale.left(), (Some(3900), false));
+    }
+
+    #[test]
+    fn an_amendment_goes_up_and_down_but_not_below_what_was_taken_back() {
+        let mut sale = Told::sale();
+        assert_eq!(sale.reverse("r-1", minor(1000)), Ok(true));
+        assert_eq!(sale.amend("a-1", minor(5900)), Ok(true));
+        assert_eq!(sale.left(), (Some(4900), false));
+        assert_eq!(sale.amend("a-1", minor(5900)), Ok(false));
+        assert_eq!(sale.amend("a-1", minor(5800)), Err(ChangeFault::Mismatch));
+        let reversed = Money::new(1000, gbp());
+        assert_eq!(
+            sale.amend("a-2", minor(999)),
+            Err(ChangeFault::BelowReversed { reversed })
+        );
+        assert_eq!(sale.amend("a-2", minor(1000)), Ok(true));
+        assert_eq!(sale.left(), (Some(0), true));
+        // Room that an amendment makes may be taken back again.
+        assert_eq!(sale.amend("a-3", minor(1500)), Ok(true));
+        assert_eq!(sale.left(), (Some(500), false));
+        assert_eq!(sale.reverse("r-2", minor(500)), Ok(true));
+        assert_eq!(sale.left(), (Some(0), true));
+    }
+
+    #[test]
+    fn what_has_no_amount_is_taken_back_as_a_whole_or_given_one() {
+        let lead = || {
+            let mut lead = Told::sale();
+            lead.facts.as_mut().unwrap().amount = None;
+            lead
+        };
+        let mut reversed = lead();
+        assert_eq!(reversed.left(), (None, false));
+        assert_eq!(reversed.reverse("r-1", minor(1000)), Ok(true));
+        assert_eq!(reversed.left(), (None, true));
+        assert_eq!(reversed.reverse("r-1", None), Ok(false));
+        let mut amended = lead();
+        assert_eq!(amended.amend("a-1", minor(2000)), Ok(true));
+        assert_eq!(amended.reverse("r-1", minor(500)), Ok(true));
+        assert_eq!(amended.left(), (Some(1500), false));
+    }
+
+    #[test]
+    fn reversals_that_come_before_their_conversion_take_at_most_what_it_is() {
+        let mut early = Told::sale();
+        let facts = early.facts.take();
+        for (id, amount) in [("r-1", 3000), ("r-2", 3000), ("r-3", 10)] {
+            assert_eq!(early.reverse(id, minor(amount)), Ok(true));
+        }
+        early.facts = facts;
+        assert_eq!(early.left(), (Some(0), true));
+        let ordered = early.changes.ordered();
+        let facts = early.facts.as_ref().unwrap();
+        let left: Vec<_> = (0..=3)
+            .map(|n| net_after(facts, &ordered[..n]).amount.unwrap().minor())
+            .collect();
+        assert_eq!(left, [4900, 1900, 0, 0]);
+        // The whole, told in advance, is the whole once it is known what that is.
+        let mut early = Told::sale();
+        let facts = early.facts.take();
+        assert_eq!(early.reverse("r-1", minor(4900)), Ok(true));
+        early.facts = facts;
+        assert_eq!(early.reverse("r-1", minor(4900)), Ok(false));
+        assert_eq!(early.left(), (Some(0), true));
+    }
+
+    #[test]
+    fn as_many_changes_are_kept_as_there_may_be() {
+        let mut sale = Told::sale();
+        for number in 0..MAX_REVERSALS {
+            assert_eq!(sale.reverse(&format!("r-{number}"), minor(1)), Ok(true));
+        }
+        assert_eq!(sale.reverse("r-0", minor(1)), Ok(false));
+        assert_eq!(sale.reverse("more", minor(1)), Err(ChangeFault::TooMany));
+        for number in 0..MAX_AMENDMENTS {
+            assert_eq!(sale.amend(&format!("a-{number}"), minor(4900)), Ok(true));
+        }
+        assert_eq!(sale.amend("more", minor(4900)), Err(ChangeFault::TooMany));
+    }
+
+    #[test]
+    fn the_currency_is_part_of_what_was_reported() {
+        let first = facts(&posting());
+        let euros = Posting {
+            currency: "EUR".parse().unwrap(),
+            currency_stated: true,
+            amount: Some(Money::new(4900, "EUR".parse().unwrap())),
+            ..posting()
+        };
+        assert_eq!(weigh(&first, &euros), Verdict::Mismatch(vec!["currency"]));
+        let foreign = facts(&euros);
+        assert_eq!(weigh(&foreign, &euros), Verdict::Duplicate);
+        // An amount without a currency is one in the program's.
+        assert_eq!(
+            weigh(&foreign, &posting()),
+            Verdict::Mismatch(vec!["currency"])
+        );
+        let bare = Posting {
+            amount: None,
+            status: Posted::Pending,
+            ..posting()
+        };
+        let brings = euros.amounts();
+        assert_eq!(weigh(&facts(&bare), &euros), Verdict::Approve { brings });
+        // A margin that comes with the approval is in the currency of the amount before.
+        let margin = |code: &str| Posting {
+            currency: code.parse().unwrap(),
+            margin: Some(Money::new(900, code.parse().unwrap())),
+            ..posting()
+        };
+        let pending = facts(&Posting {
+            status: Posted::Pending,
+            ..posting()
+        });
+        let brings = Amounts([None, minor(900), None, None, None, None]);
+        assert_eq!(weigh(&pending, &margin("GBP")), Verdict::Approve { brings });
+        assert_eq!(
+            weigh(&pending, &margin("EUR")),
+            Verdict::Mismatch(vec!["currency"])
+        );
+        assert_eq!(
+            weigh(
+                &foreign,
+                &Posting {
+                    click: None,
+                    customer: None,
+                    ..bare
+                }
+            ),
+            Verdict::Duplicate,
+            "what is left out contradicts nothing"
+        );
+    }
+
+    #[test]
+    fn other_amounts_are_part_of_it_too_and_what_describes_the_sale_is_not() {
+        let first = facts(&posting());
+        let other = Posting {
+            margin: minor(1),
+            net_revenue: minor(1),
+            bonuses: minor(1),
+            fees: minor(1),
+            chargebacks: minor(1),
+            ..posting()
+        };
+        let named = ["margin", "net_revenue", "bonuses", "fees", "chargebacks"];
+        assert_eq!(weigh(&first, &other), Verdict::Mismatch(named.to_vec()));
+        let described = Posting {
+            country: Some("GB".to_owned()),
+            product: Some("annual".to_owned()),
+            customer_type: Some(CustomerType::New),
+            meta: BTreeMap::from([("tariff".to_owned(), "b2b".to_owned())]),
+            ..posting()
+        };
+        assert_eq!(weigh(&first, &described), Verdict::Duplicate);
+    }
+
+    fn currency(dollars: bool) -> Currency {
+        if dollars { "USD" } else { "GBP" }.parse().unwrap()
+    }
+
     fn any_posting() -> impl Strategy<Value = Posting> {
         (
             proptest::option::of(0_u8..3),
@@ -554,21 +1274,27 @@ mod tests {
             proptest::option::of("[a-c]"),
             any::<bool>(),
             proptest::option::of(0_i64..3),
+            (any::<bool>(), proptest::option::of(0_i64..2)),
         )
             .prop_map(
-                |(link, coupon, minor, quantity, customer, pending, second)| Posting {
-                    click: link.map(click),
-                    coupon,
-                    amount: minor.map(|minor| Money::new(minor, gbp())),
-                    quantity,
-                    customer,
-                    status: if pending {
-                        Posted::Pending
-                    } else {
-                        Posted::Approved
-                    },
-                    occurred_at: second.map(|second| Timestamp::from_second(second).unwrap()),
-                    ..posting()
+                |(link, coupon, minor, quantity, customer, pending, second, (dollars, margin))| {
+                    Posting {
+                        click: link.map(click),
+                        coupon,
+                        currency: currency(dollars),
+                        currency_stated: dollars,
+                        amount: minor.map(|minor| Money::new(minor, currency(dollars))),
+                        margin: margin.map(|margin| Money::new(margin, currency(dollars))),
+                        quantity,
+                        customer,
+                        status: if pending {
+                            Posted::Pending
+                        } else {
+                            Posted::Approved
+                        },
+                        occurred_at: second.map(|second| Timestamp::from_second(second).unwrap()),
+                        ..posting()
+                    }
                 },
             )
     }
@@ -598,6 +1324,82 @@ mod tests {
             let id = |(event, transaction): &(String, String)| Facts::id_of(program(), event, transaction);
             prop_assert_eq!(id(&a) == id(&b), a == b);
             prop_assert_ne!(id(&a), Facts::id_of(ProgramId::from_bytes([9; 16]), &a.0, &a.1));
+        }
+
+        #[test]
+        fn parts_add_up_to_the_whole_and_nothing_goes_below_zero(
+            steps in proptest::collection::vec((any::<bool>(), 0_i64..6000), 0..20),
+            all_in_the_end in any::<bool>(),
+        ) {
+            let mut sale = Told::sale();
+            let (mut whole, mut reversed) = (4900, 0);
+            for (number, (amends, amount)) in steps.into_iter().enumerate() {
+                let id = format!("c-{number}");
+                let before = sale.left();
+                let done = if amends {
+                    let done = sale.amend(&id, minor(amount));
+                    whole = if done.is_ok() { amount } else { whole };
+                    done
+                } else if amount == whole || amount == 4900 {
+                    continue; // The whole is another matter.
+                } else {
+                    let done = sale.reverse(&id, minor(amount));
+                    reversed += if done.is_ok() { amount } else { 0 };
+                    done
+                };
+                if done.is_err() {
+                    prop_assert_eq!(sale.left(), before);
+                }
+                prop_assert_eq!(sale.left().0, Some(whole - reversed));
+                prop_assert!(whole - reversed >= 0);
+            }
+            if all_in_the_end {
+                prop_assert_eq!(sale.reverse("all", None), Ok(true));
+                prop_assert_eq!(sale.left(), (Some(0), true));
+            }
+            // Each change takes its share of what the one before left, and the shares add up.
+            let (facts, changes) = (sale.facts.as_ref().unwrap(), sale.changes.ordered());
+            let left: Vec<i64> = (0..=changes.len())
+                .map(|n| net_after(facts, &changes[..n]).amount.unwrap().minor())
+                .collect();
+            let shares: i64 = left.windows(2).map(|pair| pair[1] - pair[0]).sum();
+            prop_assert_eq!(4900 + shares, sale.left().0.unwrap());
+            prop_assert!(left.iter().all(|left| *left >= 0));
+        }
+
+        #[test]
+        fn changes_count_in_the_order_of_time_and_id_however_they_are_kept(
+            changes in proptest::collection::vec((0_i64..4, "[ab]", proptest::option::of(0_i64..4000)), 0..6),
+            shuffled in any::<u64>(),
+        ) {
+            let mut kept = Changes::default();
+            for (number, (second, id, amount)) in changes.iter().enumerate() {
+                let at = Timestamp::from_second(*second).unwrap();
+                let id = format!("{id}{number}");
+                match amount {
+                    Some(amount) if number % 3 == 2 => kept.amendments.push(Amendment {
+                        amendment_id: id, amount: Money::new(*amount, gbp()), reason: String::new(), at,
+                    }),
+                    amount => kept.reversals.push(Reversal {
+                        reversal_id: id, amount: amount.and_then(minor), reason: String::new(), at,
+                    }),
+                }
+            }
+            let mut other = kept.clone();
+            let turn = usize::try_from(shuffled % 7).unwrap();
+            let (reversals, amendments) = (other.reversals.len(), other.amendments.len());
+            other.reversals.rotate_left(turn % reversals.max(1));
+            other.amendments.rotate_left(turn % amendments.max(1));
+            prop_assert_eq!(other.ordered(), kept.ordered());
+            let positions: Vec<_> = kept.ordered().iter().map(|change| {
+                let (at, id) = change.position();
+                (at, id.to_owned())
+            }).collect();
+            prop_assert!(positions.is_sorted());
+            let sale = facts(&posting());
+            let net = kept.net(&sale);
+            prop_assert_eq!(net, other.net(&sale));
+            prop_assert!(net.amount.unwrap().minor() >= 0);
         }
 
         /// Lanes that grow at their newest end while they are read, as lists do under writing.

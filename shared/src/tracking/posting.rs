@@ -1,18 +1,24 @@
 //! Reading a postback: every wrong field at once, under the name that its sender knows.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::dialects::{self, Mapped};
 use super::model::{
-    DEFAULT_EVENT, DEFAULT_REVERSAL, MAX_AGE_DAYS, MAX_AHEAD_MINUTES, MAX_COUPON, MAX_CUSTOMER,
-    MAX_QUANTITY, MAX_REFERENCE, Posted, Posting, TimeFault, check_time, normal_customer,
+    CUSTOMER_TYPES, DEFAULT_EVENT, DEFAULT_REVERSAL, MAX_AGE_DAYS, MAX_AHEAD_MINUTES, MAX_COUPON,
+    MAX_CUSTOMER, MAX_META, MAX_META_NAME, MAX_META_VALUE, MAX_PRODUCT, MAX_QUANTITY,
+    MAX_REFERENCE, Posted, Posting, TimeFault, check_time, is_meta_name, normal_customer,
 };
 use crate::clock::Timestamp;
 use crate::edge::{ALL_CODES, Fields, Keyring, Problem, codes};
-use crate::programs::model::{Coupon, Program, is_event};
+use crate::partners::model::is_country;
+use crate::programs::model::{Coupon, Dialect, Program, is_event};
 
 /// Longer than any click id; beyond that a text is none, whatever it says.
 const MAX_CLICK_ID: usize = 4096;
+/// Fields of metadata stand under names that begin so where there are no objects.
+pub(super) const META_PREFIX: &str = "meta.";
 const SUBS: [&str; 5] = ["sub1", "sub2", "sub3", "sub4", "sub5"];
 
 /// How a postback's fields came in.
@@ -36,7 +42,12 @@ pub fn read(
     now: Timestamp,
     any_age: bool,
 ) -> Result<(Posting, Mapped), Problem> {
-    let mapped = dialects::map(program.dialect, program.payout_is_amount, &posts.fields);
+    let fields = if posts.pairs || program.dialect != Dialect::Native {
+        with_meta(&posts.fields)?
+    } else {
+        posts.fields.clone()
+    };
+    let mapped = dialects::map(program.dialect, program.payout_is_amount, &fields);
     let value = Value::Object(mapped.fields.clone());
     let reader = |fields: &mut Fields| posting(fields, keyring, program, now, any_age);
     let read = if posts.pairs {
@@ -48,6 +59,28 @@ pub fn read(
         Ok(posting) => Ok((posting, mapped)),
         Err(problem) => Err(in_their_names(problem, &mapped)),
     }
+}
+
+/// The fields with those of `meta.<name>` as one object `meta`, in which JSON has them.
+fn with_meta(posted: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+    let mut fields = posted.clone();
+    for (name, value) in posted {
+        let Some(meta) = name.strip_prefix(META_PREFIX) else {
+            continue;
+        };
+        fields.remove(name);
+        let held = fields
+            .entry("meta")
+            .or_insert_with(|| Value::Object(Map::new()));
+        // What is no object is refused when it is read.
+        if let Value::Object(held) = held
+            && held.insert(meta.to_owned(), value.clone()).is_some()
+        {
+            let detail = format!("{name} is given in the query and in the body");
+            return Err(Problem::new(codes::MALFORMED_QUERY, detail));
+        }
+    }
+    Ok(fields)
 }
 
 /// The problem with the names that were posted instead of ours.
@@ -85,15 +118,7 @@ fn posting(
         Some(2) => Posted::Reversed { reversal_id },
         _ => Posted::Approved,
     };
-    let event = f
-        .opt_parsed(
-            "event",
-            MAX_REFERENCE,
-            codes::CHARACTERS_REFUSED,
-            "has 1 to 64 of: lower-case letters, digits, _ - . and begins with a letter or digit",
-            |text| is_event(text).then(|| text.to_owned()),
-        )
-        .unwrap_or_else(|| DEFAULT_EVENT.to_owned());
+    let event = event(f).unwrap_or_else(|| DEFAULT_EVENT.to_owned());
     let transaction_id = transaction_id(f);
     let claimed = f.raw("click_id").is_some() | f.raw("coupon").is_some();
     if !claimed && !matches!(status, Posted::Reversed { .. }) {
@@ -113,13 +138,80 @@ fn posting(
     let coupon = f
         .opt_text("coupon", MAX_COUPON)
         .map(|code| Coupon::normal(&code));
-    if let Some(currency) = f.opt_currency("currency")
-        && currency != program.currency
-    {
-        let reason = format!("the program's amounts are in {}", program.currency);
-        f.refuse(codes::CURRENCY_MISMATCH, "currency", reason);
-    }
-    let amount = f.opt_amount("amount", program.currency);
+    let described = described(f, keyring, program, now, any_age);
+    Some(Posting {
+        event,
+        transaction_id: transaction_id?,
+        click,
+        coupon,
+        status,
+        ..described
+    })
+}
+
+/// What is known of a conversion that an operator is to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// What happened.
+    pub event: String,
+    /// The sender's id of the transaction, where it is known.
+    pub transaction_id: Option<String>,
+    /// When.
+    pub occurred_at: Timestamp,
+}
+
+/// Reads a conversion that an operator tells, who says whose it is in the place of click and coupon. Event,
+/// transaction and time are those of `about` unless told.
+pub fn told(
+    f: &mut Fields,
+    keyring: &Keyring,
+    program: &Program,
+    now: Timestamp,
+    about: About,
+) -> Option<Posting> {
+    let event = event(f).unwrap_or(about.event);
+    let transaction_id = match (f.raw("transaction_id"), about.transaction_id) {
+        (None, Some(transaction)) => Some(transaction),
+        _ => transaction_id(f),
+    };
+    let described = described(f, keyring, program, now, true);
+    Some(Posting {
+        event,
+        transaction_id: transaction_id?,
+        occurred_at: described.occurred_at.or(Some(about.occurred_at)),
+        ..described
+    })
+}
+
+fn event(f: &mut Fields) -> Option<String> {
+    f.opt_parsed(
+        "event",
+        MAX_REFERENCE,
+        codes::CHARACTERS_REFUSED,
+        "has 1 to 64 of: lower-case letters, digits, _ - . and begins with a letter or digit",
+        |text| is_event(text).then(|| text.to_owned()),
+    )
+}
+
+/// What describes an event: all but which transaction it is, who claims it and whether it counts.
+fn described(
+    f: &mut Fields,
+    keyring: &Keyring,
+    program: &Program,
+    now: Timestamp,
+    any_age: bool,
+) -> Posting {
+    let stated = f.opt_currency("currency");
+    let currency = stated.unwrap_or(program.currency);
+    let [amount, margin, net_revenue, bonuses, fees, chargebacks] = [
+        "amount",
+        "margin",
+        "net_revenue",
+        "bonuses",
+        "fees",
+        "chargebacks",
+    ]
+    .map(|name| f.opt_amount(name, currency));
     let quantity = f.opt_integer("quantity", 1, MAX_QUANTITY);
     let customer = f.opt_text("customer", MAX_CUSTOMER).map(|reference| {
         keyring.reference(
@@ -127,6 +219,16 @@ fn posting(
             &normal_customer(&reference),
         )
     });
+    let customer_type = f.opt_choice("customer_type", CUSTOMER_TYPES);
+    let country = f.opt_parsed(
+        "country",
+        2,
+        codes::COUNTRY_UNKNOWN,
+        codes::COUNTRY_UNKNOWN.meaning,
+        |text| is_country(text).then(|| text.to_owned()),
+    );
+    let product = f.opt_text("product", MAX_PRODUCT);
+    let meta = meta(f);
     let occurred_at = f.opt_time("occurred_at");
     match occurred_at.map_or(Ok(()), |at| check_time(at, now, any_age)) {
         Ok(()) => {}
@@ -142,18 +244,38 @@ fn posting(
         ),
     }
     let subs = SUBS.map(|name| f.opt_text(name, MAX_REFERENCE));
-    Some(Posting {
-        event,
-        transaction_id: transaction_id?,
-        click,
-        coupon,
+    Posting {
+        event: String::new(),
+        transaction_id: String::new(),
+        click: None,
+        coupon: None,
+        currency,
+        currency_stated: stated.is_some(),
         amount,
+        margin,
+        net_revenue,
+        bonuses,
+        fees,
+        chargebacks,
         quantity: quantity.and_then(|quantity| u32::try_from(quantity).ok()),
         customer,
-        status,
+        customer_type,
+        country,
+        product,
+        meta,
+        status: Posted::Approved,
         occurred_at,
         subs,
-    })
+    }
+}
+
+fn meta(f: &mut Fields) -> BTreeMap<String, String> {
+    let read = f.opt_text_map("meta", MAX_META, MAX_META_VALUE, |name| {
+        is_meta_name(name).then_some(()).ok_or_else(|| {
+            format!("is named by 1 to {MAX_META_NAME} of: lower-case letters, digits, _")
+        })
+    });
+    read.unwrap_or_default()
 }
 
 fn transaction_id(f: &mut Fields) -> Option<String> {
@@ -198,6 +320,7 @@ mod tests {
             payout_is_amount: false,
             fallback_url: None,
             allowed_destination_hosts: Vec::new(),
+            dispute_days: 60,
             tokens: Vec::new(),
             signing_secrets: Vec::new(),
             created_at: now(),
@@ -228,12 +351,12 @@ mod tests {
 
     #[test]
     fn every_wrong_field_is_told_at_once() {
-        let wrong = json!({"click_id": "forged", "amount": 10, "currency": "EUR", "quantity": "2", "event": "Sale", "odd": 1});
+        let wrong = json!({"click_id": "forged", "amount": 10, "currency": "EURO", "quantity": "2", "event": "Sale", "odd": 1});
         let expected = [
             ("event", "characters_refused"),
             ("transaction_id", "transaction_id_missing"),
             ("click_id", "click_id_invalid"),
-            ("currency", "currency_mismatch"),
+            ("currency", "currency_unknown"),
             ("amount", "decimal_string_expected"),
             ("quantity", "wrong_type"),
             ("odd", "unknown_field"),
@@ -288,5 +411,112 @@ mod tests {
         let reversal_id = "full".to_owned();
         assert_eq!(posting.status, Posted::Reversed { reversal_id });
         assert_eq!(posting.event, "sale");
+    }
+
+    #[test]
+    fn money_is_read_in_the_currency_of_the_post_and_without_one_in_the_programs() {
+        let program = program(Dialect::Native);
+        let posting = |fields: Value| {
+            let fields = fields.as_object().unwrap().clone();
+            let posts = Posts {
+                fields,
+                pairs: false,
+            };
+            read(&keyring(), &program, &posts, now(), false).unwrap().0
+        };
+        let yen = posting(json!({
+            "coupon": "ada", "transaction_id": "o-1", "currency": "JPY", "amount": "4900", "margin": "900",
+            "net_revenue": "4000", "bonuses": "5", "fees": "7", "chargebacks": "0",
+        }));
+        let money = |money: Option<crate::money::Money>| format!("{:?}", money.unwrap());
+        assert_eq!(money(yen.amount), "4900 JPY");
+        assert_eq!(money(yen.margin), "900 JPY");
+        assert_eq!(money(yen.net_revenue), "4000 JPY");
+        assert_eq!(money(yen.bonuses), "5 JPY");
+        assert_eq!(money(yen.fees), "7 JPY");
+        assert_eq!(money(yen.chargebacks), "0 JPY");
+        let home = posting(json!({"coupon": "ada", "transaction_id": "o-1", "amount": "49.00"}));
+        assert_eq!(money(home.amount), "49.00 GBP");
+        let wrong =
+            json!({"coupon": "ada", "transaction_id": "o-1", "currency": "JPY", "amount": "49.50"});
+        let expected = [("amount".to_owned(), "amount_too_precise")];
+        assert_eq!(told(&program, wrong), expected);
+    }
+
+    #[test]
+    fn metadata_is_an_object_in_json_and_dotted_names_elsewhere() {
+        let read_as = |dialect, fields: Value, pairs| {
+            let fields = fields.as_object().unwrap().clone();
+            let posts = Posts { fields, pairs };
+            read(&keyring(), &program(dialect), &posts, now(), false)
+                .map(|(posting, _)| posting.meta)
+        };
+        let expected = BTreeMap::from([("tariff".to_owned(), "b2b".to_owned())]);
+        let json = json!({"coupon": "ada", "transaction_id": "o-1", "meta": {"tariff": "b2b"}});
+        let pairs = json!({"coupon": "ada", "transaction_id": "o-1", "meta.tariff": "b2b"});
+        assert_eq!(
+            read_as(Dialect::Native, json.clone(), false).unwrap(),
+            expected
+        );
+        for dialect in [
+            Dialect::Native,
+            Dialect::Everflow,
+            Dialect::Tune,
+            Dialect::Keitaro,
+        ] {
+            let mut pairs = pairs.clone();
+            pairs["order_id"] = json!("o-1");
+            pairs["tid"] = json!("o-1");
+            if dialect == Dialect::Native {
+                pairs.as_object_mut().unwrap().remove("order_id");
+                pairs.as_object_mut().unwrap().remove("tid");
+            } else {
+                pairs.as_object_mut().unwrap().remove("transaction_id");
+            }
+            assert_eq!(read_as(dialect, pairs, true).unwrap(), expected);
+        }
+        let twice = json!({"coupon": "ada", "transaction_id": "o-1", "meta": {"tariff": "b2b"}, "meta.tariff": "b2c"});
+        let refused = read_as(Dialect::Native, twice, true).unwrap_err();
+        assert_eq!(refused.code().name, "malformed_query");
+        // In JSON a dotted name is no field.
+        assert_eq!(
+            read_as(Dialect::Native, pairs, false)
+                .unwrap_err()
+                .code()
+                .name,
+            "unknown_field"
+        );
+    }
+
+    #[test]
+    fn what_describes_the_customer_and_the_product_is_checked() {
+        let many: Map<String, Value> = (0..11).map(|n| (format!("k{n}"), json!("v"))).collect();
+        for (field, value, named, code) in [
+            ("country", json!("UK"), "country", "country_unknown"),
+            ("country", json!("gb"), "country", "country_unknown"),
+            ("customer_type", json!("old"), "customer_type", "not_one_of"),
+            ("product", json!("x".repeat(65)), "product", "too_long"),
+            ("margin", json!("-1.00"), "margin", "amount_negative"),
+            ("meta", json!("b2b"), "meta", "wrong_type"),
+            (
+                "meta",
+                json!({"Tariff": "b2b"}),
+                "meta.Tariff",
+                "characters_refused",
+            ),
+            ("meta", json!({"tariff": 1}), "meta.tariff", "wrong_type"),
+            (
+                "meta",
+                json!({"tariff": "x".repeat(129)}),
+                "meta.tariff",
+                "too_long",
+            ),
+            ("meta", Value::Object(many), "meta", "too_long"),
+        ] {
+            let mut fields = json!({"coupon": "ada", "transaction_id": "o-1"});
+            fields[field] = value;
+            let told = told(&program(Dialect::Native), fields);
+            assert_eq!(told, [(named.to_owned(), code)]);
+        }
     }
 }

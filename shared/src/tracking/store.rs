@@ -1,14 +1,17 @@
 //! Keys and items of clicks, conversions and what was said of them later.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{CLICK_DAYS, Changes, ClickToken, Facts, PostedStatus, Reversal};
+use super::model::{
+    Amendment, Amounts, CLICK_DAYS, CUSTOMER_TYPES, Changes, ClickToken, CustomerType, Facts,
+    PostedStatus, Reversal,
+};
 use crate::clock::{Timestamp, days_after, month, stamp};
 use crate::commissions::store::outcome_key;
-use crate::ids::{ConversionId, LinkId, PartnerId, ProgramId, digest};
-use crate::money::Money;
+use crate::ids::{ConversionId, DisputeId, LinkId, PartnerId, ProgramId, digest};
+use crate::money::{Currency, Money};
 use crate::table::{
     AttributeValue, Condition, Entry, Error, Index, Item, Key, Put, Range, Table, Update,
     from_item, int, text, to_item,
@@ -18,6 +21,19 @@ use crate::table::{
 pub const SHARDS: u8 = 8;
 /// Attributes of reversals begin so; the rest is a hash of the caller's reversal id.
 const REVERSAL_PREFIX: &str = "rev_";
+/// Attributes of amendments begin so; the rest is a hash of the caller's amendment id.
+const AMENDMENT_PREFIX: &str = "amd_";
+/// Counts reversals and amendments, so that each is decided on what all before it left.
+const REVISION: &str = "revision";
+/// Attributes of the amounts that an approval brought, in the order of [`Amounts`].
+const APPROVED_MINOR: [&str; 6] = [
+    "approved_minor",
+    "approved_margin_minor",
+    "approved_net_revenue_minor",
+    "approved_bonuses_minor",
+    "approved_fees_minor",
+    "approved_chargebacks_minor",
+];
 
 /// The item that a conversion's facts stand in. Never changed once it is written.
 #[must_use]
@@ -75,9 +91,27 @@ struct FactsItem {
     currency: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     amount_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    margin_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    net_revenue_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bonuses_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fees_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chargebacks_minor: Option<i64>,
     quantity: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     customer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    customer_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    country: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    product: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    meta: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pending: bool,
     occurred_at: Timestamp,
@@ -85,6 +119,14 @@ struct FactsItem {
     /// By number; most conversions have none.
     #[serde(default, skip_serializing_if = "HashMap::is_empty")]
     subs: HashMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credited_to: Option<CreditPart>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CreditPart {
+    partner: PartnerId,
+    dispute: DisputeId,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -103,11 +145,11 @@ fn subs_item(subs: &[Option<String>; 5]) -> HashMap<String, String> {
 }
 
 /// The put that records a conversion: conditional on there being none, one base and one index write unit
-/// while the item stays within 1 KB. `currency` is the program's, for conversions that state no amount.
+/// while the item stays within 1 KB.
 ///
 /// # Errors
 /// Never for well-formed facts.
-pub fn put_facts(facts: &Facts, currency: &str) -> Result<Put, Error> {
+pub fn put_facts(facts: &Facts) -> Result<Put, Error> {
     let Facts {
         id,
         program,
@@ -116,13 +158,24 @@ pub fn put_facts(facts: &Facts, currency: &str) -> Result<Put, Error> {
         click,
         click_id,
         coupon,
+        currency,
         amount,
+        margin,
+        net_revenue,
+        bonuses,
+        fees,
+        chargebacks,
         quantity,
         customer,
+        customer_type,
+        country,
+        product,
+        meta,
         status,
         occurred_at,
         received_at,
         subs,
+        credited_to,
     } = facts.clone();
     let Key { pk, sk } = facts_key(id);
     let click = click.zip(click_id).map(|(token, id)| {
@@ -145,14 +198,24 @@ pub fn put_facts(facts: &Facts, currency: &str) -> Result<Put, Error> {
         transaction_id,
         click,
         coupon,
-        currency: currency.to_owned(),
+        currency: currency.code().to_owned(),
         amount_minor: amount.map(Money::minor),
+        margin_minor: margin.map(Money::minor),
+        net_revenue_minor: net_revenue.map(Money::minor),
+        bonuses_minor: bonuses.map(Money::minor),
+        fees_minor: fees.map(Money::minor),
+        chargebacks_minor: chargebacks.map(Money::minor),
         quantity,
         customer,
+        customer_type: customer_type.map(|kind| kind.name().to_owned()),
+        country,
+        product,
+        meta,
         pending: status == PostedStatus::Pending,
         occurred_at,
         received_at,
         subs: subs_item(&subs),
+        credited_to: credited_to.map(|(partner, dispute)| CreditPart { partner, dispute }),
     })
 }
 
@@ -164,11 +227,11 @@ pub fn facts(item: Item) -> Result<Facts, Error> {
     facts_with(item, None)
 }
 
-/// The facts with the amount that an approval brought where the pending post had none.
+/// The facts with the amounts that an approval brought where the pending post had none.
 ///
 /// # Errors
 /// `Malformed`.
-pub fn facts_with(item: Item, approved_minor: Option<i64>) -> Result<Facts, Error> {
+pub fn facts_with(item: Item, approved: Option<Approved>) -> Result<Facts, Error> {
     let malformed = |what: &str| Error::Malformed(format!("facts: {what}"));
     let FactsItem {
         pk: _,
@@ -182,14 +245,47 @@ pub fn facts_with(item: Item, approved_minor: Option<i64>) -> Result<Facts, Erro
         coupon,
         currency,
         amount_minor,
+        margin_minor,
+        net_revenue_minor,
+        bonuses_minor,
+        fees_minor,
+        chargebacks_minor,
         quantity,
         customer,
+        customer_type,
+        country,
+        product,
+        meta,
         pending,
         occurred_at,
         received_at,
         mut subs,
+        credited_to,
     } = from_item(item)?;
-    let currency = currency.parse().map_err(|_| malformed("currency"))?;
+    let posted: Currency = currency.parse().map_err(|_| malformed("currency"))?;
+    let posted_minor = [
+        amount_minor,
+        margin_minor,
+        net_revenue_minor,
+        bonuses_minor,
+        fees_minor,
+        chargebacks_minor,
+    ];
+    let approved = approved.unwrap_or_default();
+    // Where amounts were posted, what an approval brings is in their currency.
+    let currency = approved
+        .currency
+        .filter(|_| posted_minor.iter().all(Option::is_none))
+        .unwrap_or(posted);
+    let mut amounts = posted_minor;
+    for (minor, brought) in amounts.iter_mut().zip(approved.minor) {
+        *minor = minor.or(brought);
+    }
+    let [amount, margin, net_revenue, bonuses, fees, chargebacks] =
+        amounts.map(|minor| minor.map(|minor| Money::new(minor, currency)));
+    let customer_type = customer_type
+        .map(|name| customer_type_of(&name).ok_or_else(|| malformed("customer type")))
+        .transpose()?;
     let click = click
         .map(
             |ClickPart {
@@ -212,11 +308,19 @@ pub fn facts_with(item: Item, approved_minor: Option<i64>) -> Result<Facts, Erro
         click,
         click_id,
         coupon,
-        amount: amount_minor
-            .or(approved_minor)
-            .map(|minor| Money::new(minor, currency)),
+        currency,
+        amount,
+        margin,
+        net_revenue,
+        bonuses,
+        fees,
+        chargebacks,
         quantity,
         customer,
+        customer_type,
+        country,
+        product,
+        meta,
         status: if pending {
             PostedStatus::Pending
         } else {
@@ -225,7 +329,13 @@ pub fn facts_with(item: Item, approved_minor: Option<i64>) -> Result<Facts, Erro
         occurred_at,
         received_at,
         subs: ["1", "2", "3", "4", "5"].map(|number| subs.remove(number)),
+        credited_to: credited_to.map(|CreditPart { partner, dispute }| (partner, dispute)),
     })
+}
+
+fn customer_type_of(name: &str) -> Option<CustomerType> {
+    let known = CUSTOMER_TYPES.iter().find(|(known, _)| *known == name);
+    known.map(|(_, kind)| *kind)
 }
 
 fn hex7(text: &str) -> Option<[u8; 7]> {
@@ -242,14 +352,57 @@ fn hex7(text: &str) -> Option<[u8; 7]> {
 #[derive(Serialize, Deserialize)]
 struct ReversalPart {
     id: String,
+    /// All that is left, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    amount: Option<AmountPart>,
     reason: String,
     at: Timestamp,
 }
 
-fn reversal_attribute(reversal_id: &str) -> String {
-    let hash = digest("reversal", &[reversal_id]);
+#[derive(Serialize, Deserialize)]
+struct AmendmentPart {
+    id: String,
+    amount: AmountPart,
+    reason: String,
+    at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AmountPart {
+    minor: i64,
+    currency: String,
+}
+
+impl AmountPart {
+    fn of(amount: Money) -> Self {
+        Self {
+            minor: amount.minor(),
+            currency: amount.currency().code().to_owned(),
+        }
+    }
+
+    fn money(self) -> Result<Money, Error> {
+        let Self { minor, currency } = self;
+        let currency = currency
+            .parse()
+            .map_err(|_| Error::Malformed("changes: a currency".to_owned()))?;
+        Ok(Money::new(minor, currency))
+    }
+}
+
+/// The attribute of the change of that id; the caller's ids are longer than names should be.
+fn attribute(prefix: &str, kind: &str, id: &str) -> String {
+    let hash = digest(kind, &[id]);
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{REVERSAL_PREFIX}{hex}")
+    format!("{prefix}{hex}")
+}
+
+fn reversal_attribute(reversal_id: &str) -> String {
+    attribute(REVERSAL_PREFIX, "reversal", reversal_id)
+}
+
+fn amendment_attribute(amendment_id: &str) -> String {
+    attribute(AMENDMENT_PREFIX, "amendment", amendment_id)
 }
 
 fn change(program: ProgramId, id: ConversionId, at: Timestamp) -> Update {
@@ -262,21 +415,28 @@ fn change(program: ProgramId, id: ConversionId, at: Timestamp) -> Update {
         .set("list_sk", text(list_position(at, id)))
 }
 
-/// The update that approves a pending conversion, once. `amount` is one that the pending post left out;
+/// The update that approves a pending conversion, once. `brings` are amounts that the pending post left out;
 /// `mark` tells this call's approval from another's.
 #[must_use]
 pub fn approve(
     program: ProgramId,
     id: ConversionId,
-    amount: Option<Money>,
+    brings: Amounts,
     at: Timestamp,
     mark: &str,
 ) -> Update {
     let mut update = change(program, id, at)
         .set("approved_at", text(at.to_string()))
         .set("approved_by", text(mark));
-    if let Some(amount) = amount {
-        update = update.set("approved_minor", int(amount.minor()));
+    let mut currency = None;
+    for (name, amount) in APPROVED_MINOR.into_iter().zip(brings.0) {
+        if let Some(amount) = amount {
+            update = update.set(name, int(amount.minor()));
+            currency = Some(amount.currency());
+        }
+    }
+    if let Some(currency) = currency {
+        update = update.set("approved_currency", text(currency.code()));
     }
     update.only_if(Condition::default().and_absent("approved_at"))
 }
@@ -287,13 +447,36 @@ pub fn is_approved_by(changes: &Item, mark: &str) -> bool {
     changes.get("approved_by") == Some(&text(mark))
 }
 
-/// The amount that an approval brought.
-#[must_use]
-pub fn approved_minor(changes: &Item) -> Option<i64> {
-    changes.get("approved_minor")?.as_n().ok()?.parse().ok()
+/// What an approval brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Approved {
+    /// Amounts in minor units, in the order of [`Amounts`].
+    pub minor: [Option<i64>; 6],
+    /// Their currency; `None` is that of the facts.
+    pub currency: Option<Currency>,
 }
 
-/// The update that adds a reversal, once per reversal id.
+/// What an approval brought.
+#[must_use]
+pub fn approved(changes: &Item) -> Option<Approved> {
+    let minor = |name: &str| changes.get(name)?.as_n().ok()?.parse().ok();
+    let currency = changes.get("approved_currency");
+    let currency = currency.and_then(|code| code.as_s().ok()?.parse().ok());
+    let minor = APPROVED_MINOR.map(minor);
+    minor
+        .iter()
+        .any(Option::is_some)
+        .then_some(Approved { minor, currency })
+}
+
+/// How many reversals and amendments a decision was made on.
+#[must_use]
+pub fn revision(changes: &Item) -> u64 {
+    let number = changes.get(REVISION).and_then(|value| value.as_n().ok());
+    number.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+/// The update that adds a reversal, once per reversal id, to the changes of that revision.
 ///
 /// # Errors
 /// Never for a well-formed reversal.
@@ -301,21 +484,67 @@ pub fn add_reversal(
     program: ProgramId,
     id: ConversionId,
     reversal: &Reversal,
+    revision: u64,
+    now: Timestamp,
 ) -> Result<Update, Error> {
     let Reversal {
         reversal_id,
+        amount,
         reason,
         at,
     } = reversal.clone();
     let attribute = reversal_attribute(&reversal_id);
     let part = to_item(&ReversalPart {
         id: reversal_id,
+        amount: amount.map(AmountPart::of),
         reason,
         at,
     })?;
-    Ok(change(program, id, at)
-        .set(&attribute, AttributeValue::M(part))
-        .only_if(Condition::default().and_absent(&attribute)))
+    Ok(add(change(program, id, now), &attribute, part, revision))
+}
+
+/// The update that adds an amendment, once per amendment id, to the changes of that revision.
+///
+/// # Errors
+/// Never for a well-formed amendment.
+pub fn add_amendment(
+    program: ProgramId,
+    id: ConversionId,
+    amendment: &Amendment,
+    revision: u64,
+    now: Timestamp,
+) -> Result<Update, Error> {
+    let Amendment {
+        amendment_id,
+        amount,
+        reason,
+        at,
+    } = amendment.clone();
+    let attribute = amendment_attribute(&amendment_id);
+    let part = to_item(&AmendmentPart {
+        id: amendment_id,
+        amount: AmountPart::of(amount),
+        reason,
+        at,
+    })?;
+    Ok(add(change(program, id, now), &attribute, part, revision))
+}
+
+fn add(update: Update, attribute: &str, part: Item, revision: u64) -> Update {
+    let condition = Condition::default().and_absent(attribute);
+    // What was decided holds only for the changes that it was decided on.
+    let condition = match revision {
+        0 => condition.and_absent(REVISION),
+        _ => condition.and_equals(REVISION, number(revision)),
+    };
+    update
+        .set(attribute, AttributeValue::M(part))
+        .set(REVISION, number(revision + 1))
+        .only_if(condition)
+}
+
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
 }
 
 /// Reads what was said of a conversion later.
@@ -333,26 +562,56 @@ pub fn changes(item: &Item) -> Result<Changes, Error> {
                 .ok_or_else(|| Error::Malformed("changes: approved_at".to_owned()))
         })
         .transpose()?;
-    let mut reversals = item
-        .iter()
-        .filter(|(name, _)| name.starts_with(REVERSAL_PREFIX))
-        .map(|(_, value)| {
-            let part = value
-                .as_m()
-                .map_err(|_| Error::Malformed("changes: a reversal".to_owned()))?;
-            let ReversalPart { id, reason, at } = from_item(part.clone())?;
-            Ok(Reversal {
-                reversal_id: id,
-                reason,
-                at,
-            })
+    let mut reversals = parts(item, REVERSAL_PREFIX, "a reversal", |part| {
+        let ReversalPart {
+            id,
+            amount,
+            reason,
+            at,
+        } = from_item(part)?;
+        Ok(Reversal {
+            reversal_id: id,
+            amount: amount.map(AmountPart::money).transpose()?,
+            reason,
+            at,
         })
-        .collect::<Result<Vec<_>, Error>>()?;
+    })?;
     reversals.sort_by(|a, b| (a.at, &a.reversal_id).cmp(&(b.at, &b.reversal_id)));
+    let mut amendments = parts(item, AMENDMENT_PREFIX, "an amendment", |part| {
+        let AmendmentPart {
+            id,
+            amount,
+            reason,
+            at,
+        } = from_item(part)?;
+        Ok(Amendment {
+            amendment_id: id,
+            amount: amount.money()?,
+            reason,
+            at,
+        })
+    })?;
+    amendments.sort_by(|a, b| (a.at, &a.amendment_id).cmp(&(b.at, &b.amendment_id)));
     Ok(Changes {
         approved_at,
         reversals,
+        amendments,
     })
+}
+
+/// What stands in the attributes that begin so, in no order.
+fn parts<T>(
+    item: &Item,
+    prefix: &str,
+    what: &str,
+    read: impl Fn(Item) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let held = item.iter().filter(|(name, _)| name.starts_with(prefix));
+    held.map(|(_, value)| match value.as_m() {
+        Ok(part) => read(part.clone()),
+        Err(_) => Err(Error::Malformed(format!("changes: {what}"))),
+    })
+    .collect()
 }
 
 /// All there is of a conversion: its facts, with the amount of its approval where it came with one; what was said of
@@ -380,7 +639,7 @@ pub async fn find_many(
         if facts.is_none() && later.is_none() && outcome.is_none() {
             continue;
         }
-        let approved = later.as_ref().and_then(approved_minor);
+        let approved = later.as_ref().and_then(approved);
         let facts = facts.map(|item| facts_with(item, approved)).transpose()?;
         let later = later.as_ref().map(changes).transpose()?.unwrap_or_default();
         found.insert(*id, (facts, later, outcome));
@@ -463,6 +722,10 @@ mod tests {
         }
     }
 
+    fn gbp() -> Currency {
+        "GBP".parse().unwrap()
+    }
+
     fn sale() -> Facts {
         let program = ProgramId::from_bytes([1; 16]);
         Facts {
@@ -473,9 +736,19 @@ mod tests {
             click: Some(token()),
             click_id: Some("c".repeat(62)),
             coupon: Some("ADA10".to_owned()),
-            amount: Some(Money::new(4900, "GBP".parse().unwrap())),
+            currency: gbp(),
+            amount: Some(Money::new(4900, gbp())),
+            margin: None,
+            net_revenue: None,
+            bonuses: None,
+            fees: None,
+            chargebacks: None,
             quantity: 2,
             customer: Some("h".repeat(22)),
+            customer_type: None,
+            country: None,
+            product: None,
+            meta: BTreeMap::new(),
             status: PostedStatus::Pending,
             occurred_at: "2026-11-23T06:59:00Z".parse().unwrap(),
             received_at: "2026-11-23T07:00:00.123Z".parse().unwrap(),
@@ -486,6 +759,7 @@ mod tests {
                 None,
                 None,
             ],
+            credited_to: None,
         }
     }
 
@@ -511,7 +785,7 @@ mod tests {
 
     #[test]
     fn facts_read_back_and_stand_under_their_keys() {
-        let put = put_facts(&sale(), "GBP").unwrap();
+        let put = put_facts(&sale()).unwrap();
         let stored = item(&put);
         let id = sale().id;
         let shard = id.bytes()[15] % SHARDS;
@@ -527,8 +801,37 @@ mod tests {
     }
 
     #[test]
+    fn everything_that_may_be_told_reads_back_in_its_own_currency() {
+        let yen = |minor| Some(Money::new(minor, "JPY".parse().unwrap()));
+        let rich = Facts {
+            currency: "JPY".parse().unwrap(),
+            amount: yen(4900),
+            margin: yen(1000),
+            net_revenue: yen(4000),
+            bonuses: yen(1),
+            fees: yen(0),
+            chargebacks: yen(3),
+            customer_type: Some(CustomerType::Returning),
+            country: Some("JP".to_owned()),
+            product: Some("annual".to_owned()),
+            meta: BTreeMap::from([("tariff".to_owned(), "b2b".to_owned())]),
+            credited_to: Some((
+                PartnerId::from_bytes([2; 16]),
+                DisputeId::from_bytes([4; 16]),
+            )),
+            ..sale()
+        };
+        assert_eq!(facts(item(&put_facts(&rich).unwrap())).unwrap(), rich);
+        // What is not told takes no room.
+        let told: Vec<String> = item(&put_facts(&sale()).unwrap()).into_keys().collect();
+        for absent in ["margin_minor", "country", "meta", "customer_type"] {
+            assert!(!told.contains(&absent.to_owned()), "{absent}");
+        }
+    }
+
+    #[test]
     fn an_ordinary_conversion_and_any_click_fit_one_write_unit() {
-        let conversion = size(&item(&put_facts(&sale(), "GBP").unwrap()));
+        let conversion = size(&item(&put_facts(&sale()).unwrap()));
         assert!(conversion <= WRITE_UNIT, "{conversion}");
         let subs = [(); 5].map(|()| Some("x".repeat(MAX_CLICK_SUB_BYTES)));
         let (program, partner) = (
@@ -546,40 +849,90 @@ mod tests {
             amount: None,
             ..sale()
         };
-        let stored = item(&put_facts(&bare, "GBP").unwrap());
-        assert_eq!(facts_with(stored.clone(), Some(4900)).unwrap(), sale());
+        let stored = item(&put_facts(&bare).unwrap());
+        let brought = |minor, currency| {
+            let minor = [Some(minor), None, None, None, None, None];
+            Some(Approved { minor, currency })
+        };
+        let completed = |approved| facts_with(stored.clone(), approved).unwrap();
+        assert_eq!(completed(brought(4900, None)), sale());
+        assert_eq!(completed(brought(4900, Some(gbp()))), sale());
+        let usd: Currency = "USD".parse().unwrap();
+        let other = completed(brought(4900, Some(usd)));
+        assert_eq!(
+            (other.currency, other.amount),
+            (usd, Some(Money::new(4900, usd)))
+        );
         assert_eq!(facts(stored).unwrap(), bare);
-        let stated = item(&put_facts(&sale(), "GBP").unwrap());
-        assert_eq!(facts_with(stated, Some(1)).unwrap(), sale());
+        let stated = item(&put_facts(&sale()).unwrap());
+        assert_eq!(facts_with(stated, brought(1, Some(usd))).unwrap(), sale());
+    }
+
+    #[test]
+    fn what_an_approval_brings_reads_back() {
+        let money = |minor| Some(Money::new(minor, gbp()));
+        let stored = Item::from([
+            ("approved_margin_minor".to_owned(), int(900)),
+            ("approved_currency".to_owned(), text("GBP")),
+        ]);
+        let bare = Facts {
+            margin: None,
+            ..sale()
+        };
+        let completed = facts_with(item(&put_facts(&bare).unwrap()), approved(&stored)).unwrap();
+        assert_eq!(
+            (completed.amount, completed.margin),
+            (sale().amount, money(900))
+        );
+        assert_eq!(approved(&Item::new()), None);
     }
 
     #[test]
     fn changes_read_back_oldest_first() {
-        let reversal = |id: &str, at: &str| Reversal {
+        let reversal = |id: &str, amount: Option<i64>, at: &str| Reversal {
             reversal_id: id.to_owned(),
+            amount: amount.map(|minor| Money::new(minor, gbp())),
             reason: "returned".to_owned(),
             at: at.parse().unwrap(),
         };
         let (first, second) = (
-            reversal("b", "2026-11-23T07:00:00Z"),
-            reversal("a", "2026-11-24T07:00:00Z"),
+            reversal("b", Some(100), "2026-11-23T07:00:00Z"),
+            reversal("a", None, "2026-11-24T07:00:00Z"),
         );
+        let amendment = Amendment {
+            amendment_id: "a".to_owned(),
+            amount: Money::new(5000, gbp()),
+            reason: "price list".to_owned(),
+            at: "2026-11-23T08:00:00Z".parse().unwrap(),
+        };
         let part = |reversal: &Reversal| {
             let part = ReversalPart {
                 id: reversal.reversal_id.clone(),
+                amount: reversal.amount.map(AmountPart::of),
                 reason: reversal.reason.clone(),
                 at: reversal.at,
             };
             AttributeValue::M(to_item(&part).unwrap())
         };
+        let amended = AmendmentPart {
+            id: amendment.amendment_id.clone(),
+            amount: AmountPart::of(amendment.amount),
+            reason: amendment.reason.clone(),
+            at: amendment.at,
+        };
         let stored = Item::from([
             ("pk".to_owned(), text("CONV#x")),
             (reversal_attribute("a"), part(&second)),
             (reversal_attribute("b"), part(&first)),
+            (
+                amendment_attribute("a"),
+                AttributeValue::M(to_item(&amended).unwrap()),
+            ),
             ("approved_at".to_owned(), text("2026-11-22T07:00:00Z")),
         ]);
         let read = changes(&stored).unwrap();
         assert_eq!(read.reversals, [first, second]);
+        assert_eq!(read.amendments, [amendment]);
         assert_eq!(
             read.approved_at.unwrap(),
             "2026-11-22T07:00:00Z".parse().unwrap()
