@@ -2,6 +2,7 @@
 //! instruction counts carry over. Instructions need `valgrind`; without it that part says so.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::Arc;
@@ -10,8 +11,9 @@ use std::time::Instant;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use tributary::clock::Timestamp;
-use tributary::commissions::model::{Event, calculate};
-use tributary::ids::ProgramId;
+use tributary::commissions::fold::Entry;
+use tributary::commissions::model::price;
+use tributary::ids::{ConversionId, PartnerId, ProgramId};
 use tributary::money::{Currency, Money};
 use tributary::plans::model::{Component, PlanVersion, Terms};
 use tributary_local::connector::{AwsError, Call, Intercept, Service, Verdict};
@@ -61,16 +63,33 @@ fn calculations() {
         ]),
         created_at: at,
     };
+    let mut entry = Entry {
+        conversion: ConversionId::from_bytes([1; 16]),
+        partner: PartnerId::from_bytes([2; 16]),
+        plan: 0,
+        occurred_at: at,
+        counted_at: at,
+        own: true,
+        event: "sale".to_owned(),
+        quantity: 1,
+        amount: None,
+        margin: None,
+        net_revenue: None,
+        adjustments: 0,
+        customer: None,
+        new_customer: None,
+        country: None,
+        product: None,
+        coupon: None,
+        subs: [const { None }; 5],
+        meta: BTreeMap::new(),
+    };
     let begun = Instant::now();
     let mut sum = 0;
     for minor in 0..CALCULATIONS {
-        let event = Event {
-            name: "sale",
-            amount: Some(Money::new(minor, gbp)),
-            quantity: 1,
-            currency: gbp,
-        };
-        let (pay, steps) = calculate(black_box(&plan), black_box(event)).unwrap();
+        entry.amount = Some(minor);
+        let paid = price(black_box(&plan), black_box(&entry), gbp).unwrap();
+        let (pay, steps) = (paid.pay, paid.steps);
         sum += pay.minor();
         black_box(steps);
     }

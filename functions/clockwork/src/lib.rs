@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tributary::commissions::clockwork::{Reconciled, Released, reconcile, release_due};
+use tributary::commissions::clockwork::{
+    Reconciled, Released, close_due, reconcile, release_due, requeue_waiting,
+};
 use tributary::edge::App;
 
 /// The schedule's event. Its time is "now", so that a deployed installation can be taken through time by
@@ -20,19 +22,27 @@ pub struct Summary {
     pub released: Released,
     /// Lost work.
     pub reconciled: Reconciled,
+    /// Books whose windows closed.
+    pub closed: usize,
+    /// Conversions queued again whose rate of exchange has arrived.
+    pub exchanged: usize,
 }
 
-/// One run. Both parts are bounded and go on in the next run where this one stopped; the failure of one
-/// does not keep the other from its work.
+/// One run. Its parts are bounded and go on in the next run where this one stopped; the failure of one does
+/// not keep the others from their work.
 ///
 /// # Errors
-/// What either part met; safe to repeat.
+/// What any part met; safe to repeat.
 pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Error> {
     let released = release_due(&app, tick.time).await;
     let reconciled = reconcile(&app, tick.time).await;
+    let closed = close_due(&app, tick.time).await;
+    let exchanged = requeue_waiting(&app).await;
     let summary = Summary {
         released: released?,
         reconciled: reconciled?,
+        closed: closed?,
+        exchanged: exchanged?,
     };
     tracing::info!(?summary, "clockwork ran");
     Ok(summary)

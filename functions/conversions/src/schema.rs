@@ -242,11 +242,20 @@ pub struct ResultView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "14.70")]
     pub commission: Option<String>,
-    /// What of it was posted: all, or nothing when the conversion was reversed before it was credited.
+    /// What was posted first: all of it, with what it changed for others of its window; nothing when the
+    /// conversion was reversed before it was credited.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "14.70")]
     pub posted: Option<String>,
-    /// The currency of both.
+    /// What was posted in all, corrections included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "14.70")]
+    pub total: Option<String>,
+    /// What assigned the plan: `link`, `partner` or `program`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "partner")]
+    pub assigned_by: Option<&'static str>,
+    /// The currency of all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "GBP")]
     pub currency: Option<&'static str>,
@@ -284,6 +293,8 @@ impl ResultView {
             reason: attribution.reason,
             commission: None,
             posted: None,
+            total: None,
+            assigned_by: None,
             currency: None,
             plan: None,
             plan_version: None,
@@ -302,6 +313,8 @@ impl ResultView {
             plan_version,
             amount,
             posted,
+            total,
+            assigned_by,
             currency,
             release_at,
             payable_at,
@@ -314,6 +327,8 @@ impl ResultView {
             reason: undecided.reason,
             commission: Some(amount),
             posted: Some(posted),
+            total: Some(total),
+            assigned_by: Some(assigned_by),
             currency: Some(currency),
             plan: Some(plan),
             plan_version: Some(plan_version),

@@ -10,7 +10,7 @@ use model::{CLOCK_SLACK_MINUTES, Candidate, Evidence, Ruling, Source, Unattribut
 use crate::clock::{Timestamp, days_before, minutes_after};
 use crate::edge::App;
 use crate::ids::{DisputeId, LinkId, PartnerId};
-use crate::plans::model::PlanVersion;
+use crate::plans::model::{AssignedBy, PlanVersion};
 use crate::programs::model::{AttributionModel, Coupon, Program};
 use crate::table::{Error, Stored};
 use crate::tracking::model::Facts;
@@ -23,6 +23,8 @@ pub struct Verdict {
     pub ruling: Ruling,
     /// The version in force when the event occurred; there is one whenever there is a winner.
     pub plan: Option<Arc<PlanVersion>>,
+    /// What assigned it.
+    pub assigned_by: Option<AssignedBy>,
 }
 
 /// Rules on a conversion. Where the first click of a customer counts, the conversion's own is recorded
@@ -66,7 +68,12 @@ async fn weigh(
         Some(partner) => plan(app, program, partner, facts.occurred_at).await?.ok(),
         None => None,
     };
-    Ok(Verdict { ruling, plan })
+    let assigned_by = plan.as_ref().map(|_| AssignedBy::Partner);
+    Ok(Verdict {
+        ruling,
+        plan,
+        assigned_by,
+    })
 }
 
 /// The clicks that speak for a conversion: its own, and with it, where the first one counts, the
@@ -161,6 +168,18 @@ async fn by_click(
 }
 
 /// The plan version that pays a partner for an event of that time, or why none does.
+///
+/// # Errors
+/// The table's.
+pub async fn plan_of(
+    app: &App,
+    program: &Program,
+    partner: PartnerId,
+    occurred_at: Timestamp,
+) -> Result<Result<Arc<PlanVersion>, Unattributed>, Error> {
+    plan(app, program, partner, occurred_at).await
+}
+
 async fn plan(
     app: &App,
     program: &Program,

@@ -54,11 +54,13 @@ pub enum Unattributed {
     NotEnrolled,
     /// The partner's plan has no version that was effective then.
     NoPlan,
+    /// Its amounts are in another currency, and no rate of exchange is stored yet.
+    RateMissing,
 }
 
 impl Unattributed {
     /// All, for reading them back.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ClickExpired,
         Self::ClickAfterConversion,
         Self::LinkUnknown,
@@ -68,6 +70,7 @@ impl Unattributed {
         Self::PartnerSuspended,
         Self::NotEnrolled,
         Self::NoPlan,
+        Self::RateMissing,
     ];
 
     /// The reason of that name.
@@ -89,6 +92,7 @@ impl Unattributed {
             Self::PartnerSuspended => "the partner is suspended",
             Self::NotEnrolled => "the partner was not enrolled in the program",
             Self::NoPlan => "the partner's plan had no version in force",
+            Self::RateMissing => "no rate of exchange is stored for its currency and day yet",
         }
     }
 
@@ -105,6 +109,7 @@ impl Unattributed {
             Self::PartnerSuspended => "partner_suspended",
             Self::NotEnrolled => "not_enrolled",
             Self::NoPlan => "no_plan",
+            Self::RateMissing => "rate_missing",
         }
     }
 }

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::book::{
-    Book, BookId, Span, Totals, add, difference, is_gated, next_close, reckon,
-};
+use super::book::{Book, BookId, Span, Totals, add, difference, is_gated, next_close, reckon};
 use super::fold::{Entry, Fold, Paid};
 use super::model::{Correction, Outcome};
 use super::store::books::{self, Filed};
@@ -31,9 +29,8 @@ pub(super) struct Plans {
 
 impl Plans {
     fn position(&mut self, plan: &Arc<PlanVersion>) -> usize {
-        let same = |known: &Arc<PlanVersion>| {
-            known.version == plan.version && known.code == plan.code
-        };
+        let same =
+            |known: &Arc<PlanVersion>| known.version == plan.version && known.code == plan.code;
         self.known.iter().position(same).unwrap_or_else(|| {
             self.known.push(Arc::clone(plan));
             self.known.len() - 1
@@ -172,9 +169,7 @@ async fn credit_chunk(
                         .zip(outcomes)
                         .map(|((work, _), outcome)| posted(work, outcome)),
                 );
-                if shares
-                    && let Err(error) = super::clockwork::close_book(app, id, now).await
-                {
+                if shares && let Err(error) = super::clockwork::close_book(app, id, now).await {
                     // It is due until it is done.
                     tracing::warn!(%error, "a budget was not shared anew");
                 }
@@ -387,8 +382,7 @@ pub(super) fn owes_others(
     totals: &BTreeMap<PartnerId, Totals>,
 ) -> Result<bool, Error> {
     for partner in totals.keys().chain(book.posted.keys()) {
-        let deltas =
-            difference(totals.get(partner), book.posted.get(partner)).map_err(over)?;
+        let deltas = difference(totals.get(partner), book.posted.get(partner)).map_err(over)?;
         if deltas.iter().any(|delta| *delta != 0) {
             return Ok(true);
         }
@@ -489,8 +483,7 @@ pub(super) async fn correct(
                 return Ok(Ok(how.after));
             }
             Err(TransactError::Refused(refusals))
-                if base.is_some()
-                    && matches!(refusals.last(), Some(Refusal::Condition(_))) =>
+                if base.is_some() && matches!(refusals.last(), Some(Refusal::Condition(_))) =>
             {
                 return Ok(Err(Item::new()));
             }
@@ -531,8 +524,14 @@ pub(super) async fn foresee(
         entries.insert(at, entry.clone());
     }
     let about: ConversionId = entry.conversion;
-    let reckoned =
-        reckon(plans.each(), currency, &entries, Some(about), book.closed_until).map_err(over)?;
+    let reckoned = reckon(
+        plans.each(),
+        currency,
+        &entries,
+        Some(about),
+        book.closed_until,
+    )
+    .map_err(over)?;
     let deltas = post_difference(&mut book, &reckoned.totals, entry.partner)?;
     let paid = reckoned
         .paid

@@ -298,13 +298,19 @@ pub(super) async fn close_book(app: &App, id: &BookId, now: Timestamp) -> Result
             Some(program) => program.currency,
             None => return Err(Error::Malformed("a book without its program".to_owned())),
         };
-        let reckoned = reckon(refs.iter().copied(), currency, &entries, None, book.closed_until)
-            .map_err(over)?;
+        let reckoned = reckon(
+            refs.iter().copied(),
+            currency,
+            &entries,
+            None,
+            book.closed_until,
+        )
+        .map_err(over)?;
         // What is taken comes first, so that a budget is never given out twice.
         let mut owed = Vec::new();
         for partner in reckoned.totals.keys().chain(book.posted.keys()) {
-            let deltas = difference(reckoned.totals.get(partner), book.posted.get(partner))
-                .map_err(over)?;
+            let deltas =
+                difference(reckoned.totals.get(partner), book.posted.get(partner)).map_err(over)?;
             if deltas.iter().any(|delta| *delta != 0) {
                 owed.push((deltas[0], *partner));
             }
@@ -318,7 +324,10 @@ pub(super) async fn close_book(app: &App, id: &BookId, now: Timestamp) -> Result
                 Some(_) => WindowKind::Close,
                 None => WindowKind::Budget,
             };
-            let at = book.closed_until.filter(|_| closes.is_some()).unwrap_or(now);
+            let at = book
+                .closed_until
+                .filter(|_| closes.is_some())
+                .unwrap_or(now);
             let plan = refs.first().copied();
             let account = AccountId {
                 partner: *partner,
@@ -354,11 +363,7 @@ pub(super) async fn close_book(app: &App, id: &BookId, now: Timestamp) -> Result
 }
 
 /// Everything received before there has been absorbed.
-async fn absorbed_until(
-    app: &App,
-    program: ProgramId,
-    now: Timestamp,
-) -> Result<Timestamp, Error> {
+async fn absorbed_until(app: &App, program: ProgramId, now: Timestamp) -> Result<Timestamp, Error> {
     let mark: Option<Watermark> = app.main.get(&watermark_key(program)).await?;
     Ok(mark.map_or(Timestamp::MIN, |mark| mark.at).min(now))
 }
@@ -380,11 +385,10 @@ async fn window_line(
     let uplines = match plan.filter(|plan| !plan.terms.levels.is_empty()) {
         Some(plan) => {
             let last = at.checked_sub(1.nanosecond()).unwrap_or(at);
-            partners::uplines(app, account.program, account.partner, last)
-                .await?
-                .into_iter()
-                .take(plan.terms.levels.len())
-                .collect()
+            {
+                let most = plan.terms.levels.len();
+                partners::uplines(app, account.program, account.partner, last, most).await?
+            }
         }
         None => Vec::new(),
     };
@@ -428,13 +432,13 @@ pub async fn requeue_waiting(app: &App) -> Result<usize, Error> {
             let pair = (
                 parts.next().and_then(|code| code.parse().ok()),
                 parts.next().and_then(|code| code.parse().ok()),
-                parts.next(),
+                parts.next().and_then(|day| day.parse().ok()),
             );
             let (Some(from), Some(to), Some(day)) = pair else {
                 continue;
             };
             if let (true, Some(conversion)) = (
-                rates::on(app, from, to, day).await?.is_some(),
+                rates::at(app, from, to, day).await?.is_some(),
                 conversion_of(&entry.key),
             ) {
                 jobs.push(Job { conversion });

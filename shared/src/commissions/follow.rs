@@ -8,8 +8,8 @@ use std::pin::Pin;
 
 use super::book::{Known, place};
 use super::model::{
-    AssignedBy, Corrected, Correction, Credit, Extra, Outcome, Source, entry, level_id,
-    measured_id, net_applied,
+    Corrected, Correction, Credit, Extra, Outcome, Source, entry, level_id, measured_id,
+    net_applied,
 };
 use super::{Draft, Progress, Work, above, account_ops, again, booking, store};
 use crate::claims::model::Ruling;
@@ -18,6 +18,7 @@ use crate::edge::App;
 use crate::ids::{ConversionId, PartnerId};
 use crate::ledger::model::AccountId;
 use crate::money::Money;
+use crate::plans::model::AssignedBy;
 use crate::table::{Error, Op, TransactError, pause_before};
 use crate::tracking::model::{Changes, Facts};
 use crate::{claims, programs};
@@ -190,7 +191,7 @@ fn catch_up(line: &Outcome, share: Money, now: Timestamp) -> Result<Option<Corre
         key: format!("follow:{}", standing.revision),
         delta,
         levels: Vec::new(),
-        applied: None,
+        applied: Vec::new(),
         gone: false,
         followed: false,
         reason: None,

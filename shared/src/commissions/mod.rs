@@ -6,8 +6,8 @@
 pub mod book;
 mod booking;
 pub mod clockwork;
-mod follow;
 pub mod fold;
+mod follow;
 pub mod model;
 pub mod store;
 pub mod trace;
@@ -23,19 +23,19 @@ use serde::{Deserialize, Serialize};
 use book::{BookId, Known, Placed, difference, place};
 use fold::{Entry, measures_subtree};
 use model::{
-    AssignedBy, Correction, Due, Exchange, Grant, Missing, Outcome, change_digest, credited, entry,
+    Correction, Due, Exchange, Grant, Missing, Outcome, Source, change_digest, credited, entry,
     missing, net_applied, price, totals, uncredited,
-    Source,
 };
 pub use view::{preview, view, views};
 
-use crate::clock::{Timestamp, days_after};
+use crate::clock::{Timestamp, date_of, days_after};
 use crate::edge::App;
 use crate::ids::{ConversionId, PartnerId};
 use crate::ledger::model::{AccountId, Bucket};
 use crate::ledger::store::{move_account, move_program};
-use crate::money::{Currency, Money};
-use crate::plans::model::PlanVersion;
+use crate::money::Money;
+use crate::partners::model::MAX_UPLINES;
+use crate::plans::model::{AssignedBy, PlanVersion};
 use crate::programs::model::Program;
 use crate::table::{Error, Op, Refusal, Stored, TransactError};
 use crate::tracking::model::{Changes, Facts};
@@ -386,6 +386,7 @@ async fn draft(
         plan,
         assigned_by,
     } = verdict;
+    let assigned_by = assigned_by.unwrap_or(AssignedBy::Partner);
     let partner = ruling.winner.as_ref().and_then(|winner| winner.partner);
     let (Some(partner), Some(plan)) = (partner, plan) else {
         return Ok(Ruled::Recorded(uncredited(facts, ruling, now), None));
@@ -394,12 +395,12 @@ async fn draft(
     let exchange = if facts.currency == currency {
         None
     } else {
-        let found = rates::at(app, facts.currency, currency, facts.occurred_at)
+        let found = rates::at(app, facts.currency, currency, date_of(facts.occurred_at))
             .await
             .map_err(|error| said(&error))?;
         let Some(rate) = found else {
             let outcome = model::waiting(facts, ruling, now);
-            let day = rates::day(facts.occurred_at);
+            let day = date_of(facts.occurred_at).to_string();
             let put = store::put_waiting(&outcome, facts.currency, currency, &day)
                 .map_err(|error| said(&error))?;
             return Ok(Ruled::Recorded(outcome, Some(Op::Put(put))));
@@ -467,7 +468,7 @@ async fn above(
         uplines: Vec::new(),
         measured_by: Vec::new(),
     };
-    let chain = partners::uplines(app, program.id, partner, at).await?;
+    let chain = partners::uplines(app, program.id, partner, at, MAX_UPLINES).await?;
     for (index, upline) in chain.into_iter().enumerate() {
         let standing = claims::plan_of(app, program, upline, at).await?;
         if index < plan.terms.levels.len() {

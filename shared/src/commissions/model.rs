@@ -4,20 +4,16 @@
 //! it, what the close of a window decides and what an operator adjusts are lines of the same shape under
 //! ids of their own, so that holds, payouts and statements know one kind of thing.
 
-use rust_decimal::prelude::ToPrimitive;
-use rust_decimal::{Decimal, RoundingStrategy};
-
 use super::book::{BookId, Totals};
 use super::fold::{Cut, Entry, Fold, Paid, Step};
 use crate::claims::model::{Ruling, Unattributed};
-use crate::clock::Timestamp;
+use crate::clock::{Date, Timestamp};
 use crate::ids::{ConversionId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId, digest};
 use crate::ledger::model::{AccountId, Bucket, Transfer, TransferKind, commission_id};
 use crate::money::{Currency, Money, MoneyError, Rate};
-use crate::plans::model::PlanVersion;
-use crate::tracking::model::{
-    Change, Changes, CustomerType, Facts, Net, PostedStatus, net_after,
-};
+use crate::plans::model::{AssignedBy, PlanVersion};
+use crate::rates::model::{StoredRate, convert};
+use crate::tracking::model::{Change, Changes, CustomerType, Facts, Net, PostedStatus, net_after};
 
 /// Where a commission stands. `paid` is not stored: it is `InTransit` in a payout that is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,24 +220,6 @@ pub struct Credit {
     pub line_minor: i64,
 }
 
-/// What assigned a plan to an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AssignedBy {
-    /// The link that was clicked.
-    Link,
-    /// The partner's enrolment.
-    Partner,
-    /// The program's default.
-    Program,
-}
-
-/// The names of what assigns plans.
-pub const ASSIGNED_BY: &[(&str, AssignedBy)] = &[
-    ("link", AssignedBy::Link),
-    ("partner", AssignedBy::Partner),
-    ("program", AssignedBy::Program),
-];
-
 /// A rate of exchange as it was used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
@@ -249,8 +227,8 @@ pub struct Exchange {
     pub from: Currency,
     /// Units of the program's currency for one.
     pub rate: Rate,
-    /// Of which day, `yyyy-mm-dd`.
-    pub date: String,
+    /// Of which day, in UTC.
+    pub date: Date,
     /// Whose word it is.
     pub source: String,
 }
@@ -287,7 +265,11 @@ pub fn change_digest(change: &Change<'_>) -> String {
         Change::Amendment(amendment) => ('a', &amendment.amendment_id),
     };
     let hash = digest("change", &[id]);
-    let hex: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = hash
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("{letter}{hex}")
 }
 
@@ -405,15 +387,34 @@ fn proportion(part: i64, left: i64, whole: i64) -> Result<i64, MoneyError> {
     i64::try_from(twice / (whole * 2)).map_err(|_| MoneyError::OverLimit)
 }
 
-/// An amount at a rate of exchange, settled half up once; each currency has its own minor units.
+/// An amount at a rate of exchange, settled half up once.
 fn exchanged(minor: i64, exchange: &Exchange, to: Currency) -> Result<i64, MoneyError> {
-    let amount = Decimal::new(minor, exchange.from.exponent());
-    amount
-        .checked_mul(exchange.rate.decimal())
-        .and_then(|amount| amount.checked_mul(Decimal::from(10_i64.pow(to.exponent()))))
-        .map(|minor| minor.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero))
-        .and_then(|minor| minor.to_i64())
-        .ok_or(MoneyError::OverLimit)
+    let Exchange {
+        from,
+        rate,
+        date,
+        source,
+    } = exchange.clone();
+    let rate = StoredRate {
+        from,
+        to,
+        rate,
+        date,
+        source,
+        created_at: Timestamp::UNIX_EPOCH,
+    };
+    Ok(convert(Money::new(minor, from), &rate)?.minor())
+}
+
+/// A stored rate as it is used.
+#[must_use]
+pub fn exchange(rate: &StoredRate) -> Exchange {
+    Exchange {
+        from: rate.from,
+        rate: rate.rate,
+        date: rate.date,
+        source: rate.source.clone(),
+    }
 }
 
 /// What a plan pays for an event that depends on no other.
@@ -527,7 +528,13 @@ impl Grant {
 
 /// The outcome of a conversion that credits a partner.
 #[must_use]
-pub fn credited(facts: &Facts, ruling: Ruling, grant: Grant, currency: Currency, now: Timestamp) -> Outcome {
+pub fn credited(
+    facts: &Facts,
+    ruling: Ruling,
+    grant: Grant,
+    currency: Currency,
+    now: Timestamp,
+) -> Outcome {
     let credit = grant.credit(currency, now);
     Outcome {
         conversion: facts.id,
@@ -745,11 +752,10 @@ impl Outcome {
         };
         let delta = correction.delta;
         let taken = credit.line == Some(Line::Taken);
-        let bucket = match (self.state, taken) {
-            // What was taken back whole while it was held left nothing that waits.
-            (State::Held, _) => Bucket::Pending,
-            (State::Reversed, false) => Bucket::Pending,
-            _ => Bucket::Payable,
+        // What was taken back whole while it was held left nothing that waits.
+        let bucket = match credit.line {
+            None => Bucket::Pending,
+            Some(_) => Bucket::Payable,
         };
         let mut after = self.clone();
         let Ok(changed) = &mut after.credit else {
@@ -778,7 +784,7 @@ impl Outcome {
             if correction.gone {
                 after.state = State::Reversed;
             }
-        } else if self.state == State::Payable {
+        } else if credit.line.is_some() {
             changed.line_minor = changed
                 .line_minor
                 .checked_add(minor)
@@ -788,8 +794,8 @@ impl Outcome {
         }
         if !taken && correction.gone && changed.total.is_zero() {
             after.state = State::Reversed;
-            changed.line = None;
-            changed.line_minor = 0;
+            // A line stays that makes nothing only together with one that stands apart.
+            changed.line = changed.line.filter(|_| changed.line_minor != 0);
         }
         let (kind, from, to, amount) = if minor > 0 {
             (TransferKind::Correction, Bucket::Commissions, bucket, delta)
@@ -862,4 +868,570 @@ pub fn release(
         lines,
         reason: None,
     }))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::claims::model::{Claim, Evidence};
+    use crate::commissions::trace::{aftermath, explain};
+    use crate::ids::CouponId;
+    use crate::ledger::model::Balance;
+    use crate::plans::model::{Component, Terms};
+    use crate::tracking::model::Reversal;
+    use proptest::prelude::*;
+
+    fn gbp() -> Currency {
+        "GBP".parse().unwrap()
+    }
+
+    fn money(text: &str) -> Money {
+        Money::parse(text, gbp()).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn percent(event: &str, rate: &str) -> Component {
+        Component::percent(event, rate.parse().unwrap())
+    }
+
+    fn flat(event: &str, amount: &str) -> Component {
+        Component::flat(event, money(amount))
+    }
+
+    fn plan(components: Vec<Component>) -> PlanVersion {
+        PlanVersion {
+            program: ProgramId::from_bytes([1; 16]),
+            code: "standard".to_owned(),
+            version: 3,
+            effective_from: at("2020-01-01T00:00:00Z"),
+            hold_days: 30,
+            terms: Terms::of(components),
+            created_at: at("2020-01-01T00:00:00Z"),
+        }
+    }
+
+    fn event(name: &str, amount: Option<&str>, quantity: u32) -> Entry {
+        let facts = Facts {
+            event: name.to_owned(),
+            amount: amount.map(money),
+            quantity,
+            ..facts(PostedStatus::Approved)
+        };
+        let net = net_after(&facts, &[]);
+        let partner = PartnerId::from_bytes([2; 16]);
+        entry(&facts, net, partner, facts.occurred_at, None, gbp()).unwrap()
+    }
+
+    fn pay(components: Vec<Component>, event: Entry) -> String {
+        let paid = price(&plan(components), &event, gbp()).unwrap();
+        paid.pay.to_string()
+    }
+
+    fn sentences(plan: &PlanVersion, event: &Entry) -> Vec<String> {
+        let paid = price(plan, event, gbp()).unwrap();
+        let outcome = granted(Some(paid), Vec::new());
+        explain(plan, event, outcome.credit.as_ref().unwrap())
+    }
+
+    fn granted(paid: Option<Paid>, applied: Vec<String>) -> Outcome {
+        let grant = Grant {
+            partner: PartnerId::from_bytes([2; 16]),
+            plan: "standard".to_owned(),
+            plan_version: 3,
+            assigned_by: AssignedBy::Partner,
+            posted: totals(paid.as_ref()),
+            paid,
+            release_at: at("2020-09-18T16:28:25Z"),
+            book: None,
+            uplines: Vec::new(),
+            measured_by: Vec::new(),
+            applied,
+            exchange: None,
+        };
+        let facts = facts(PostedStatus::Approved);
+        credited(&facts, ruling(), grant, gbp(), at("2020-08-19T16:28:27Z"))
+    }
+
+    fn facts(status: PostedStatus) -> Facts {
+        Facts {
+            id: ConversionId::from_bytes([5; 16]),
+            program: ProgramId::from_bytes([1; 16]),
+            event: "sale".to_owned(),
+            transaction_id: "order-1".to_owned(),
+            click: None,
+            click_id: None,
+            coupon: Some("ADA".to_owned()),
+            currency: gbp(),
+            amount: Some(money("49.00")),
+            margin: None,
+            net_revenue: None,
+            bonuses: None,
+            fees: None,
+            chargebacks: None,
+            quantity: 1,
+            customer: None,
+            customer_type: None,
+            country: None,
+            product: None,
+            meta: std::collections::BTreeMap::new(),
+            status,
+            occurred_at: at("2020-08-19T16:28:25Z"),
+            received_at: at("2020-08-19T16:28:26Z"),
+            subs: [const { None }; 5],
+            credited_to: None,
+        }
+    }
+
+    fn ruling() -> Ruling {
+        Ruling {
+            winner: Some(Claim {
+                partner: Some(PartnerId::from_bytes([2; 16])),
+                evidence: Evidence::Coupon {
+                    coupon: CouponId::from_bytes([3; 16]),
+                },
+                fault: None,
+            }),
+            losers: Vec::new(),
+        }
+    }
+
+    fn reversal() -> Reversal {
+        Reversal {
+            reversal_id: "r-1".to_owned(),
+            amount: None,
+            reason: "returned goods".to_owned(),
+            at: at("2020-08-20T00:00:00Z"),
+        }
+    }
+
+    fn taken_back() -> Changes {
+        Changes {
+            reversals: vec![reversal()],
+            ..Changes::default()
+        }
+    }
+
+    /// 30 % of 49.00, credited before or after it was taken back.
+    fn outcome(is_reversed: bool) -> Outcome {
+        if is_reversed {
+            let changes = taken_back();
+            return granted(None, changes.ordered().iter().map(change_digest).collect());
+        }
+        let plan = plan(vec![percent("sale", "0.30")]);
+        let paid = price(&plan, &event("sale", Some("49.00"), 1), gbp()).unwrap();
+        granted(Some(paid), Vec::new())
+    }
+
+    fn whole(outcome: &Outcome) -> Correction {
+        let credit = outcome.credit.as_ref().unwrap();
+        Correction {
+            key: "whole".to_owned(),
+            delta: credit.total.negated().unwrap(),
+            levels: Vec::new(),
+            applied: taken_back().ordered().iter().map(change_digest).collect(),
+            gone: true,
+            followed: false,
+            reason: Some("returned goods".to_owned()),
+        }
+    }
+
+    #[test]
+    fn lines_round_half_up_on_minor_units() {
+        for (amount, rate, expected) in [
+            ("0.07", "0.20", "0.01"),
+            ("0.02", "0.20", "0.00"),
+            ("0.03", "0.20", "0.01"),
+            ("0.15", "0.10", "0.02"),
+            ("0.01", "0.50", "0.01"),
+            ("5.00", "0.029", "0.15"),
+            ("49.00", "0.30", "14.70"),
+        ] {
+            let paid = pay(vec![percent("sale", rate)], event("sale", Some(amount), 1));
+            assert_eq!(paid, expected, "{amount} at {rate}");
+        }
+    }
+
+    #[test]
+    fn a_flat_amount_is_paid_for_each_unit_and_a_hybrid_adds_up() {
+        assert_eq!(
+            pay(vec![flat("lead", "5.00")], event("lead", None, 2)),
+            "10.00"
+        );
+        let hybrid = vec![flat("sale", "4.00"), percent("sale", "0.02")];
+        assert_eq!(pay(hybrid, event("sale", Some("100.00"), 1)), "6.00");
+    }
+
+    #[test]
+    fn each_component_is_rounded_for_itself() {
+        let twice = vec![percent("sale", "0.05"), percent("sale", "0.05")];
+        assert_eq!(
+            pay(twice, event("sale", Some("0.10"), 1)),
+            "0.02",
+            "half a penny is rounded up twice"
+        );
+    }
+
+    #[test]
+    fn an_event_nobody_pays_for_pays_nothing_and_says_so() {
+        let plan = plan(vec![percent("sale", "0.30")]);
+        let trial = event("trial", None, 1);
+        let paid = price(&plan, &trial, gbp()).unwrap();
+        assert!(paid.pay.is_zero() && paid.steps.is_empty());
+        assert_eq!(
+            sentences(&plan, &trial),
+            ["In plan standard version 3 nothing pays for the event trial: 0.00 GBP."]
+        );
+    }
+
+    #[test]
+    fn a_share_of_an_event_without_an_amount_is_nothing_and_says_so() {
+        let plan = plan(vec![percent("sale", "0.30")]);
+        let sale = event("sale", None, 1);
+        let paid = price(&plan, &sale, gbp()).unwrap();
+        assert!(paid.pay.is_zero());
+        assert_eq!(paid.steps.len(), 1);
+        assert!(sentences(&plan, &sale)[1].contains("none was posted"));
+    }
+
+    #[test]
+    fn a_trace_names_plan_rate_inputs_and_rounding() {
+        let plan = plan(vec![flat("sale", "4.00"), percent("sale", "0.075")]);
+        assert_eq!(
+            sentences(&plan, &event("sale", Some("9.99"), 3)),
+            [
+                "Plan standard version 3, in force from 2020-01-01T00:00:00Z, pays for the event sale.",
+                "Component 1: 4.00 GBP flat × 3 = 12.00 GBP.",
+                "Component 2: rate 0.075 of 9.99 GBP = 0.74925 GBP, rounded half up to 0.75 GBP.",
+            ]
+        );
+    }
+
+    #[test]
+    fn margins_and_adjustments_shrink_in_the_proportion_of_the_amount() {
+        let facts = Facts {
+            margin: Some(money("10.00")),
+            fees: Some(money("0.05")),
+            ..facts(PostedStatus::Approved)
+        };
+        let part = Reversal {
+            amount: Some(money("24.50")),
+            ..reversal()
+        };
+        let changes = Changes {
+            reversals: vec![part],
+            ..Changes::default()
+        };
+        let partner = PartnerId::from_bytes([2; 16]);
+        let told = |applied: &[String]| {
+            let net = net_applied(&facts, &changes, applied);
+            entry(&facts, net, partner, facts.occurred_at, None, gbp()).unwrap()
+        };
+        let all: Vec<String> = changes.ordered().iter().map(change_digest).collect();
+        let (before, after) = (told(&[]), told(&all));
+        assert_eq!(
+            (before.amount, before.margin, before.adjustments),
+            (Some(4900), Some(1000), 5)
+        );
+        assert_eq!(
+            (after.amount, after.margin, after.adjustments),
+            (Some(2450), Some(500), 3)
+        );
+    }
+
+    #[test]
+    fn a_hold_of_thirty_days_passes_to_the_second() {
+        let outcome = outcome(false);
+        let release_at = outcome.credit.as_ref().unwrap().release_at;
+        assert_eq!(release_at, at("2020-09-18T16:28:25Z"));
+        assert!(!outcome.is_due(at("2020-09-18T16:28:24.999Z")));
+        assert!(outcome.is_due(at("2020-09-18T16:28:25Z")));
+    }
+
+    #[test]
+    fn what_is_missing_follows_from_what_stands_there() {
+        let approved = facts(PostedStatus::Approved);
+        let pending = facts(PostedStatus::Pending);
+        let none = Changes::default();
+        let reversed = Changes {
+            reversals: vec![reversal()],
+            ..Changes::default()
+        };
+        let late = Changes {
+            approved_at: Some(at("2020-08-20T00:00:00Z")),
+            ..Changes::default()
+        };
+        assert_eq!(missing(None, &reversed, None), Missing::Nothing);
+        assert_eq!(missing(Some(&approved), &none, None), Missing::Credit);
+        assert_eq!(missing(Some(&pending), &none, None), Missing::Nothing);
+        assert_eq!(missing(Some(&pending), &late, None), Missing::Credit);
+        assert_eq!(
+            missing(Some(&pending), &reversed, None),
+            Missing::Credit,
+            "what is taken back whole waits for no approval"
+        );
+        assert!(matches!(
+            missing(Some(&approved), &reversed, Some(&outcome(false))),
+            Missing::Change(_)
+        ));
+        assert_eq!(
+            missing(Some(&approved), &reversed, Some(&outcome(true))),
+            Missing::Nothing
+        );
+    }
+
+    #[test]
+    fn what_is_reversed_before_it_is_credited_posts_nothing() {
+        let outcome = outcome(true);
+        assert_eq!(outcome.state, State::Reversed);
+        let credit = outcome.credit.as_ref().unwrap();
+        assert!(credit.pay.is_zero() && credit.posted.is_zero());
+        assert!(aftermath(credit, &outcome.source)[0].contains("before it was credited"));
+    }
+
+    /// What a conversion goes through, each step decided on what was read some steps ago and committed on
+    /// the condition that state and line are still the same, as the store does.
+    #[derive(Clone, Copy, Debug)]
+    enum Move {
+        Release,
+        Shrink,
+        Reverse,
+        Reserve,
+        Settle,
+        GiveBack,
+        Reopen,
+    }
+
+    struct Model {
+        outcome: Outcome,
+        balance: Balance,
+        granted: i64,
+        /// Lines of their own that stand beside the outcome.
+        apart: i64,
+        in_payout_minor: i64,
+        in_payout: bool,
+        settled: bool,
+        given_back: bool,
+    }
+
+    impl Model {
+        fn credit(&mut self) -> &mut Credit {
+            self.outcome.credit.as_mut().unwrap()
+        }
+
+        fn seen(&self) -> (State, Option<Line>, u32) {
+            let credit = self.outcome.credit.as_ref().unwrap();
+            (self.outcome.state, credit.line, credit.revision)
+        }
+
+        fn post(&mut self, transfer: &Transfer) {
+            self.balance = self.balance.after(transfer).unwrap();
+            let minor = transfer.amount.minor();
+            self.granted += i64::from(transfer.from == Bucket::Commissions) * minor;
+            self.granted -= i64::from(transfer.to == Bucket::Commissions) * minor;
+        }
+
+        fn payout_moves(&mut self, kind: TransferKind, from: Bucket) {
+            let account = self.outcome.account().unwrap();
+            let amount = Money::new(self.in_payout_minor, gbp());
+            self.post(&Transfer {
+                id: TransferId::derived(&["payout", kind.name()]),
+                kind,
+                account,
+                from,
+                to: kind.usual_to(),
+                amount,
+                at: self.outcome.at,
+                source: String::new(),
+                lines: Vec::new(),
+                reason: None,
+            });
+        }
+
+        fn step(&mut self, step: Move, read: &Outcome, now: Timestamp) {
+            let credit = read.credit.as_ref().unwrap();
+            let seen = (read.state, credit.line, credit.revision);
+            match step {
+                Move::Release => {
+                    if !read.is_due(now) || self.seen() != seen {
+                        return;
+                    }
+                    let account = read.account().unwrap();
+                    let transfer = release(account, &[read], now).unwrap().unwrap();
+                    self.post(&transfer);
+                    self.outcome.state = State::Payable;
+                    let total = self.credit().total.minor();
+                    self.credit().line = Some(Line::Open);
+                    self.credit().line_minor = total;
+                    self.credit().payable_at = Some(now);
+                }
+                Move::Shrink | Move::Reverse => {
+                    let total = credit.total.minor();
+                    if self.seen() != seen || credit.reversed_at.is_some() {
+                        return;
+                    }
+                    let correction = match step {
+                        Move::Shrink => Correction {
+                            key: credit.revision.to_string(),
+                            delta: Money::new(-(total / 3), gbp()),
+                            gone: false,
+                            ..whole(read)
+                        },
+                        _ => whole(read),
+                    };
+                    let how = read.corrected(&correction, now).unwrap().unwrap();
+                    self.post(&how.transfer);
+                    self.apart += how.apart.unwrap_or(0);
+                    self.outcome = how.after;
+                }
+                Move::Reserve => {
+                    if self.credit().line != Some(Line::Open) || self.in_payout {
+                        return;
+                    }
+                    self.credit().line = Some(Line::Taken);
+                    if self.outcome.state == State::Payable {
+                        self.outcome.state = State::InTransit;
+                    }
+                    self.in_payout_minor = self.credit().line_minor;
+                    self.in_payout = true;
+                    self.payout_moves(TransferKind::Reserve, Bucket::Payable);
+                }
+                Move::Settle => {
+                    if self.in_payout && !self.settled && !self.given_back {
+                        self.settled = true;
+                        self.payout_moves(TransferKind::Settle, Bucket::InTransit);
+                    }
+                }
+                Move::GiveBack => {
+                    if self.in_payout && !self.given_back {
+                        self.given_back = true;
+                        let from = if self.settled {
+                            Bucket::Paid
+                        } else {
+                            Bucket::InTransit
+                        };
+                        self.payout_moves(TransferKind::Return, from);
+                    }
+                }
+                Move::Reopen => {
+                    if !self.given_back || self.credit().line != Some(Line::Taken) {
+                        return;
+                    }
+                    self.credit().line = Some(Line::Open);
+                    if self.outcome.state == State::InTransit {
+                        self.outcome.state = State::Payable;
+                    }
+                    (self.in_payout, self.settled, self.given_back) = (false, false, false);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn release_reversal_and_payout_cannot_cross(
+            steps in prop::collection::vec((0_usize..7, 0_usize..4), 1..40)
+        ) {
+            let outcome = outcome(false);
+            let mut model = Model {
+                balance: Balance::zero(gbp()),
+                granted: 0,
+                apart: 0,
+                in_payout_minor: 0,
+                in_payout: false,
+                settled: false,
+                given_back: false,
+                outcome: outcome.clone(),
+            };
+            model.post(&outcome.commission().unwrap());
+            let mut past = vec![outcome];
+            let now = at("2020-09-18T16:28:25Z");
+            const MOVES: [Move; 7] = [
+                Move::Release, Move::Shrink, Move::Reverse, Move::Reserve, Move::Settle, Move::GiveBack, Move::Reopen,
+            ];
+            for (step, stale) in steps {
+                let read = past[past.len().saturating_sub(1 + stale)].clone();
+                model.step(MOVES[step], &read, now);
+                past.push(model.outcome.clone());
+                let Balance { pending, payable, in_transit, paid, .. } = model.balance;
+                prop_assert_eq!(
+                    pending + payable + in_transit + paid, model.granted, "the legs sum to zero"
+                );
+                let credit = model.outcome.credit.as_ref().unwrap();
+                prop_assert_eq!(model.granted, credit.total.minor(), "what was granted is what it stands at");
+                prop_assert!(credit.reversed_at.is_none() || model.granted == 0);
+                prop_assert!(pending == 0 || pending == credit.total.minor());
+                if !model.given_back {
+                    let line = if credit.line == Some(Line::Open) { credit.line_minor } else { 0 };
+                    prop_assert_eq!(payable, line + model.apart, "open lines are what is payable");
+                }
+            }
+        }
+
+        #[test]
+        fn the_end_does_not_depend_on_the_order_of_arrival(
+            order in Just(vec![0_u8, 1, 2]).prop_shuffle(),
+            settles in prop::collection::vec(any::<bool>(), 3),
+            pending in any::<bool>(),
+        ) {
+            // Facts, approval and reversal arrive in any order, with settling in between or not.
+            let status = if pending { PostedStatus::Pending } else { PostedStatus::Approved };
+            let all = facts(status);
+            let mut known: Option<Facts> = None;
+            let mut changes = Changes::default();
+            let mut outcome: Option<Outcome> = None;
+            let mut granted = 0;
+            let settle = |known: &Option<Facts>, changes: &Changes, outcome: &mut Option<Outcome>, granted: &mut i64| {
+                match missing(known.as_ref(), changes, outcome.as_ref()) {
+                    Missing::Nothing | Missing::Rate | Missing::Followers => {}
+                    Missing::Credit => {
+                        let made = super::tests::outcome(!changes.reversals.is_empty());
+                        *granted = made.commission().unwrap().amount.minor();
+                        *outcome = Some(made);
+                    }
+                    Missing::Change(_) => {
+                        let now = at("2020-08-21T00:00:00Z");
+                        let standing = outcome.as_ref().unwrap();
+                        let how = standing.corrected(&whole(standing), now).unwrap().unwrap();
+                        *granted -= how.transfer.amount.minor();
+                        *outcome = Some(how.after);
+                    }
+                }
+            };
+            for (arrival, settles) in order.into_iter().zip(settles) {
+                match arrival {
+                    0 => known = Some(all.clone()),
+                    1 => changes.approved_at = Some(at("2020-08-20T00:00:00Z")),
+                    _ => changes.reversals.push(reversal()),
+                }
+                if settles {
+                    settle(&known, &changes, &mut outcome, &mut granted);
+                }
+            }
+            settle(&known, &changes, &mut outcome, &mut granted);
+            settle(&known, &changes, &mut outcome, &mut granted);
+            prop_assert_eq!(outcome.unwrap().state, State::Reversed);
+            prop_assert_eq!(granted, 0);
+        }
+
+        #[test]
+        fn a_pay_is_the_sum_of_its_steps(
+            minor in 0_i64..1_000_000,
+            quantity in 1_u32..1000,
+            rates in prop::collection::vec(0_u32..=10_000, 0..6),
+        ) {
+            let mut components: Vec<Component> = rates
+                .iter()
+                .map(|rate| percent("sale", &rust_decimal::Decimal::new(i64::from(*rate), 4).to_string()))
+                .collect();
+            components.push(flat("sale", "0.10"));
+            let sale = Entry { amount: Some(minor), ..event("sale", Some("0.00"), quantity) };
+            let Paid { pay, steps, .. } = price(&plan(components), &sale, gbp()).unwrap();
+            prop_assert_eq!(steps.iter().map(|step| step.amount.minor()).sum::<i64>(), pay.minor());
+            prop_assert_eq!(steps.len(), rates.len() + 1);
+        }
+    }
 }

@@ -4,11 +4,8 @@ pub mod books;
 
 use serde::{Deserialize, Serialize};
 
-use super::book::{BookId, Span};
 use super::fold::{Aside, Cut, Step};
-use super::model::{
-    ASSIGNED_BY, AssignedBy, Corrected, Credit, Exchange, Line, Outcome, Source, State, WindowKind,
-};
+use super::model::{Corrected, Credit, Exchange, Line, Outcome, Source, State, WindowKind};
 use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
 use crate::clock::{Timestamp, month, parse, stamp};
 use crate::ids::{ConversionId, PartnerId, PayoutId, ProgramId};
@@ -18,10 +15,8 @@ use crate::ledger::store::{
     set_open_line,
 };
 use crate::money::{Currency, Money};
-use crate::plans::model::name_in;
-use crate::table::{
-    AttributeValue, Condition, Error, Item, Key, Op, Put, Update, from_item, int, text,
-};
+use crate::plans::model::{ASSIGNED_BY, AssignedBy, name_in};
+use crate::table::{Condition, Error, Item, Key, Op, Put, Update, from_item, int, text};
 
 /// The key of a conversion's outcome.
 #[must_use]
@@ -204,7 +199,10 @@ fn write_source(source: &Source) -> (Option<String>, Option<String>) {
         },
         Source::Adjustment { by, reason, about } => {
             let about = about.clone().unwrap_or_default();
-            return (Some(format!("adjustment|{by}|{about}")), Some(reason.clone()));
+            return (
+                Some(format!("adjustment|{by}|{about}")),
+                Some(reason.clone()),
+            );
         }
     };
     (Some(text), None)
@@ -250,7 +248,8 @@ fn write_step(step: &Step) -> String {
         measured,
         aside,
     } = step;
-    let measured = measured.map_or_else(String::new, |(before, after)| format!(":{before}:{after}"));
+    let measured =
+        measured.map_or_else(String::new, |(before, after)| format!(":{before}:{after}"));
     let aside = match aside {
         None => "",
         Some(Aside::NotChosen) => ":n",
@@ -443,7 +442,7 @@ fn item_of(outcome: &Outcome) -> OutcomeItem {
                 ExchangePart {
                     from: from.code().to_owned(),
                     rate: rate.to_string(),
-                    date,
+                    date: date.to_string(),
                     source,
                 }
             });
@@ -570,7 +569,7 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
                 }) => Some(Exchange {
                     from: from.parse().ok()?,
                     rate: rate.parse().ok()?,
-                    date,
+                    date: date.parse().ok()?,
                     source,
                 }),
             };
@@ -674,7 +673,11 @@ pub fn correct(before: &Outcome, how: &Corrected) -> Result<Vec<Op>, Error> {
     ops.extend(match apart {
         Some(0) => Vec::new(),
         Some(minor) => {
-            let since = before.credit.as_ref().ok().and_then(|credit| credit.payable_at);
+            let since = before
+                .credit
+                .as_ref()
+                .ok()
+                .and_then(|credit| credit.payable_at);
             post_line(transfer, *minor, since.unwrap_or(transfer.at))?
         }
         None => post(transfer)?,
@@ -705,10 +708,7 @@ pub fn change(before: &Outcome, after: &Outcome) -> Result<Op, Error> {
 /// That an outcome has not been corrected since it was read: what follows from it follows from this.
 #[must_use]
 pub fn unrevised(outcome: &Outcome) -> Op {
-    let revision = outcome
-        .credit
-        .as_ref()
-        .map_or(0, |credit| credit.revision);
+    let revision = outcome.credit.as_ref().map_or(0, |credit| credit.revision);
     Op::Check(
         outcome_key(outcome.conversion),
         Condition::equals("revision", int(revision)),
@@ -719,10 +719,7 @@ pub fn unrevised(outcome: &Outcome) -> Op {
 /// since it was read.
 #[must_use]
 pub fn followed(outcome: &Outcome) -> Update {
-    let revision = outcome
-        .credit
-        .as_ref()
-        .map_or(0, |credit| credit.revision);
+    let revision = outcome.credit.as_ref().map_or(0, |credit| credit.revision);
     Update::at(outcome_key(outcome.conversion))
         .remove("owes")
         .only_if(Condition::equals("revision", int(revision)))
@@ -733,7 +730,12 @@ pub fn followed(outcome: &Outcome) -> Update {
 ///
 /// # Errors
 /// Never for a well-formed outcome.
-pub fn put_waiting(outcome: &Outcome, from: Currency, to: Currency, day: &str) -> Result<Put, Error> {
+pub fn put_waiting(
+    outcome: &Outcome,
+    from: Currency,
+    to: Currency,
+    day: &str,
+) -> Result<Put, Error> {
     Put::new(&OutcomeItem {
         due_pk: Some(WAITING.to_owned()),
         due_sk: Some(format!("{from}#{to}#{day}#{}", outcome.conversion)),
@@ -769,6 +771,7 @@ pub fn hold(outcome: &Outcome, release_at: Timestamp, note: &str) -> Option<Upda
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::commissions::book::{BookId, Span};
     use crate::commissions::model::release as release_transfer;
     use crate::ids::{CouponId, LinkId, TransferId};
     use crate::ledger::model::{Bucket, Transfer, TransferKind};
@@ -784,6 +787,7 @@ mod tests {
         let partner = PartnerId::from_bytes([2; 16]);
         Outcome {
             conversion: ConversionId::from_bytes([number; 16]),
+            source: Source::Conversion,
             program: ProgramId::from_bytes([1; 16]),
             at: at("2026-03-02T09:00:00.120Z"),
             ruling: Ruling {
@@ -809,15 +813,31 @@ mod tests {
                 plan_version: 2,
                 pay: Money::new(123_456_789, gbp),
                 posted: Money::new(123_456_789, gbp),
+                total: Money::new(123_456_789, gbp),
+                assigned_by: AssignedBy::Partner,
+                hold_note: None,
+                cuts: Vec::new(),
+                book: None,
+                levels: Vec::new(),
+                measured_by: Vec::new(),
+                owes: false,
+                revision: 0,
+                applied: Vec::new(),
+                exchange: None,
+                line_minor: 0,
                 release_at: at("2026-04-01T09:00:00Z"),
                 trace: vec![
                     Step {
                         component: 0,
                         amount: Money::new(400, gbp),
+                        measured: None,
+                        aside: None,
                     },
                     Step {
                         component: 19,
                         amount: Money::new(123_456_389, gbp),
+                        measured: None,
+                        aside: None,
                     },
                 ],
                 payable_at: None,
@@ -848,14 +868,14 @@ mod tests {
             .sum()
     }
 
-    fn item_of(put: &Put) -> Item {
+    fn item(put: &Put) -> Item {
         put.item().clone()
     }
 
     #[test]
     fn an_outcome_reads_back_stands_in_its_lists_and_fits_a_write_unit() {
         let outcome = held(5);
-        let item = item_of(&put(&outcome).unwrap());
+        let item = item(&put(&outcome).unwrap());
         let text = |name: &str| item[name].as_s().unwrap().clone();
         let (cnv, ptr) = (
             outcome.conversion.to_string(),
@@ -875,9 +895,91 @@ mod tests {
     }
 
     #[test]
+    fn an_outcome_with_all_that_it_may_have_reads_back() {
+        let gbp: Currency = "GBP".parse().unwrap();
+        let book = BookId {
+            program: ProgramId::from_bytes([1; 16]),
+            partner: None,
+            plan: Some(("gold".to_owned(), 3)),
+            span: Span::Month(202_603),
+        };
+        for source in [
+            Source::Conversion,
+            Source::Level {
+                of: ConversionId::from_bytes([8; 16]),
+                level: 2,
+            },
+            Source::SubTree {
+                of: ConversionId::from_bytes([8; 16]),
+            },
+            Source::Window {
+                at: at("2026-04-01T00:00:00Z"),
+                kind: WindowKind::Close,
+            },
+            Source::Window {
+                at: at("2026-04-01T00:00:00Z"),
+                kind: WindowKind::Budget,
+            },
+            Source::Adjustment {
+                by: crate::ids::OperatorId::from_bytes([7; 16]),
+                reason: "a lost parcel | and more".to_owned(),
+                about: Some("cnv_1".to_owned()),
+            },
+        ] {
+            let mut outcome = held(5);
+            outcome.source = source;
+            outcome.state = State::Payable;
+            if let Ok(credit) = &mut outcome.credit {
+                credit.total = Money::new(-5, gbp);
+                credit.assigned_by = AssignedBy::Link;
+                credit.hold_note = Some("fraud check".to_owned());
+                credit.trace = vec![
+                    Step {
+                        component: 1,
+                        amount: Money::new(-7, gbp),
+                        measured: Some((-3, 900)),
+                        aside: Some(Aside::Gated),
+                    },
+                    Step {
+                        component: 2,
+                        amount: Money::new(7, gbp),
+                        measured: None,
+                        aside: Some(Aside::NotChosen),
+                    },
+                ];
+                credit.cuts = vec![Cut {
+                    cap: 0,
+                    by: Money::new(12, gbp),
+                    room: Money::new(0, gbp),
+                }];
+                credit.book = Some((book.clone(), at("2026-03-02T09:00:00Z")));
+                credit.levels = vec![
+                    (Some(PartnerId::from_bytes([3; 16])), Money::new(5, gbp)),
+                    (None, Money::new(0, gbp)),
+                ];
+                credit.measured_by = vec![PartnerId::from_bytes([3; 16])];
+                credit.owes = true;
+                credit.revision = 4;
+                credit.applied = vec!["r0123456789ab".to_owned(), "a0123456789ab".to_owned()];
+                credit.exchange = Some(Exchange {
+                    from: "USD".parse().unwrap(),
+                    rate: "0.79".parse().unwrap(),
+                    date: "2026-03-01".parse().unwrap(),
+                    source: "ECB".to_owned(),
+                });
+                credit.payable_at = Some(at("2026-04-01T09:00:00Z"));
+                credit.line = Some(Line::Open);
+                credit.line_minor = -5;
+            }
+            let stored = item(&put(&outcome).unwrap());
+            assert_eq!(super::outcome(stored).unwrap(), outcome);
+        }
+    }
+
+    #[test]
     fn the_commission_that_an_outcome_carries_is_read_as_a_transfer() {
         let outcome = held(5);
-        let item = item_of(&put(&outcome).unwrap());
+        let item = item(&put(&outcome).unwrap());
         assert_eq!(transfer(item).unwrap(), outcome.commission().unwrap());
     }
 
@@ -892,7 +994,7 @@ mod tests {
             state: State::Unattributed,
             ..held(5)
         };
-        let item = item_of(&put(&outcome).unwrap());
+        let item = item(&put(&outcome).unwrap());
         assert!(!item.contains_key("list_pk") && !item.contains_key("due_pk"));
         assert_eq!(super::outcome(item).unwrap(), outcome);
     }
@@ -906,7 +1008,7 @@ mod tests {
             ("winner", "cpn"),
             ("release_at", "soon"),
         ] {
-            let mut item = item_of(&put(&held(5)).unwrap());
+            let mut item = item(&put(&held(5)).unwrap());
             item.insert(name.to_owned(), text(value));
             assert!(super::outcome(item).is_err(), "{name}");
         }
@@ -918,7 +1020,7 @@ mod tests {
         let line = |number| {
             let mut outcome = held(number);
             if let Ok(credit) = &mut outcome.credit {
-                credit.posted = Money::new(999_999, credit.posted.currency());
+                credit.total = Money::new(999_999, credit.total.currency());
             }
             outcome
         };
@@ -932,13 +1034,13 @@ mod tests {
         let Op::Put(put) = &ops[0] else {
             panic!("a transfer is put first")
         };
-        let item = item_of(put);
+        let item = item(put);
         assert!(size(&item) <= 1024, "{} bytes", size(&item));
         assert_eq!(transfer(item).unwrap(), released);
     }
 
     #[test]
-    fn a_clawback_reads_back_and_is_an_open_line_of_the_negated_amount() {
+    fn a_correction_of_taken_money_reads_back_and_is_an_open_line_of_its_own() {
         let account = held(5).account().unwrap();
         let taken = Transfer {
             id: TransferId::derived(&["x"]),
@@ -952,11 +1054,11 @@ mod tests {
             lines: Vec::new(),
             reason: Some("returned goods".to_owned()),
         };
-        let ops = post_clawback(&taken, taken.at).unwrap();
+        let ops = post_line(&taken, -1470, taken.at).unwrap();
         let Op::Put(put) = &ops[0] else {
             panic!("a transfer is put first")
         };
-        let item = item_of(put);
+        let item = item(put);
         assert_eq!(item["line"], text("open"));
         assert_eq!(item["line_minor"], AttributeValue::N("-1470".to_owned()));
         assert_eq!(

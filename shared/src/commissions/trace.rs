@@ -6,11 +6,11 @@
 use rust_decimal::Decimal;
 
 use super::fold::{Aside, Cut, Entry, Step, holds};
-use super::model::{AssignedBy, Credit, Source, WindowKind};
+use super::model::{Credit, Source, WindowKind};
 use crate::money::{Currency, Money, Rate};
 use crate::plans::model::{
-    Base, Bracket, BracketPay, CapScope, Condition, Measure, Mode, NumberField, Pay, Pays,
-    PlanVersion, Scope, TextField, Unit, Window,
+    AssignedBy, Base, Bracket, BracketPay, CapScope, Condition, Measure, Mode, NumberField, Pay,
+    Pays, PlanVersion, Scope, TextField, Unit, Window,
 };
 
 /// How a commission came about.
@@ -119,7 +119,10 @@ pub fn aftermath(credit: &Credit, source: &Source) -> Vec<String> {
         ));
     }
     if let Some(note) = &credit.hold_note {
-        sentences.push(format!("Its hold was moved to {}: {note}", credit.release_at));
+        sentences.push(format!(
+            "Its hold was moved to {}: {note}",
+            credit.release_at
+        ));
     }
     sentences
 }
@@ -228,7 +231,9 @@ fn of_step(plan: &PlanVersion, entry: &Entry, step: &Step, currency: Currency) -
         Base::NetRevenue => " net revenue",
     };
     let what = match (&component.pay, step.measured) {
-        (Pay::Flat(each), _) => format!("{each} {code} flat × {} = {amount} {code}", entry.quantity),
+        (Pay::Flat(each), _) => {
+            format!("{each} {code} flat × {} = {amount} {code}", entry.quantity)
+        }
         (Pay::Percent { rate, of }, _) => match base(*of) {
             Some(minor) => format!(
                 "rate {rate} of {} {code}{} = {} {code}, rounded half up to {amount} {code}",
@@ -244,7 +249,15 @@ fn of_step(plan: &PlanVersion, entry: &Entry, step: &Step, currency: Currency) -
                 }
             ),
         },
-        (Pay::Milestone { measure, window, at, amount: bonus }, Some((before, after))) => format!(
+        (
+            Pay::Milestone {
+                measure,
+                window,
+                at,
+                amount: bonus,
+            },
+            Some((before, after)),
+        ) => format!(
             "a bonus of {bonus} {code} once {} reaches {}; it went from {} to {} = {amount} {code}",
             of_measure(measure, *window),
             value(measure, *at, currency),

@@ -5,26 +5,22 @@ use std::collections::HashMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::book::{Known, difference, place};
-use super::fold::Aside;
-use super::model::{
-    ASSIGNED_BY, AssignedBy, Credit, Outcome, Source, State, WindowKind, entry, exchange, level_id,
-    net_applied, price, totals, waiting,
-};
+use super::book::{Known, place};
+use super::booking;
+use super::model::{Credit, Outcome, Source, State, entry, exchange, net_applied, price, waiting};
 use super::trace::{aftermath, explain};
-use super::{booking, store};
 use crate::claims;
 use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
-use crate::clock::{Timestamp, days_after};
+use crate::clock::{Timestamp, date_of, days_after};
 use crate::edge::App;
 use crate::ids::{CouponId, DisputeId, LinkId, PartnerId, PayoutId, ProgramId};
 use crate::payouts;
 use crate::payouts::model::PayoutState;
-use crate::plans::model::PlanVersion;
+use crate::plans::model::{ASSIGNED_BY, AssignedBy, PlanVersion, name_in};
 use crate::programs;
+use crate::rates;
 use crate::table::Error;
 use crate::tracking::model::{Changes, Facts, PostedStatus};
-use crate::tracking::store::find_many;
 
 /// What became of a conversion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -334,9 +330,10 @@ fn sentences(
             .as_ref()
             .map_or(facts.occurred_at, |(_, at)| *at);
         // As it was when it was credited: what came later is told after it.
-        let first = credit.applied.len().saturating_sub(
-            usize::try_from(credit.revision).unwrap_or(usize::MAX),
-        );
+        let first = credit
+            .applied
+            .len()
+            .saturating_sub(usize::try_from(credit.revision).unwrap_or(usize::MAX));
         let net = net_applied(facts, changes, &credit.applied[..first]);
         let told = entry(
             facts,
@@ -408,7 +405,7 @@ pub async fn preview(app: &App, facts: &Facts) -> Result<OutcomeView, Error> {
     let rate = if facts.currency == currency {
         None
     } else {
-        let found = rates::at(app, facts.currency, currency, facts.occurred_at).await?;
+        let found = rates::at(app, facts.currency, currency, date_of(facts.occurred_at)).await?;
         let Some(rate) = found else {
             let outcome = waiting(facts, ruling, app.now());
             return Ok(OutcomeView {
@@ -448,7 +445,7 @@ pub async fn preview(app: &App, facts: &Facts) -> Result<OutcomeView, Error> {
         partner,
         plan: plan.code.clone(),
         plan_version: plan.version,
-        assigned_by,
+        assigned_by: assigned_by.unwrap_or(AssignedBy::Partner),
         posted: vec![posted.minor()],
         paid: Some(paid),
         release_at: days_after(facts.occurred_at, plan.hold_days),

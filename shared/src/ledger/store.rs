@@ -357,11 +357,7 @@ pub fn post(transfer: &Transfer) -> Result<Vec<Op>, Error> {
 ///
 /// # Errors
 /// Never for a well-formed transfer.
-pub fn post_line(
-    transfer: &Transfer,
-    minor: i64,
-    payable_at: Timestamp,
-) -> Result<Vec<Op>, Error> {
+pub fn post_line(transfer: &Transfer, minor: i64, payable_at: Timestamp) -> Result<Vec<Op>, Error> {
     let AccountId {
         partner,
         program,
@@ -440,7 +436,10 @@ pub fn transfer(item: Item) -> Result<Transfer, Error> {
             .and_then(|id| id.parse().ok())
             .ok_or_else(|| malformed("key"))?;
         let currency: Currency = currency.parse().map_err(|_| malformed("currency"))?;
-        let kind = match source.as_deref().and_then(|source| source.split('|').next()) {
+        let kind = match source
+            .as_deref()
+            .and_then(|source| source.split('|').next())
+        {
             None => TransferKind::Commission,
             Some("level") => TransferKind::Override,
             Some("adjustment") => TransferKind::Adjustment,

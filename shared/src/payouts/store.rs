@@ -16,7 +16,7 @@ use crate::money::{Currency, Money};
 use crate::partners::model::{METHOD_KINDS, MethodKind};
 use crate::table::{
     AttributeValue, Condition, Entry, Error, Index, Item, Key, Op, Put, Range, Table, Update,
-    from_item, text,
+    from_item, int, text,
 };
 
 /// The due partition of batches that are planned and payouts that are reserved or given back: the
@@ -1103,7 +1103,9 @@ impl Line {
         if self.state.as_deref() == Some("payable") {
             update = update.set("state", text("in_transit"));
         }
-        Op::Update(update.only_if(self.unchanged(Condition::equals("line", text("open")))))
+        // An open line may have been corrected since it was read: then it is another amount.
+        let open = Condition::equals("line", text("open")).and_equals("line_minor", int(self.minor));
+        Op::Update(update.only_if(self.unchanged(open)))
     }
 
     /// Gives it back: it is payable again, unless it was reversed meanwhile, and then it and its clawback

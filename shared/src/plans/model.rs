@@ -526,6 +526,24 @@ pub fn version_at(versions: &[PlanVersion], occurred_at: Timestamp) -> Option<&P
         .max_by_key(|version| (version.effective_from, version.version))
 }
 
+/// What assigned a plan to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssignedBy {
+    /// The link that was clicked.
+    Link,
+    /// The partner's enrolment.
+    Partner,
+    /// The program's default.
+    Program,
+}
+
+/// The names of what assigns plans.
+pub const ASSIGNED_BY: &[(&str, AssignedBy)] = &[
+    ("link", AssignedBy::Link),
+    ("partner", AssignedBy::Partner),
+    ("program", AssignedBy::Program),
+];
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -320,7 +320,14 @@ fn read(item: BookItem) -> Option<Book> {
 pub fn change(book: &Book) -> Result<Op, Error> {
     let update = Update::rewrite(
         &item_of(book)?,
-        &["due_pk", "due_sk", "closed_until", "closes_at", "owing", "state"],
+        &[
+            "due_pk",
+            "due_sk",
+            "closed_until",
+            "closes_at",
+            "owing",
+            "state",
+        ],
     )?;
     let before = book.version.saturating_sub(1);
     let condition = if before == 0 {
@@ -565,8 +572,8 @@ pub async fn closing(
     until: Timestamp,
     limit: usize,
 ) -> Result<(Vec<BookId>, bool), Error> {
-    let range = Range::partition(Index::Due, CLOSES, limit)
-        .between("0", format!("{}$", stamp(until)));
+    let range =
+        Range::partition(Index::Due, CLOSES, limit).between("0", format!("{}$", stamp(until)));
     let (entries, more) = table.entries(&range).await?;
     let found = entries
         .iter()
