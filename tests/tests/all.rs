@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bad_input;
+mod banks;
 mod budgets;
 mod catalog;
 mod contention;

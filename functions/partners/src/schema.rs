@@ -160,6 +160,8 @@ pub struct PayoutMethodBody {
     pub account_number: Option<String>,
     /// `bank`: `checking` or `savings`.
     pub account_type: Option<String>,
+    /// `bank`, of a US account: `person` or `company`, which ACH files tell apart; `person` unless told.
+    pub payee_type: Option<String>,
     /// The currency the account is held in, ISO 4217.
     pub currency: Option<String>,
 }

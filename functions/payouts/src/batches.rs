@@ -11,7 +11,7 @@ use tributary::money::Money;
 use tributary::operators::model::Scope;
 use tributary::payouts;
 use tributary::payouts::BatchRequest;
-use tributary::payouts::model::{FundingAccount, Resolved, parts};
+use tributary::payouts::model::{FundingAccount, RAILS, Rail, Resolved};
 
 use crate::schema;
 
@@ -26,7 +26,7 @@ use crate::schema;
     request_body = schema::NewBatchBody,
     responses((status = 202, description = "Accepted", body = schema::BatchView),
         (status = 409, description = "`wrong_state`: another batch of the program is still being planned"),
-        (status = 422, description = "`currency_mismatch`, `time_in_future`, `reference_unknown`, `funding_kind_unsupported` for a bank account, `currency_unsupported` where PayPal does not pay")))]
+        (status = 422, description = "`currency_mismatch`, `time_in_future`, `reference_unknown`, `currency_unsupported` where PayPal does not pay")))]
 pub(crate) async fn ask(
     State(app): State<App>,
     operator: Operator,
@@ -116,13 +116,14 @@ pub(crate) async fn find(
     let left_after = Cursor::read_as("left_out_cursor", &left_name, query.get("left_out_cursor"))?;
     let batch = payouts::batch(&app, id).await?;
     let (stage, resolved) = payouts::progress(&app, &batch).await?;
-    let (lines, lines_next) = payouts::batch_lines(&app, id, lines_after, limit).await?;
+    let (lines, lines_next) = payouts::batch_lines(&app, &batch, lines_after, limit).await?;
     let (left_out, left_next) = payouts::left_out(&app, id, left_after, limit).await?;
     let Resolved {
         planned,
         reserved,
         reserved_minor,
         left_out: omitted,
+        parts,
     } = resolved;
     Ok(Reply::ok(&schema::BatchWithLinesView {
         batch: schema::batch(&batch, stage),
@@ -130,11 +131,8 @@ pub(crate) async fn find(
         total: Money::new(reserved_minor, batch.minimum.currency()).to_string(),
         reserving_count: planned,
         left_out_count: omitted,
-        parts: if reserved == 0 { 0 } else { parts(reserved) },
-        lines: lines
-            .iter()
-            .map(|(line, state)| schema::batch_line(line, *state))
-            .collect(),
+        parts,
+        lines: lines.iter().map(schema::batch_line).collect(),
         lines_next_cursor: lines_next.map(|position| Cursor::write(&lines_name, &position)),
         left_out: left_out.iter().map(schema::left_out).collect(),
         left_out_next_cursor: left_next.map(|position| Cursor::write(&left_name, &position)),
@@ -143,15 +141,20 @@ pub(crate) async fn find(
 
 /// Download a part of the batch's payment file.
 ///
-/// PayPal's payouts CSV: no header; wallet, amount, currency, payout id, note, `PAYPAL`; at most 5,000
-/// rows a part. The first download freezes the batch as submitted: later ones are byte for byte the
+/// In the format of the batch's rail. `paypal`: PayPal's payouts CSV, no header; wallet, amount, currency,
+/// payout id, note, `PAYPAL`. `sepa`: ISO 20022 `pain.001.001.09`, each transfer's end-to-end id the payout's
+/// id with a hyphen for its underscore, executed on the first TARGET business day from its download on.
+/// `nacha`: an ACH file of PPD entries to persons and CCD entries to companies, effective on the next banking
+/// day. `generic`: a CSV with a header, no cell of which begins a formula. A part has at most 5,000 payments,
+/// of `sepa` 2,000. The first download freezes the batch as submitted: later ones are byte for byte the
 /// same. Asks for the scope `finance`.
 #[utoipa::path(get, path = "/v1/payouts/batches/{id}/file", tag = "payouts", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The batch's id"),
-        ("format" = String, Query, description = "`paypal`"),
+        ("format" = Option<String>, Query, description = "The batch's rail: `paypal`, `sepa`, `nacha` or `generic`; whichever it is unless told"),
         ("part" = Option<u32>, Query, description = "Which part, from 1; 1 unless told. The answer's `Tributary-Parts` says how many there are")),
-    responses((status = 200, description = "The part", body = String, content_type = "text/csv"),
-        (status = 409, description = "`batch_not_ready` until all its money is reserved; `wrong_state` when it pays nobody")))]
+    responses((status = 200, description = "The part; of `sepa` as `application/xml`, of `nacha` as `text/plain`", body = String, content_type = "text/csv"),
+        (status = 409, description = "`batch_not_ready` until all its money is reserved; `wrong_state` when it pays nobody, or when its funding account pays in another way by now"),
+        (status = 422, description = "`not_one_of`: the batch's file has another format")))]
 pub(crate) async fn file(
     State(app): State<App>,
     operator: Operator,
@@ -167,20 +170,23 @@ pub(crate) async fn file(
             codes::METHOD_NOT_ALLOWED.meaning,
         ));
     }
-    let part = Fields::read_pairs(&query.0, |f| {
-        f.choice("format", &[("paypal", ())])?;
+    let (format, part) = Fields::read_pairs(&query.0, |f| {
+        let format = f.opt_choice("format", RAILS);
         let part = f.opt_integer("part", 1, i64::from(u32::MAX));
-        Some(part.unwrap_or(1))
+        Some((format, part.unwrap_or(1)))
     })?;
     let id: BatchId = path_id(&path, "batch")?;
-    let file = payouts::paypal_file(&app, id, part.unsigned_abs()).await?;
-    let disposition = format!("attachment; filename=\"{id}-paypal-{}.csv\"", file.part);
+    let file = payouts::file(&app, id, format, part.unsigned_abs()).await?;
+    let (kind, ending) = match file.rail {
+        Rail::Paypal | Rail::Generic => ("text/csv; charset=utf-8", "csv"),
+        Rail::Sepa => ("application/xml; charset=utf-8", "xml"),
+        Rail::Nacha => ("text/plain; charset=us-ascii", "ach"),
+    };
+    let name = format!("{id}-{}-{}.{ending}", file.rail.name(), file.part);
+    let disposition = format!("attachment; filename=\"{name}\"");
     let mut response = file.bytes.into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/csv; charset=utf-8"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("tributary-parts", HeaderValue::from(file.parts));
     if let Ok(value) = HeaderValue::from_str(&disposition) {

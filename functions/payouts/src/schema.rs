@@ -2,11 +2,31 @@
 
 use serde::Serialize;
 use tributary::money::{Currency, Money};
+use tributary::payouts::ShownLine;
+use tributary::payouts::files::fitted_holder;
 use tributary::payouts::model::{
-    Batch, BatchLine, BatchState, FundingAccount, LineId, LineStage, Omission, Payout, PayoutState,
-    Returned, Stage,
+    Batch, BatchLine, BatchState, FundingAccount, LineId, LineStage, Omission, Payout, Returned,
+    Stage,
 };
 use utoipa::ToSchema;
+
+/// A postal address.
+#[derive(ToSchema)]
+#[schema(as = HolderAddress)]
+pub struct AddressBody {
+    /// Street and number, at most 120 characters.
+    pub line1: String,
+    /// More, at most 120 characters.
+    pub line2: Option<String>,
+    /// City, at most 120 characters.
+    pub city: String,
+    /// State, province or county, at most 120 characters.
+    pub region: Option<String>,
+    /// Postcode, at most 16 characters.
+    pub postcode: String,
+    /// ISO 3166 two-letter country code.
+    pub country: String,
+}
 
 /// A funding account.
 #[derive(ToSchema)]
@@ -16,6 +36,9 @@ pub struct FundingAccountBody {
     pub name: String,
     /// `paypal` or `bank`.
     pub kind: String,
+    /// `bank`: `sepa` (an IBAN and EUR), `nacha` (a US account and USD) or `generic` (any); the first of them
+    /// that the account reaches unless told.
+    pub rail: Option<String>,
     /// The currency it pays in, ISO 4217.
     pub currency: String,
     /// `paypal`: the account's email address.
@@ -30,11 +53,24 @@ pub struct FundingAccountBody {
     pub account_number: Option<String>,
     /// `bank`: `checking` or `savings`.
     pub account_type: Option<String>,
+    /// `sepa` and `nacha`: the legal name of the account's holder; in the file transliterated into its
+    /// characters and cut to 70 or 16. At most 120 characters.
+    pub holder: Option<String>,
+    /// `sepa`: the holder's address, where the bank wants it.
+    pub address: Option<AddressBody>,
+    /// `nacha`: the company's id, which is the immediate origin too: ten capital letters and digits.
+    pub company_id: Option<String>,
+    /// `nacha`: the routing number that files are sent to; the account's own unless told.
+    pub immediate_destination: Option<String>,
+    /// `nacha`: the name of the bank that files are sent to, at most 23 characters.
+    pub bank_name: Option<String>,
+    /// `nacha`: what payees read, at most 10 characters; `COMMISSION` unless told.
+    pub entry_description: Option<String>,
 }
 
 /// A funding account, masked.
 #[derive(Serialize, ToSchema)]
-#[schema(as = FundingAccount, example = json!({"id": "paypal-gbp", "name": "PayPal, sterling", "kind": "paypal", "currency": "GBP", "account": "p•••@vendor.example", "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
+#[schema(as = FundingAccount, example = json!({"id": "paypal-gbp", "name": "PayPal, sterling", "kind": "paypal", "rail": "paypal", "currency": "GBP", "holder": null, "holder_in_file": null, "account": "p•••@vendor.example", "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
 pub struct FundingAccountView {
     /// The account's name in addresses.
     pub id: String,
@@ -42,8 +78,14 @@ pub struct FundingAccountView {
     pub name: String,
     /// `paypal` or `bank`.
     pub kind: &'static str,
+    /// `paypal`, `sepa`, `nacha` or `generic`: the format of its batches' files.
+    pub rail: &'static str,
     /// The currency it pays in.
     pub currency: &'static str,
+    /// The legal name of its holder.
+    pub holder: Option<String>,
+    /// That name as its files have it, where it is another.
+    pub holder_in_file: Option<String>,
     /// The account, masked.
     pub account: String,
     /// Since when.
@@ -74,13 +116,14 @@ pub struct NewBatchBody {
     pub cutoff: String,
     /// Nobody is paid less; zero unless told.
     pub minimum: Option<String>,
-    /// A funding account of kind `paypal` in that currency.
+    /// A funding account in that currency. Its rail is the batch's: partners who are to be paid otherwise are
+    /// left out.
     pub funding_account: String,
 }
 
 /// A payout batch.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Batch, example = json!({"id": "bat_01kar52v4e8qzr5n3m6x7p9tdc", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "state": "reserved", "currency": "GBP", "cutoff": "2026-11-30T23:59:59Z", "minimum": "50.00", "funding_account": "paypal-gbp", "created_by": "opr_01kar52v4e8qzr5n3m6x7p9tdc", "created_at": "2026-12-01T07:00:00Z", "submitted_at": null}))]
+#[schema(as = Batch, example = json!({"id": "bat_01kar52v4e8qzr5n3m6x7p9tdc", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "state": "reserved", "currency": "GBP", "cutoff": "2026-11-30T23:59:59Z", "minimum": "50.00", "funding_account": "paypal-gbp", "rail": "paypal", "created_by": "opr_01kar52v4e8qzr5n3m6x7p9tdc", "created_at": "2026-12-01T07:00:00Z", "submitted_at": null}))]
 pub struct BatchView {
     /// Id.
     pub id: String,
@@ -97,6 +140,8 @@ pub struct BatchView {
     pub minimum: String,
     /// The account that pays.
     pub funding_account: String,
+    /// `paypal`, `sepa`, `nacha` or `generic`: how it pays, and the format of its file.
+    pub rail: &'static str,
     /// The operator who asked for it.
     pub created_by: String,
     /// Since when.
@@ -144,7 +189,7 @@ pub struct BatchWithLinesView {
 
 /// A payout in its batch.
 #[derive(Serialize, ToSchema)]
-#[schema(as = BatchLine, example = json!({"payout": "po_01kar52v4e8qzr5n3m6x7p9tdc", "partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "state": "reserved", "amount": "58.80", "currency": "GBP", "account": "a•••@example.com", "note": "Summer: commissions until 2026-11-30"}))]
+#[schema(as = BatchLine, example = json!({"payout": "po_01kar52v4e8qzr5n3m6x7p9tdc", "partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "state": "reserved", "amount": "58.80", "currency": "GBP", "account": "a•••@example.com", "name": null, "name_in_file": null, "note": "Summer: commissions until 2026-11-30"}))]
 pub struct BatchLineView {
     /// The payout's id.
     pub payout: String,
@@ -158,7 +203,12 @@ pub struct BatchLineView {
     pub currency: Option<&'static str>,
     /// The payee's account, masked, once it is reserved.
     pub account: Option<String>,
-    /// What the payee reads, once it is reserved.
+    /// The payee's name as it was given, where the bank's file has another.
+    pub name: Option<String>,
+    /// The payee's name as it goes to the bank, where that is another: transliterated into the characters of
+    /// the file and cut to its length.
+    pub name_in_file: Option<String>,
+    /// What the payee reads, once it is reserved; a `nacha` file has no room for it.
     pub note: Option<String>,
 }
 
@@ -169,8 +219,9 @@ pub struct LeftOutView {
     /// Who.
     pub partner: String,
     /// `suspended`, `negative_balance`, `nothing_to_pay`, `below_minimum`, `no_payout_method`,
-    /// `payout_method_differs` (it wants to be paid otherwise than this batch pays) or
-    /// `payout_method_refused` (its wallet cannot stand in a file).
+    /// `payout_method_differs` (it wants to be paid otherwise than this batch pays),
+    /// `payout_method_refused` (its wallet or name cannot stand in the file), `outside_sepa` (its IBAN is of
+    /// a country that SEPA does not reach) or `amount_over_format` (more than one payment of the file can be).
     pub reason: &'static str,
     /// What stays open for the next batch.
     pub amount: String,
@@ -268,17 +319,23 @@ pub(crate) fn funding_account(account: &FundingAccount) -> FundingAccountView {
         id,
         name,
         kind,
+        rail,
         currency,
+        holder,
         masked,
         sealed: _,
         created_at,
         version,
     } = account;
+    let in_file = holder.as_ref().map(|holder| fitted_holder(*rail, holder));
     FundingAccountView {
         id: id.clone(),
         name: name.clone(),
         kind: kind.name(),
+        rail: rail.name(),
         currency: currency.code(),
+        holder: holder.clone(),
+        holder_in_file: in_file.filter(|name| Some(name) != holder.as_ref()),
         account: masked.clone(),
         created_at: created_at.to_string(),
         version: *version,
@@ -292,13 +349,14 @@ pub(crate) fn batch(batch: &Batch, stage: Stage) -> BatchView {
         cutoff,
         minimum,
         funding_account,
-        kind: _,
+        rail,
         state: _,
         walk: _,
         created_by,
         created_at,
         submitted_at,
         frozen: _,
+        payer: _,
     } = batch;
     BatchView {
         id: id.to_string(),
@@ -308,6 +366,7 @@ pub(crate) fn batch(batch: &Batch, stage: Stage) -> BatchView {
         cutoff: cutoff.to_string(),
         minimum: minimum.to_string(),
         funding_account: funding_account.clone(),
+        rail: rail.name(),
         created_by: created_by.to_string(),
         created_at: created_at.to_string(),
         submitted_at: submitted_at.map(|at| at.to_string()),
@@ -324,12 +383,16 @@ pub(crate) fn listed_batch(listed: &Batch) -> BatchView {
     batch(listed, stage)
 }
 
-pub(crate) fn batch_line(line: &BatchLine, state: PayoutState) -> BatchLineView {
-    let BatchLine {
-        payout,
-        partner,
-        stage,
-    } = line;
+pub(crate) fn batch_line(shown: &ShownLine) -> BatchLineView {
+    let ShownLine {
+        line: BatchLine {
+            payout,
+            partner,
+            stage,
+        },
+        state,
+        renamed,
+    } = shown;
     let frozen = match stage {
         LineStage::Frozen(instruction) => Some(instruction),
         LineStage::Planned | LineStage::Withdrawn => None,
@@ -341,6 +404,8 @@ pub(crate) fn batch_line(line: &BatchLine, state: PayoutState) -> BatchLineView 
         amount: frozen.map(|paid| paid.amount.to_string()),
         currency: frozen.map(|paid| paid.amount.currency().code()),
         account: frozen.map(|paid| paid.masked.clone()),
+        name: renamed.as_ref().map(|(given, _)| given.clone()),
+        name_in_file: renamed.as_ref().map(|(_, written)| written.clone()),
         note: frozen.map(|paid| paid.note.clone()),
     }
 }

@@ -66,7 +66,9 @@ codes! {
     CURRENCY_UNKNOWN "currency_unknown" 422 "Not an ISO 4217 currency code.";
     CURRENCY_MISMATCH "currency_mismatch" 422 "The currency is not that of the program.";
     CURRENCY_UNSUPPORTED "currency_unsupported" 422 "Payments cannot be made in that currency in the way that was asked for.";
-    FUNDING_KIND_UNSUPPORTED "funding_kind_unsupported" 422 "Batches are paid from PayPal accounts; no payment file is made for bank accounts.";
+    RAIL_UNFIT "rail_unfit" 422 "The account does not reach that rail: sepa takes an IBAN and EUR, nacha a US account and USD.";
+    COMPANY_ID_INVALID "company_id_invalid" 422 "Not a company id of ten capital letters and digits.";
+    OUTSIDE_SEPA "outside_sepa" 422 "The IBAN is of a country that SEPA credit transfers do not reach.";
     TOO_LONG "too_long" 422 "More characters or entries than the limit.";
     TOO_SHORT "too_short" 422 "Empty, or fewer characters or entries than needed.";
     NOT_ONE_OF "not_one_of" 422 "Not one of the values that are known here.";

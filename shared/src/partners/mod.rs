@@ -2,7 +2,7 @@
 
 pub mod error;
 pub mod model;
-mod store;
+pub mod store;
 
 use std::sync::Arc;
 

@@ -203,6 +203,8 @@ impl Enrolment {
 
 /// Where a partner's money goes. Never stored or logged as it is: sealed, or masked.
 #[derive(Clone, PartialEq, Eq)]
+// Few are held at a time; a box would only stand in the way of matching.
+#[allow(clippy::large_enum_variant)]
 pub enum Account {
     /// A PayPal wallet.
     Paypal {
@@ -218,6 +220,8 @@ pub enum Account {
 pub struct BankAccount {
     /// The payee's legal name.
     pub name: String,
+    /// Whether the payee is a person or a company: ACH files tell them apart.
+    pub payee_type: PayeeType,
     /// The payee's address.
     pub address: Address,
     /// Which account.
@@ -260,6 +264,33 @@ pub enum BankRoute {
         /// Its type.
         account_type: AccountType,
     },
+}
+
+/// Whose a bank account is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PayeeType {
+    /// A person's.
+    #[default]
+    Person,
+    /// A company's.
+    Company,
+}
+
+/// Types of payees by their names.
+pub const PAYEE_TYPES: &[(&str, PayeeType)] = &[
+    ("person", PayeeType::Person),
+    ("company", PayeeType::Company),
+];
+
+impl PayeeType {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Company => "company",
+        }
+    }
 }
 
 /// What kind of US account it is.
@@ -509,6 +540,7 @@ mod tests {
     fn bank(route: BankRoute) -> Account {
         Account::Bank(BankAccount {
             name: "Ada Lovelace".to_owned(),
+            payee_type: PayeeType::Person,
             address: Address {
                 line1: "1 Mill Lane".to_owned(),
                 line2: None,

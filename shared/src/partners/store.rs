@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{
     ACCOUNT_TYPES, Account, Address, Assignment, BankAccount, BankRoute, Contact, Enrolment,
-    METHOD_KINDS, PARTNER_KINDS, Partner, PartnerStatus, PayoutMethod,
+    METHOD_KINDS, PARTNER_KINDS, PAYEE_TYPES, Partner, PartnerStatus, PayeeType, PayoutMethod,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{PartnerId, ProgramId};
@@ -474,11 +474,15 @@ enum AccountText {
         routing_number: String,
         account_number: String,
         account_type: String,
+        // Absent from what was sealed before companies were told apart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payee_type: Option<String>,
     },
 }
 
+/// An address inside a text that is sealed.
 #[derive(Serialize, Deserialize)]
-struct AddressText {
+pub struct AddressText {
     line1: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     line2: Option<String>,
@@ -487,6 +491,48 @@ struct AddressText {
     region: Option<String>,
     postcode: String,
     country: String,
+}
+
+impl From<Address> for AddressText {
+    fn from(address: Address) -> Self {
+        let Address {
+            line1,
+            line2,
+            city,
+            region,
+            postcode,
+            country,
+        } = address;
+        Self {
+            line1,
+            line2,
+            city,
+            region,
+            postcode,
+            country,
+        }
+    }
+}
+
+impl From<AddressText> for Address {
+    fn from(text: AddressText) -> Self {
+        let AddressText {
+            line1,
+            line2,
+            city,
+            region,
+            postcode,
+            country,
+        } = text;
+        Self {
+            line1,
+            line2,
+            city,
+            region,
+            postcode,
+            country,
+        }
+    }
 }
 
 /// An account as text, to be sealed and never stored otherwise.
@@ -498,25 +544,11 @@ pub fn write_account(account: &Account) -> Result<String, Error> {
         Account::Paypal { wallet } => AccountText::Paypal { wallet },
         Account::Bank(BankAccount {
             name,
+            payee_type,
             address,
             route,
         }) => {
-            let Address {
-                line1,
-                line2,
-                city,
-                region,
-                postcode,
-                country,
-            } = address;
-            let address = AddressText {
-                line1,
-                line2,
-                city,
-                region,
-                postcode,
-                country,
-            };
+            let address = AddressText::from(address);
             match route {
                 BankRoute::Iban { iban, bic } => AccountText::Iban {
                     name,
@@ -534,6 +566,7 @@ pub fn write_account(account: &Account) -> Result<String, Error> {
                     routing_number,
                     account_number,
                     account_type: account_type.name().to_owned(),
+                    payee_type: Some(payee_type.name().to_owned()),
                 },
             }
         }
@@ -548,26 +581,11 @@ pub fn write_account(account: &Account) -> Result<String, Error> {
 pub fn read_account(text: &[u8]) -> Result<Account, Error> {
     let text: AccountText = serde_json::from_slice(text)
         .map_err(|_| Error::Malformed("a sealed account".to_owned()))?;
-    let bank = |name, address: AddressText, route| {
-        let AddressText {
-            line1,
-            line2,
-            city,
-            region,
-            postcode,
-            country,
-        } = address;
-        let address = Address {
-            line1,
-            line2,
-            city,
-            region,
-            postcode,
-            country,
-        };
+    let bank = |name, payee_type, address: AddressText, route| {
         Account::Bank(BankAccount {
             name,
-            address,
+            payee_type,
+            address: address.into(),
             route,
         })
     };
@@ -578,15 +596,25 @@ pub fn read_account(text: &[u8]) -> Result<Account, Error> {
             address,
             iban,
             bic,
-        } => bank(name, address, BankRoute::Iban { iban, bic }),
+        } => bank(
+            name,
+            PayeeType::Person,
+            address,
+            BankRoute::Iban { iban, bic },
+        ),
         AccountText::Us {
             name,
             address,
             routing_number,
             account_number,
             account_type,
+            payee_type,
         } => bank(
             name,
+            payee_type
+                .map(|name| named(PAYEE_TYPES, &name))
+                .transpose()?
+                .unwrap_or_default(),
             address,
             BankRoute::Us {
                 routing_number,

@@ -1,6 +1,7 @@
 //! What can go wrong with funding accounts, batches and payouts.
 
-use super::model::PayoutState;
+use super::files::FileError;
+use super::model::{PayoutState, Rail};
 use crate::clock::Timestamp;
 use crate::edge::{KeyringError, Problem, codes};
 use crate::ids::{BatchId, PayoutId, ProgramId};
@@ -41,12 +42,17 @@ pub enum PayoutError {
     /// A cutoff that lies ahead.
     #[error("the cutoff lies after {0}")]
     CutoffAhead(Timestamp),
-    /// No payment file is made for bank accounts.
-    #[error("a batch is paid from a PayPal account; for bank accounts no payment file is made")]
-    RailUnsupported,
     /// PayPal does not pay out in that currency.
     #[error("PayPal does not pay out in {0}")]
     CurrencyUnsupported(Currency),
+    /// The funding account is no longer what the batch was made for.
+    #[error(
+        "the batch's funding account pays in another way by now; change it back to download the file"
+    )]
+    FundingChanged,
+    /// The file was asked for in another format than the batch has.
+    #[error("the batch's file is {}", .0.name())]
+    NotItsFormat(Rail),
     /// Another batch of the program is being planned.
     #[error("batch {0} of the program is still being planned")]
     AnotherPlanning(BatchId),
@@ -79,7 +85,7 @@ pub enum PayoutError {
     Money(#[from] MoneyError),
     /// The file cannot be written.
     #[error("the file cannot be written: {0}")]
-    File(#[from] csv::Error),
+    File(#[from] FileError),
     /// The table.
     #[error(transparent)]
     Table(#[from] table::Error),
@@ -119,9 +125,7 @@ impl From<PayoutError> for Problem {
                 Self::field(codes::CURRENCY_MISMATCH, "funding_account", said)
             }
             PayoutError::CutoffAhead(_) => Self::field(codes::TIME_IN_FUTURE, "cutoff", said),
-            PayoutError::RailUnsupported => {
-                Self::field(codes::FUNDING_KIND_UNSUPPORTED, "funding_account", said)
-            }
+            PayoutError::NotItsFormat(_) => Self::field(codes::NOT_ONE_OF, "format", said),
             PayoutError::CurrencyUnsupported(_) => {
                 Self::field(codes::CURRENCY_UNSUPPORTED, "currency", said)
             }
@@ -129,6 +133,7 @@ impl From<PayoutError> for Problem {
                 Self::new(codes::BATCH_NOT_READY, codes::BATCH_NOT_READY.meaning)
             }
             PayoutError::AnotherPlanning(_)
+            | PayoutError::FundingChanged
             | PayoutError::Empty
             | PayoutError::NotSubmitted
             | PayoutError::WrongState(_) => Self::new(codes::WRONG_STATE, said),

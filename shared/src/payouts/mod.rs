@@ -4,6 +4,7 @@
 //! batch or a payout as often as anyone likes and does what is left to do.
 
 pub mod error;
+pub mod files;
 pub mod model;
 pub mod store;
 
@@ -14,9 +15,10 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use error::PayoutError;
+use files::{Part, Payment};
 use model::{
     Batch, BatchLine, BatchState, FundingAccount, FundingRoute, Instruction, LeftOut, LineId,
-    LineStage, Method, Omission, Payee, Payout, PayoutState, Resolved, Returned, Row, Stage, Step,
+    LineStage, Omission, Payee, Payer, Payout, PayoutState, Rail, Resolved, Returned, Stage, Step,
     Tally, Total, Walk, decide,
 };
 use store::Line;
@@ -29,7 +31,7 @@ use crate::ledger::store::{DUE_SHARDS, post};
 use crate::money::{Currency, Money};
 use crate::partners;
 use crate::partners::error::PartnerError;
-use crate::partners::model::{Account, BankRoute, MethodKind, PartnerStatus, PayInstruction};
+use crate::partners::model::{Account, PartnerStatus, PayInstruction};
 use crate::programs;
 use crate::table::{self, Op, TransactError};
 
@@ -61,6 +63,10 @@ pub struct FundingDetails {
     pub currency: Currency,
     /// The account.
     pub route: FundingRoute,
+    /// The way it pays; it reaches what the route and the currency allow.
+    pub rail: Rail,
+    /// What its bank's file says of it, where there is such a file.
+    pub payer: Option<Payer>,
 }
 
 /// Makes a funding account, or changes it when it stands at `version`.
@@ -77,16 +83,24 @@ pub async fn keep_funding(
         name,
         currency,
         route,
+        rail,
+        payer,
     } = details;
     let standing = store::find_funding(&app.main, &id).await?;
+    let plain = match &payer {
+        Some(payer) => store::write_payer(payer)?,
+        None => store::write_route(&route)?,
+    };
     let sealed = app
         .keyring
-        .seal(&FundingAccount::place(&id), plain(&route).as_bytes())?;
+        .seal(&FundingAccount::place(&id), plain.as_bytes())?;
     let fresh = |version, created_at| FundingAccount {
         id: id.clone(),
         name,
         kind: route.kind(),
+        rail,
         currency,
+        holder: payer.map(|payer| payer.holder),
         masked: route.masked(),
         sealed,
         created_at,
@@ -110,26 +124,6 @@ pub async fn keep_funding(
         value: account,
         writes: vec![write],
     })
-}
-
-/// The account as it is sealed.
-fn plain(route: &FundingRoute) -> String {
-    let account = match route {
-        FundingRoute::Paypal { email } => serde_json::json!({ "email": email }),
-        FundingRoute::Bank(BankRoute::Iban { iban, bic }) => {
-            serde_json::json!({ "iban": iban, "bic": bic })
-        }
-        FundingRoute::Bank(BankRoute::Us {
-            routing_number,
-            account_number,
-            account_type,
-        }) => serde_json::json!({
-            "routing_number": routing_number,
-            "account_number": account_number,
-            "account_type": account_type.name(),
-        }),
-    };
-    account.to_string()
 }
 
 /// A funding account.
@@ -178,8 +172,8 @@ pub struct BatchRequest {
 /// payouts whatever happens.
 ///
 /// # Errors
-/// `ProgramUnknown`, `NotProgramCurrency`, `CutoffAhead`, `FundingUnknown`, `RailUnsupported`,
-/// `NotFundingCurrency`, `CurrencyUnsupported`, `AnotherPlanning`; the table's.
+/// `ProgramUnknown`, `NotProgramCurrency`, `CutoffAhead`, `FundingUnknown`, `NotFundingCurrency`,
+/// `CurrencyUnsupported`, `AnotherPlanning`; the table's.
 pub async fn ask(
     app: &App,
     by: OperatorId,
@@ -205,13 +199,10 @@ pub async fn ask(
     let funding = store::find_funding(&app.main, &funding_account)
         .await?
         .ok_or_else(|| PayoutError::FundingUnknown(funding_account.clone()))?;
-    if funding.kind != MethodKind::Paypal {
-        return Err(PayoutError::RailUnsupported);
-    }
     if funding.currency != currency {
         return Err(PayoutError::NotFundingCurrency(funding.currency));
     }
-    if !model::pays_in(funding.kind, currency) {
+    if !funding.rail.pays_in(currency) {
         return Err(PayoutError::CurrencyUnsupported(currency));
     }
     let (recent, _) = store::batches(&app.main, None, RECENT_BATCHES).await?;
@@ -226,13 +217,14 @@ pub async fn ask(
         cutoff,
         minimum: minimum.unwrap_or(Money::zero(currency)),
         funding_account,
-        kind: funding.kind,
+        rail: funding.rail,
         state: BatchState::Planning,
         walk: Walk::default(),
         created_by: by,
         created_at: now,
         submitted_at: None,
         frozen: None,
+        payer: None,
     };
     let put = Write::new(store::put_batch(&batch)?, |_| PayoutError::Raced);
     Ok(Change {
@@ -268,29 +260,75 @@ pub async fn batches(
 /// # Errors
 /// The table's.
 pub async fn progress(app: &App, batch: &Batch) -> Result<(Stage, Resolved), PayoutError> {
-    let resolved = store::resolved(&app.main, batch.id).await?;
+    let resolved = store::resolved(&app.main, batch).await?;
     Ok((batch.stage(resolved), resolved))
+}
+
+/// A payout as its batch shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownLine {
+    /// The line.
+    pub line: BatchLine,
+    /// Where its payout stands.
+    pub state: PayoutState,
+    /// The payee's name as it was given and as the bank's file has it, where these differ.
+    pub renamed: Option<(String, String)>,
 }
 
 /// A page of a batch's lines, each with the state of its payout, and the position to go on from.
 ///
 /// # Errors
-/// The table's.
+/// The keyring's and the table's.
 pub async fn batch_lines(
     app: &App,
-    id: BatchId,
+    batch: &Batch,
     after: Option<String>,
     limit: usize,
-) -> Result<(Vec<(BatchLine, PayoutState)>, Option<String>), PayoutError> {
-    let (lines, next) = store::lines(&app.main, id, after, limit).await?;
+) -> Result<(Vec<ShownLine>, Option<String>), PayoutError> {
+    let (lines, next) = store::lines(&app.main, batch.id, after, limit).await?;
     let ids: Vec<PayoutId> = lines.iter().map(|line| line.payout).collect();
     let states = settled(app, &ids).await?;
-    let with_state = |line: BatchLine| {
-        let state = states.get(&line.payout).copied()?;
-        Some((line, state))
+    let mut shown = Vec::with_capacity(lines.len());
+    for line in lines {
+        // Line and payout were written together, so each line has its payout.
+        let Some(state) = states.get(&line.payout).copied() else {
+            continue;
+        };
+        let renamed = match &line.stage {
+            LineStage::Frozen(instruction) => payee_of(app, batch, line.payout, instruction)?.1,
+            LineStage::Planned | LineStage::Withdrawn => None,
+        };
+        shown.push(ShownLine {
+            line,
+            state,
+            renamed,
+        });
+    }
+    Ok((shown, next))
+}
+
+/// The account that a line's instruction pays into, as the batch's file writes it; and the payee's name as it
+/// was given and as it stands there, where these differ.
+fn payee_of(
+    app: &App,
+    batch: &Batch,
+    payout: PayoutId,
+    instruction: &Instruction,
+) -> Result<(Account, Option<(String, String)>), PayoutError> {
+    let place = BatchLine::place(batch.id, payout);
+    let opened = app.keyring.open(&place, &instruction.sealed)?;
+    if batch.rail == Rail::Paypal {
+        let wallet = String::from_utf8(opened)
+            .map_err(|_| table::Error::Malformed("a wallet that is no text".to_owned()))?;
+        return Ok((Account::Paypal { wallet }, None));
+    }
+    let (account, given) = store::read_payee(&opened)?;
+    let account = partners::read_account(account.as_bytes())?;
+    let renamed = match (&account, given) {
+        (Account::Bank(bank), Some(given)) => Some((given, bank.name.clone())),
+        _ => None,
     };
-    // Line and payout were written together, so each line has its payout.
-    Ok((lines.into_iter().filter_map(with_state).collect(), next))
+    Ok((account, renamed))
 }
 
 /// A page of the partners that a batch leaves out, and the position to go on from.
@@ -309,6 +347,8 @@ pub async fn left_out(
 /// A part of a payment file.
 #[derive(Clone, Debug)]
 pub struct File {
+    /// In which format.
+    pub rail: Rail,
     /// Which part, from 1.
     pub part: u64,
     /// Of how many.
@@ -317,85 +357,135 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
-/// A part of the batch's PayPal file. The first download freezes the batch as submitted; whatever is
+/// A part of the batch's payment file. The first download freezes the batch as submitted; whatever is
 /// downloaded later, and by whomever, is byte for byte the same.
 ///
 /// # Errors
-/// `BatchNotFound`, `NotReady`, `Empty`, `NoSuchPart`; the keyring's and the table's.
-pub async fn paypal_file(app: &App, id: BatchId, part: u64) -> Result<File, PayoutError> {
-    let batch = batch(app, id).await?;
+/// `BatchNotFound`, `NotReady`, `Empty`, `NotItsFormat`, `NoSuchPart`, `FundingChanged`; the keyring's and the
+/// table's.
+pub async fn file(
+    app: &App,
+    id: BatchId,
+    format: Option<Rail>,
+    part: u64,
+) -> Result<File, PayoutError> {
+    let mut batch = batch(app, id).await?;
+    if format.is_some_and(|format| format != batch.rail) {
+        return Err(PayoutError::NotItsFormat(batch.rail));
+    }
     if batch.state == BatchState::Planning {
         return Err(PayoutError::NotReady);
     }
-    // Read once, for what is frozen as for the file: every payout of a planned batch has its line.
+    // Read once, for what is frozen as for the file: every payout of a planned batch has its line, and what
+    // is paid by it changes no more.
     let lines = store::all_lines(&app.main, id).await?;
-    let total = match batch.frozen {
-        Some(total) => total,
-        None => {
-            let resolved = model::resolved(&lines)?;
-            match batch.stage(resolved) {
-                Stage::Planning | Stage::Reserving => return Err(PayoutError::NotReady),
-                Stage::Empty => return Err(PayoutError::Empty),
-                Stage::Reserved | Stage::Submitted => Total {
-                    payouts: resolved.reserved,
-                    amount: Money::new(resolved.reserved_minor, batch.minimum.currency()),
-                },
-            }
-        }
-    };
-    let parts = model::parts(total.payouts);
-    if part == 0 || part > parts {
-        return Err(PayoutError::NoSuchPart(parts));
+    let total = total(&batch, &lines)?;
+    if let Some(at) = batch.submitted_at {
+        return compose(app, &batch, &lines, part, at, batch.payer.as_deref());
     }
-    let skip = usize::try_from(part - 1)
-        .unwrap_or(usize::MAX)
-        .saturating_mul(model::PAYPAL_ROWS);
-    let frozen = lines.into_iter().filter_map(|line| match line.stage {
-        LineStage::Frozen(instruction) => Some((line.payout, instruction)),
-        LineStage::Planned | LineStage::Withdrawn => None,
-    });
-    let rows = frozen
-        .skip(skip)
-        .take(model::PAYPAL_ROWS)
-        .map(|(payout, instruction)| row(app, id, payout, instruction))
-        .collect::<Result<Vec<Row>, PayoutError>>()?;
-    let bytes = model::paypal_csv(&rows)?;
-    // Nothing leaves before the batch is frozen; a second download at the same moment finds it frozen.
-    if batch.state != BatchState::Submitted
-        && app
-            .main
-            .update(store::freeze(id, total, app.now()))
-            .await?
-            .is_err()
-        && self::batch(app, id).await?.state != BatchState::Submitted
-    {
-        return Err(PayoutError::Raced);
+    let now = app.now();
+    let payer = payer(app, &batch).await?;
+    let file = compose(app, &batch, &lines, part, now, payer.as_deref())?;
+    // Nothing leaves before the batch is frozen.
+    let freeze = store::freeze(&batch, total, payer.as_deref(), now);
+    if app.main.update(freeze).await?.is_ok() {
+        return Ok(file);
     }
-    Ok(File { part, parts, bytes })
+    // A second download at the same moment froze it, or this one did and never heard: what stands is right.
+    batch = self::batch(app, id).await?;
+    match batch.submitted_at {
+        Some(at) => compose(app, &batch, &lines, part, at, batch.payer.as_deref()),
+        None => Err(PayoutError::Raced),
+    }
 }
 
-fn row(
+/// What a batch pays, once all of it is reserved.
+fn total(batch: &Batch, lines: &[BatchLine]) -> Result<Total, PayoutError> {
+    if let Some(total) = batch.frozen {
+        return Ok(total);
+    }
+    let resolved = model::resolved(batch.rail, lines)?;
+    match batch.stage(resolved) {
+        Stage::Planning | Stage::Reserving => Err(PayoutError::NotReady),
+        Stage::Empty => Err(PayoutError::Empty),
+        Stage::Reserved | Stage::Submitted => Ok(Total {
+            payouts: resolved.reserved,
+            amount: Money::new(resolved.reserved_minor, batch.minimum.currency()),
+        }),
+    }
+}
+
+/// The account that pays a batch, as its file states it, sealed for the batch; none where the file does not.
+async fn payer(app: &App, batch: &Batch) -> Result<Option<String>, PayoutError> {
+    if matches!(batch.rail, Rail::Paypal | Rail::Generic) {
+        return Ok(None);
+    }
+    let funding = store::find_funding(&app.main, &batch.funding_account)
+        .await?
+        .filter(|funding| {
+            funding.rail == batch.rail && funding.currency == batch.minimum.currency()
+        })
+        .ok_or(PayoutError::FundingChanged)?;
+    let place = FundingAccount::place(&funding.id);
+    let opened = app.keyring.open(&place, &funding.sealed)?;
+    let payer = store::read_payer(&opened)?.ok_or(PayoutError::FundingChanged)?;
+    let fitted = store::write_payer(&files::fitted_payer(batch.rail, &payer))?;
+    let place = Batch::payer_place(batch.id);
+    Ok(Some(app.keyring.seal(&place, fitted.as_bytes())?))
+}
+
+fn compose(
     app: &App,
-    batch: BatchId,
-    payout: PayoutId,
-    instruction: Instruction,
-) -> Result<Row, PayoutError> {
-    let Instruction {
-        amount,
-        masked: _,
-        sealed,
-        note,
-    } = instruction;
-    let wallet = app
-        .keyring
-        .open(&BatchLine::place(batch, payout), &sealed)?;
-    let wallet = String::from_utf8(wallet)
-        .map_err(|_| table::Error::Malformed("a wallet that is no text".to_owned()))?;
-    Ok(Row {
-        wallet,
-        amount,
-        payout,
-        note,
+    batch: &Batch,
+    lines: &[BatchLine],
+    part: u64,
+    at: Timestamp,
+    payer: Option<&str>,
+) -> Result<File, PayoutError> {
+    let frozen: Vec<(PayoutId, &Instruction)> = lines
+        .iter()
+        .filter_map(|line| match &line.stage {
+            LineStage::Frozen(instruction) => Some((line.payout, instruction)),
+            LineStage::Planned | LineStage::Withdrawn => None,
+        })
+        .collect();
+    let parts = model::parts(batch.rail, &model::amounts(lines));
+    let count = parts.len() as u64;
+    let range = usize::try_from(part)
+        .ok()
+        .and_then(|part| parts.get(part.checked_sub(1)?))
+        .ok_or(PayoutError::NoSuchPart(count))?;
+    let payments = frozen[range.clone()]
+        .iter()
+        .map(|(payout, instruction)| {
+            let (account, _) = payee_of(app, batch, *payout, instruction)?;
+            Ok(Payment {
+                payout: *payout,
+                amount: instruction.amount,
+                account,
+                note: instruction.note.clone(),
+            })
+        })
+        .collect::<Result<Vec<_>, PayoutError>>()?;
+    let payer = match payer {
+        Some(sealed) => {
+            let opened = app.keyring.open(&Batch::payer_place(batch.id), sealed)?;
+            store::read_payer(&opened)?
+        }
+        None => None,
+    };
+    let written = Part {
+        batch: batch.id,
+        number: part,
+        before: range.start,
+        at,
+        payments: &payments,
+    };
+    Ok(File {
+        rail: batch.rail,
+        part,
+        parts: count,
+        bytes: files::write(batch.rail, payer.as_ref(), &written)?,
     })
 }
 
@@ -708,8 +798,8 @@ async fn plan_partner(
     if tally.lines == 0 || store::is_decided(&app.main, batch.id, partner).await? {
         return Ok(());
     }
-    let (payee, _) = payee(app, partner).await?;
     let terms = batch.terms();
+    let (payee, _) = payee(app, partner, terms.rail).await?;
     let ops = match decide(tally.minor, payee, terms) {
         Ok(_) => store::put_planned(
             batch,
@@ -750,10 +840,12 @@ async fn plan_partner(
     }
 }
 
+/// What is known of a payee, and its account as the rail's file writes it with what there was before.
 async fn payee(
     app: &App,
     partner: PartnerId,
-) -> Result<(Payee, Option<PayInstruction>), PayoutError> {
+    rail: Rail,
+) -> Result<(Payee, Option<(Account, PayInstruction)>), PayoutError> {
     // A partner that cannot be read any more is not paid.
     let suspended = match partners::partner(app, partner).await {
         Ok(found) => found.is_none_or(|partner| partner.status == PartnerStatus::Suspended),
@@ -774,14 +866,13 @@ async fn payee(
             None
         }
     };
-    let method = instruction.as_ref().map(|instruction| Method {
-        kind: instruction.account.kind(),
-        fit_for_file: match &instruction.account {
-            Account::Paypal { wallet } => model::is_fit_wallet(wallet),
-            Account::Bank(_) => true,
-        },
-    });
-    Ok((Payee { suspended, method }, instruction))
+    let fitted = instruction.map(|given| (files::fitted(rail, &given.account), given));
+    let method = fitted
+        .as_ref()
+        .map(|(fitted, _)| fitted.as_ref().map(|_| ()).map_err(|reason| *reason));
+    let payee = Payee { suspended, method };
+    let instruction = fitted.and_then(|(fitted, given)| Some((fitted.ok()?, given)));
+    Ok((payee, instruction))
 }
 
 // ---- payout-run: reserving and giving back
@@ -902,26 +993,23 @@ fn chunk(app: &App, payout: &Payout, lines: &[Line]) -> Result<(Vec<Op>, Payout)
 
 /// Decides once more, on what was really taken, and freezes the instruction or gives the lines back.
 async fn finish(app: &App, payout: Payout) -> Result<(), PayoutError> {
-    let (payee, instruction) = payee(app, payout.partner).await?;
+    let rail = payout.terms.rail;
+    let (payee, instruction) = payee(app, payout.partner, rail).await?;
     let minor = payout.amount.minor();
     let ops = match (decide(minor, payee, payout.terms), instruction) {
-        (
-            Ok(amount),
-            Some(PayInstruction {
-                account: Account::Paypal { wallet },
-                masked,
-                currency: _,
-            }),
-        ) => {
+        (Ok(amount), Some((account, given))) => {
             let program = programs::program(app, payout.program)
                 .await?
                 .ok_or(PayoutError::ProgramUnknown(payout.program))?;
             let place = BatchLine::place(payout.batch, payout.id);
+            let note = model::note(&program.name, payout.cutoff);
             let instruction = Instruction {
                 amount,
-                masked,
-                sealed: app.keyring.seal(&place, wallet.as_bytes())?,
-                note: model::note(&program.name, payout.cutoff),
+                masked: given.masked,
+                sealed: app
+                    .keyring
+                    .seal(&place, sealable(&account, &given.account)?.as_bytes())?,
+                note: files::fitted_note(rail, &note),
             };
             store::reserve(&payout, &instruction)
         }
@@ -950,6 +1038,17 @@ async fn finish(app: &App, payout: Payout) -> Result<(), PayoutError> {
         Attempt::Made | Attempt::Moved => Ok(()),
         Attempt::Stale => Err(PayoutError::Raced),
     }
+}
+
+/// A payee as it is sealed into its line: what [`payee_of`] reads.
+fn sealable(account: &Account, given: &Account) -> Result<String, PayoutError> {
+    Ok(match (account, given) {
+        (Account::Paypal { wallet }, _) => wallet.clone(),
+        (Account::Bank(bank), Account::Bank(given)) if bank.name != given.name => {
+            store::write_payee(partners::write_account(account)?, Some(given.name.clone()))?
+        }
+        (Account::Bank(_), _) => store::write_payee(partners::write_account(account)?, None)?,
+    })
 }
 
 /// Opens the lines of a payout that came back, chunk by chunk. The money is payable again already.

@@ -6,14 +6,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use crate::clock::Timestamp;
 use crate::ids::{BatchId, ConversionId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
 use crate::money::{Currency, Money, MoneyError};
-use crate::partners::model::{Account, BankRoute, MethodKind};
+use crate::partners::model::{Account, Address, BankRoute, MethodKind};
 
-/// Rows of a payment file that PayPal takes at once.
+/// Rows of a payment file that PayPal takes at once; of other tables as many.
 pub const PAYPAL_ROWS: usize = 5_000;
+/// Transfers of one SEPA message: of a kilobyte each, far below the six megabytes that a function answers.
+pub const SEPA_ROWS: usize = 2_000;
+/// The most that one SEPA credit transfer may be, in cents: 999,999,999.99.
+pub const MAX_SEPA_MINOR: i64 = 99_999_999_999;
+/// The most that one ACH entry can state, in cents: ten digits.
+pub const MAX_NACHA_MINOR: i64 = 9_999_999_999;
+/// The most that the controls of one ACH file can state, in cents: twelve digits.
+pub const MAX_NACHA_TOTAL_MINOR: i64 = 999_999_999_999;
 /// Characters of a note to the payee; PayPal takes 400.
 pub const MAX_NOTE: usize = 200;
 /// Currencies in which PayPal pays out. Left out are those that it takes in whole units only although
@@ -23,12 +32,91 @@ const PAYPAL_CURRENCIES: [&str; 22] = [
     "MYR", "NOK", "NZD", "PHP", "PLN", "SEK", "SGD", "THB", "USD",
 ];
 
-/// Whether payments of that kind can be made in a currency.
+/// Countries whose accounts SEPA credit transfers reach, by the first two letters of their IBANs.
+const SEPA_COUNTRIES: [&str; 42] = [
+    "AD", "AL", "AT", "BE", "BG", "CH", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GB", "GI",
+    "GR", "HR", "HU", "IE", "IS", "IT", "LI", "LT", "LU", "LV", "MC", "MD", "ME", "MK", "MT", "NL",
+    "NO", "PL", "PT", "RO", "RS", "SE", "SI", "SK", "SM", "VA",
+];
+
+/// Whether SEPA credit transfers reach an account.
 #[must_use]
-pub fn pays_in(kind: MethodKind, currency: Currency) -> bool {
-    match kind {
-        MethodKind::Paypal => PAYPAL_CURRENCIES.contains(&currency.code()),
-        MethodKind::Bank => true,
+pub fn is_in_sepa(iban: &str) -> bool {
+    let country = iban.get(..2).unwrap_or_default();
+    SEPA_COUNTRIES.contains(&country)
+}
+
+/// The way a batch is paid, and with it the format of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rail {
+    /// PayPal's payouts CSV, to wallets.
+    Paypal,
+    /// SEPA credit transfers in euro, to accounts by IBAN: ISO 20022 `pain.001.001.09`.
+    Sepa,
+    /// ACH credits in dollars, to US accounts: a NACHA file of PPD and CCD entries.
+    Nacha,
+    /// A CSV of bank transfers in any currency, to whatever kind of bank account.
+    Generic,
+}
+
+/// Rails by their names.
+pub const RAILS: &[(&str, Rail)] = &[
+    ("paypal", Rail::Paypal),
+    ("sepa", Rail::Sepa),
+    ("nacha", Rail::Nacha),
+    ("generic", Rail::Generic),
+];
+
+impl Rail {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Paypal => "paypal",
+            Self::Sepa => "sepa",
+            Self::Nacha => "nacha",
+            Self::Generic => "generic",
+        }
+    }
+
+    /// The rail that an account pays by unless told otherwise: its bank's own where there is one.
+    #[must_use]
+    pub fn of(route: &FundingRoute, currency: Currency) -> Self {
+        match (route, currency.code()) {
+            (FundingRoute::Paypal { .. }, _) => Self::Paypal,
+            (FundingRoute::Bank(BankRoute::Iban { .. }), "EUR") => Self::Sepa,
+            (FundingRoute::Bank(BankRoute::Us { .. }), "USD") => Self::Nacha,
+            (FundingRoute::Bank(_), _) => Self::Generic,
+        }
+    }
+
+    /// Whether payments can be made in a currency.
+    #[must_use]
+    pub fn pays_in(self, currency: Currency) -> bool {
+        match self {
+            Self::Paypal => PAYPAL_CURRENCIES.contains(&currency.code()),
+            Self::Sepa => currency.code() == "EUR",
+            Self::Nacha => currency.code() == "USD",
+            Self::Generic => true,
+        }
+    }
+
+    /// The most that one payment may be, in minor units.
+    fn most(self) -> i64 {
+        match self {
+            Self::Sepa => MAX_SEPA_MINOR,
+            Self::Nacha => MAX_NACHA_MINOR,
+            Self::Paypal | Self::Generic => i64::MAX,
+        }
+    }
+
+    /// Payments in a part of the file, and the most that they may be together, in minor units.
+    fn part(self) -> (usize, i64) {
+        match self {
+            Self::Sepa => (SEPA_ROWS, i64::MAX),
+            Self::Nacha => (PAYPAL_ROWS, MAX_NACHA_TOTAL_MINOR),
+            Self::Paypal | Self::Generic => (PAYPAL_ROWS, i64::MAX),
+        }
     }
 }
 
@@ -84,6 +172,61 @@ impl fmt::Debug for FundingRoute {
     }
 }
 
+/// What a bank's file says of the account that pays. Never stored or logged as it is: sealed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Payer {
+    /// The legal name of its holder.
+    pub holder: String,
+    /// The holder's address, where the bank wants it.
+    pub address: Option<Address>,
+    /// The account.
+    pub route: BankRoute,
+    /// What an ACH file says besides.
+    pub ach: Option<AchOrigin>,
+}
+
+impl fmt::Debug for Payer {
+    /// Masked: accounts must not reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Payer({})",
+            FundingRoute::Bank(self.route.clone()).masked()
+        )
+    }
+}
+
+/// What an ACH file says of the company that pays and of the bank that it is sent to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AchOrigin {
+    /// The company's id, which is the file's immediate origin too: ten characters.
+    pub company_id: String,
+    /// The routing number that the file is sent to.
+    pub destination: String,
+    /// The name of the bank that it is sent to.
+    pub bank_name: String,
+    /// What payees read: ten characters.
+    pub entry_description: String,
+}
+
+impl AchOrigin {
+    /// Characters of the bank's name.
+    pub const MAX_BANK_NAME: usize = 23;
+    /// Characters of what payees read.
+    pub const MAX_DESCRIPTION: usize = 10;
+    /// What payees read unless told otherwise.
+    pub const DESCRIPTION: &'static str = "COMMISSION";
+
+    /// Whether text can be a company's id: ten capital letters and digits.
+    #[must_use]
+    pub fn is_company_id(text: &str) -> bool {
+        text.len() == 10
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    }
+}
+
 /// The vendor's paying account, named by a slug of the caller's choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FundingAccount {
@@ -91,13 +234,17 @@ pub struct FundingAccount {
     pub id: String,
     /// Name.
     pub name: String,
-    /// How it pays.
+    /// What kind of account it is.
     pub kind: MethodKind,
+    /// The way it pays.
+    pub rail: Rail,
     /// In which currency.
     pub currency: Currency,
+    /// The legal name of its holder, where the rail's file states it.
+    pub holder: Option<String>,
     /// The account as people may see it, such as `GB33 •••• 5555`.
     pub masked: String,
-    /// The account itself, sealed for [`FundingAccount::place`].
+    /// The account itself and what its bank's file says of it, sealed for [`FundingAccount::place`].
     pub sealed: String,
     /// Since when.
     pub created_at: Timestamp,
@@ -182,7 +329,7 @@ pub struct Batch {
     /// The account that pays.
     pub funding_account: String,
     /// How it is paid.
-    pub kind: MethodKind,
+    pub rail: Rail,
     /// How far it has come.
     pub state: BatchState,
     /// Where planning stands.
@@ -195,6 +342,8 @@ pub struct Batch {
     pub submitted_at: Option<Timestamp>,
     /// What was frozen then.
     pub frozen: Option<Total>,
+    /// The account that pays, as a bank's file states it: frozen then too, sealed for [`Batch::payer_place`].
+    pub payer: Option<String>,
 }
 
 impl Batch {
@@ -203,8 +352,14 @@ impl Batch {
     pub fn terms(&self) -> Terms {
         Terms {
             minimum: self.minimum,
-            kind: self.kind,
+            rail: self.rail,
         }
+    }
+
+    /// The place that the account that pays a batch is sealed for.
+    #[must_use]
+    pub fn payer_place(id: BatchId) -> String {
+        format!("BATCH#{id}/payer")
     }
 
     /// Where the batch stands, given what became of its payouts so far.
@@ -231,14 +386,19 @@ pub struct Resolved {
     pub reserved_minor: i64,
     /// Partners that are left out, for whatever reason and whenever decided.
     pub left_out: u64,
+    /// Parts of the file of those that are reserved so far.
+    pub parts: u64,
 }
 
 /// What became of a batch's payouts, from their lines. Who is left out is not among them.
 ///
 /// # Errors
 /// `OverLimit`.
-pub fn resolved(lines: &[BatchLine]) -> Result<Resolved, MoneyError> {
-    let mut sum = Resolved::default();
+pub fn resolved(rail: Rail, lines: &[BatchLine]) -> Result<Resolved, MoneyError> {
+    let mut sum = Resolved {
+        parts: parts(rail, &amounts(lines)).len() as u64,
+        ..Resolved::default()
+    };
     for line in lines {
         match &line.stage {
             LineStage::Planned => sum.planned += 1,
@@ -437,7 +597,7 @@ pub struct Terms {
     /// Nobody is paid less.
     pub minimum: Money,
     /// How the batch pays.
-    pub kind: MethodKind,
+    pub rail: Rail,
 }
 
 /// The open lines of one partner, summed.
@@ -482,17 +642,9 @@ pub fn tally(
 pub struct Payee {
     /// Whether it earns and is paid.
     pub suspended: bool,
-    /// How it wants to be paid, if it has said so.
-    pub method: Option<Method>,
-}
-
-/// A payee's payout method, as far as the decision goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Method {
-    /// How.
-    pub kind: MethodKind,
-    /// Whether its account can stand in a file: not so a wallet that a spreadsheet would take for a formula.
-    pub fit_for_file: bool,
+    /// Whether the batch's rail reaches the account that it wants to be paid into, or why not; `None` when it
+    /// has not said how it wants to be paid.
+    pub method: Option<Result<(), LeftOut>>,
 }
 
 /// Why a partner is left out of a batch.
@@ -510,13 +662,17 @@ pub enum LeftOut {
     NoPayoutMethod,
     /// It wants to be paid otherwise than this batch pays.
     PayoutMethodDiffers,
-    /// Its wallet begins with a character that no wallet begins with.
+    /// Its wallet or its name has no characters that the file takes.
     PayoutMethodRefused,
+    /// Its IBAN is of a country that SEPA does not reach.
+    OutsideSepa,
+    /// More than the file can state in one payment.
+    AmountOverFormat,
 }
 
 impl LeftOut {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Suspended,
         Self::NegativeBalance,
         Self::NothingToPay,
@@ -524,6 +680,8 @@ impl LeftOut {
         Self::NoPayoutMethod,
         Self::PayoutMethodDiffers,
         Self::PayoutMethodRefused,
+        Self::OutsideSepa,
+        Self::AmountOverFormat,
     ];
 
     /// The name on the wire and in the store.
@@ -537,6 +695,8 @@ impl LeftOut {
             Self::NoPayoutMethod => "no_payout_method",
             Self::PayoutMethodDiffers => "payout_method_differs",
             Self::PayoutMethodRefused => "payout_method_refused",
+            Self::OutsideSepa => "outside_sepa",
+            Self::AmountOverFormat => "amount_over_format",
         }
     }
 }
@@ -559,12 +719,11 @@ pub fn decide(minor: i64, payee: Payee, terms: Terms) -> Result<Money, LeftOut> 
     if minor < terms.minimum.minor() {
         return Err(LeftOut::BelowMinimum);
     }
-    match payee.method {
-        None => Err(LeftOut::NoPayoutMethod),
-        Some(method) if method.kind != terms.kind => Err(LeftOut::PayoutMethodDiffers),
-        Some(method) if !method.fit_for_file => Err(LeftOut::PayoutMethodRefused),
-        Some(_) => Ok(Money::new(minor, terms.minimum.currency())),
+    payee.method.ok_or(LeftOut::NoPayoutMethod)??;
+    if minor > terms.rail.most() {
+        return Err(LeftOut::AmountOverFormat);
     }
+    Ok(Money::new(minor, terms.minimum.currency()))
 }
 
 /// A partner that a batch leaves out.
@@ -675,10 +834,38 @@ fn begins_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
-/// How many parts a file of so many rows has; a file always has one.
+/// What a batch's frozen lines come to, in minor units and in their order.
 #[must_use]
-pub fn parts(rows: u64) -> u64 {
-    rows.div_ceil(PAYPAL_ROWS as u64).max(1)
+pub fn amounts(lines: &[BatchLine]) -> Vec<i64> {
+    lines
+        .iter()
+        .filter_map(|line| match &line.stage {
+            LineStage::Frozen(instruction) => Some(instruction.amount.minor()),
+            LineStage::Planned | LineStage::Withdrawn => None,
+        })
+        .collect()
+}
+
+/// Which payments stand in which part of a rail's file: as many as fit, in their order. Of none, no part.
+#[must_use]
+pub fn parts(rail: Rail, amounts: &[i64]) -> Vec<Range<usize>> {
+    let (most, most_together) = rail.part();
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    let mut together = 0_i64;
+    for (at, minor) in amounts.iter().enumerate() {
+        let grown = together.saturating_add(*minor);
+        match parts.last_mut() {
+            Some(part) if part.len() < most && grown <= most_together => {
+                part.end += 1;
+                together = grown;
+            }
+            _ => {
+                parts.push(at..at + 1);
+                together = *minor;
+            }
+        }
+    }
+    parts
 }
 
 /// A PayPal payouts file: no header; wallet, amount, currency, payout id, note, `PAYPAL`; lines end in
@@ -720,10 +907,7 @@ mod tests {
 
     const READY: Payee = Payee {
         suspended: false,
-        method: Some(Method {
-            kind: MethodKind::Paypal,
-            fit_for_file: true,
-        }),
+        method: Some(Ok(())),
     };
 
     fn gbp() -> Currency {
@@ -733,7 +917,7 @@ mod tests {
     fn terms(minimum: &str) -> Terms {
         Terms {
             minimum: Money::parse(minimum, gbp()).unwrap(),
-            kind: MethodKind::Paypal,
+            rail: Rail::Paypal,
         }
     }
 
@@ -774,7 +958,6 @@ mod tests {
 
     #[test]
     fn each_reason_to_leave_a_partner_out_is_told() {
-        let method = |kind, fit_for_file| Some(Method { kind, fit_for_file });
         for (minor, suspended, method, reason) in [
             (9_900, true, READY.method, LeftOut::Suspended),
             (-1, false, READY.method, LeftOut::NegativeBalance),
@@ -784,14 +967,8 @@ mod tests {
             (
                 5_000,
                 false,
-                method(MethodKind::Bank, true),
+                Some(Err(LeftOut::PayoutMethodDiffers)),
                 LeftOut::PayoutMethodDiffers,
-            ),
-            (
-                5_000,
-                false,
-                method(MethodKind::Paypal, false),
-                LeftOut::PayoutMethodRefused,
             ),
         ] {
             assert_eq!(
@@ -799,6 +976,15 @@ mod tests {
                 Err(reason)
             );
         }
+        let terms = Terms {
+            rail: Rail::Nacha,
+            ..terms("50.00")
+        };
+        assert!(decide(MAX_NACHA_MINOR, READY, terms).is_ok());
+        assert_eq!(
+            decide(MAX_NACHA_MINOR + 1, READY, terms),
+            Err(LeftOut::AmountOverFormat)
+        );
     }
 
     #[test]
@@ -839,13 +1025,14 @@ mod tests {
             cutoff: Timestamp::UNIX_EPOCH,
             minimum: Money::zero(gbp()),
             funding_account: "main".to_owned(),
-            kind: MethodKind::Paypal,
+            rail: Rail::Paypal,
             state: BatchState::Planned,
             walk: Walk::default(),
             created_by: OperatorId::from_bytes([5; 16]),
             created_at: Timestamp::UNIX_EPOCH,
             submitted_at: None,
             frozen: None,
+            payer: None,
         };
         let stage = |planned, reserved| {
             batch.stage(Resolved {
@@ -923,15 +1110,24 @@ mod tests {
     #[test]
     fn a_file_has_a_part_for_each_five_thousand_rows() {
         for (rows, expected) in [
-            (0, 1),
+            (0, 0),
             (1, 1),
             (5_000, 1),
             (5_001, 2),
             (10_000, 2),
             (10_001, 3),
         ] {
-            assert_eq!(parts(rows), expected, "{rows}");
+            let parts = parts(Rail::Paypal, &vec![1; rows]);
+            assert_eq!(parts.len(), expected, "{rows}");
+            assert_eq!(parts.iter().map(Range::len).sum::<usize>(), rows);
         }
+    }
+
+    #[test]
+    fn an_ach_file_ends_before_its_total_has_thirteen_digits() {
+        let amounts = vec![MAX_NACHA_MINOR; 101];
+        let parts = parts(Rail::Nacha, &amounts);
+        assert_eq!(parts, [0..100, 100..101]);
     }
 
     proptest! {
@@ -957,11 +1153,11 @@ mod tests {
             minor in -1_000_000_i64..1_000_000,
             minimum in 0_i64..1_000_000,
             suspended in any::<bool>(),
-            kind in prop::option::of(prop::sample::select(vec![MethodKind::Paypal, MethodKind::Bank])),
+            method in prop::option::of(prop::sample::select(vec![Ok(()), Err(LeftOut::OutsideSepa)])),
         ) {
-            let terms = Terms { minimum: Money::new(minimum, gbp()), kind: MethodKind::Paypal };
-            let payee = Payee { suspended, method: kind.map(|kind| Method { kind, fit_for_file: true }) };
-            let is_payable = !suspended && minor > 0 && minor >= minimum && kind == Some(MethodKind::Paypal);
+            let terms = Terms { minimum: Money::new(minimum, gbp()), rail: Rail::Paypal };
+            let payee = Payee { suspended, method };
+            let is_payable = !suspended && minor > 0 && minor >= minimum && method == Some(Ok(()));
             match decide(minor, payee, terms) {
                 Ok(paid) => {
                     prop_assert!(is_payable);

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    Batch, BatchLine, BatchState, FundingAccount, Instruction, LeftOut, LineId, LineStage,
-    Omission, Payout, PayoutState, Resolved, Returned, Terms, Total, Walk,
+    AchOrigin, Batch, BatchLine, BatchState, FundingAccount, FundingRoute, Instruction, LeftOut,
+    LineId, LineStage, Omission, Payer, Payout, PayoutState, RAILS, Rail, Resolved, Returned,
+    Terms, Total, Walk,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::commissions::store::outcome_key;
@@ -13,7 +14,8 @@ use crate::ledger::store::{
     due_shard, payable_partition, payable_position, transfer, transfer_key,
 };
 use crate::money::{Currency, Money};
-use crate::partners::model::{METHOD_KINDS, MethodKind};
+use crate::partners::model::{ACCOUNT_TYPES, BankRoute, METHOD_KINDS, MethodKind};
+use crate::partners::store::AddressText;
 use crate::table::{
     AttributeValue, Condition, Entry, Error, Index, Item, Key, Op, Put, Range, Table, Update,
     from_item, text,
@@ -62,12 +64,12 @@ fn currency(code: &str) -> Result<Currency, Error> {
         .map_err(|_| malformed("a currency that is none"))
 }
 
-fn kind(name: &str) -> Result<MethodKind, Error> {
-    METHOD_KINDS
+fn named<T: Copy>(choices: &[(&str, T)], name: &str) -> Result<T, Error> {
+    choices
         .iter()
         .find(|(word, _)| *word == name)
-        .map(|(_, kind)| *kind)
-        .ok_or_else(|| malformed("a kind of account that is none"))
+        .map(|(_, value)| *value)
+        .ok_or_else(|| malformed("a word that is not known"))
 }
 
 // ---- Funding accounts
@@ -81,7 +83,12 @@ struct FundingItem {
     id: String,
     name: String,
     kind: String,
+    // Absent from accounts that were made before banks' files were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rail: Option<String>,
     currency: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    holder: Option<String>,
     masked: String,
     sealed: String,
     created_at: Timestamp,
@@ -96,18 +103,28 @@ fn funding(item: FundingItem) -> Result<FundingAccount, Error> {
         list_sk: _,
         id,
         name,
-        kind: way,
+        kind,
+        rail,
         currency: code,
+        holder,
         masked,
         sealed,
         created_at,
         version,
     } = item;
+    let kind = named(METHOD_KINDS, &kind)?;
+    let rail = match (rail, kind) {
+        (Some(rail), _) => named(RAILS, &rail)?,
+        (None, MethodKind::Paypal) => Rail::Paypal,
+        (None, MethodKind::Bank) => Rail::Generic,
+    };
     Ok(FundingAccount {
         id,
         name,
-        kind: kind(&way)?,
+        kind,
+        rail,
         currency: currency(&code)?,
+        holder,
         masked,
         sealed,
         created_at,
@@ -120,7 +137,9 @@ fn funding_item(account: &FundingAccount) -> FundingItem {
         id,
         name,
         kind,
+        rail,
         currency,
+        holder,
         masked,
         sealed,
         created_at,
@@ -135,7 +154,9 @@ fn funding_item(account: &FundingAccount) -> FundingItem {
         id,
         name,
         kind: kind.name().to_owned(),
+        rail: Some(rail.name().to_owned()),
         currency: currency.code().to_owned(),
+        holder,
         masked,
         sealed,
         created_at,
@@ -157,7 +178,7 @@ pub fn put_funding(account: &FundingAccount) -> Result<Op, Error> {
 /// Never for a well-formed account.
 pub fn change_funding(account: &FundingAccount) -> Result<Op, Error> {
     let before = Condition::equals("version", number(account.version - 1));
-    let update = Update::rewrite(&funding_item(account), &[])?;
+    let update = Update::rewrite(&funding_item(account), &["holder"])?;
     Ok(Op::Update(update.only_if(before)))
 }
 
@@ -219,6 +240,192 @@ async fn read_all<I: serde::de::DeserializeOwned, T>(
         .collect()
 }
 
+/// The text form of a paying account, to be sealed.
+#[derive(Default, Serialize, Deserialize)]
+struct FundingText {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iban: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bic: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    routing_number: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account_number: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    holder: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<AddressText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ach: Option<AchText>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AchText {
+    company_id: String,
+    destination: String,
+    bank_name: String,
+    entry_description: String,
+}
+
+/// A paying account as text, to be sealed and never stored otherwise.
+///
+/// # Errors
+/// Never for a well-formed account.
+pub fn write_route(route: &FundingRoute) -> Result<String, Error> {
+    sealable(match route.clone() {
+        FundingRoute::Paypal { email } => FundingText {
+            email: Some(email),
+            ..FundingText::default()
+        },
+        FundingRoute::Bank(route) => route_text(route),
+    })
+}
+
+/// The same with what its bank's file says of it.
+///
+/// # Errors
+/// Never for a well-formed account.
+pub fn write_payer(payer: &Payer) -> Result<String, Error> {
+    let Payer {
+        holder,
+        address,
+        route,
+        ach,
+    } = payer.clone();
+    let ach = ach.map(
+        |AchOrigin {
+             company_id,
+             destination,
+             bank_name,
+             entry_description,
+         }| AchText {
+            company_id,
+            destination,
+            bank_name,
+            entry_description,
+        },
+    );
+    sealable(FundingText {
+        holder: Some(holder),
+        address: address.map(AddressText::from),
+        ach,
+        ..route_text(route)
+    })
+}
+
+fn sealable(text: FundingText) -> Result<String, Error> {
+    serde_json::to_string(&text).map_err(|error| Error::Malformed(error.to_string()))
+}
+
+fn route_text(route: BankRoute) -> FundingText {
+    match route {
+        BankRoute::Iban { iban, bic } => FundingText {
+            iban: Some(iban),
+            bic: Some(bic),
+            ..FundingText::default()
+        },
+        BankRoute::Us {
+            routing_number,
+            account_number,
+            account_type,
+        } => FundingText {
+            routing_number: Some(routing_number),
+            account_number: Some(account_number),
+            account_type: Some(account_type.name().to_owned()),
+            ..FundingText::default()
+        },
+    }
+}
+
+/// What a bank's file says of a paying account; `None` where nothing was said.
+///
+/// # Errors
+/// `Malformed`, without a word of the text.
+pub fn read_payer(text: &[u8]) -> Result<Option<Payer>, Error> {
+    let FundingText {
+        email: _,
+        iban,
+        bic,
+        routing_number,
+        account_number,
+        account_type,
+        holder,
+        address,
+        ach,
+    } = serde_json::from_slice(text).map_err(|_| malformed("a sealed paying account"))?;
+    let Some(holder) = holder else {
+        return Ok(None);
+    };
+    let route = match (iban, bic, routing_number, account_number, account_type) {
+        (Some(iban), Some(bic), None, None, None) => BankRoute::Iban { iban, bic },
+        (None, None, Some(routing_number), Some(account_number), Some(account_type)) => {
+            BankRoute::Us {
+                routing_number,
+                account_number,
+                account_type: named(ACCOUNT_TYPES, &account_type)?,
+            }
+        }
+        _ => return Err(malformed("a sealed paying account of no kind")),
+    };
+    let ach = ach.map(
+        |AchText {
+             company_id,
+             destination,
+             bank_name,
+             entry_description,
+         }| AchOrigin {
+            company_id,
+            destination,
+            bank_name,
+            entry_description,
+        },
+    );
+    Ok(Some(Payer {
+        holder,
+        address: address.map(Into::into),
+        route,
+        ach,
+    }))
+}
+
+/// The text form of a payee in a bank's file, to be sealed: its account as the file writes it, and its name
+/// as it was given where the file writes another.
+#[derive(Serialize, Deserialize)]
+struct PayeeText {
+    account: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given_name: Option<String>,
+}
+
+/// A payee in a bank's file as text, to be sealed and never stored otherwise. `account` is the account's own
+/// text.
+///
+/// # Errors
+/// Never.
+pub fn write_payee(account: String, given_name: Option<String>) -> Result<String, Error> {
+    let text = PayeeText {
+        account,
+        given_name,
+    };
+    serde_json::to_string(&text).map_err(|error| Error::Malformed(error.to_string()))
+}
+
+/// What [`write_payee`] was given.
+///
+/// # Errors
+/// `Malformed`, without a word of the text.
+pub fn read_payee(text: &[u8]) -> Result<(String, Option<String>), Error> {
+    let PayeeText {
+        account,
+        given_name,
+    } = serde_json::from_slice(text).map_err(|_| malformed("a sealed payee"))?;
+    Ok((account, given_name))
+}
+
 // ---- Batches
 
 #[derive(Serialize, Deserialize)]
@@ -237,7 +444,9 @@ struct BatchItem {
     cutoff: Timestamp,
     minimum_minor: i64,
     funding_account: String,
-    kind: String,
+    /// The rail; PayPal was one before there were others.
+    #[serde(rename = "kind")]
+    rail: String,
     state: String,
     shard: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -251,6 +460,8 @@ struct BatchItem {
     frozen_payouts: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     frozen_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payer: Option<String>,
 }
 
 /// The put of a new batch, due until it is planned.
@@ -264,13 +475,14 @@ pub fn put_batch(batch: &Batch) -> Result<Op, Error> {
         cutoff,
         minimum,
         funding_account,
-        kind,
+        rail,
         state,
         walk: Walk { shard, after, step },
         created_by,
         created_at,
         submitted_at,
         frozen,
+        payer,
     } = batch.clone();
     let Key { pk, sk } = batch_key(id);
     let position = format!("{}#{id}", stamp(created_at));
@@ -287,7 +499,7 @@ pub fn put_batch(batch: &Batch) -> Result<Op, Error> {
         cutoff,
         minimum_minor: minimum.minor(),
         funding_account,
-        kind: kind.name().to_owned(),
+        rail: rail.name().to_owned(),
         state: state.name().to_owned(),
         shard,
         after,
@@ -297,6 +509,7 @@ pub fn put_batch(batch: &Batch) -> Result<Op, Error> {
         submitted_at,
         frozen_payouts: frozen.map(|total| total.payouts),
         frozen_minor: frozen.map(|total| total.amount.minor()),
+        payer,
     })?))
 }
 
@@ -314,7 +527,7 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
         cutoff,
         minimum_minor,
         funding_account,
-        kind: way,
+        rail,
         state,
         shard,
         after,
@@ -324,6 +537,7 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
         submitted_at,
         frozen_payouts,
         frozen_minor,
+        payer,
     } = item;
     let currency = currency(&code)?;
     Ok(Batch {
@@ -332,7 +546,7 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
         cutoff,
         minimum: Money::new(minimum_minor, currency),
         funding_account,
-        kind: kind(&way)?,
+        rail: named(RAILS, &rail)?,
         state: BatchState::ALL
             .into_iter()
             .find(|known| known.name() == state)
@@ -347,6 +561,7 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
                 payouts,
                 amount: Money::new(minor, currency),
             }),
+        payer,
     })
 }
 
@@ -398,16 +613,20 @@ pub fn advance(before: &Batch, after: &Batch) -> Update {
     update.only_if(in_step(before))
 }
 
-/// The freezing of a planned batch: its file is what it is from now on.
+/// The freezing of a planned batch: its file is what it is from now on, with the sealed account that pays
+/// where the file states it.
 #[must_use]
-pub fn freeze(id: BatchId, total: Total, now: Timestamp) -> Update {
-    Update::at(batch_key(id))
+pub fn freeze(batch: &Batch, total: Total, payer: Option<&str>, now: Timestamp) -> Update {
+    let mut update = Update::at(batch_key(batch.id))
         .set("state", text(BatchState::Submitted.name()))
         .set("submitted_at", text(now.to_string()))
-        .set("format", text("paypal"))
+        .set("format", text(batch.rail.name()))
         .set("frozen_payouts", number(total.payouts))
-        .set("frozen_minor", signed(total.amount.minor()))
-        .only_if(Condition::equals("state", text(BatchState::Planned.name())))
+        .set("frozen_minor", signed(total.amount.minor()));
+    if let Some(payer) = payer {
+        update = update.set("payer", text(payer));
+    }
+    update.only_if(Condition::equals("state", text(BatchState::Planned.name())))
 }
 
 /// The demand that a batch is submitted.
@@ -657,11 +876,13 @@ const LINES_PAGE: usize = 1_000;
 ///
 /// # Errors
 /// The table's.
-pub async fn resolved(table: &Table, id: BatchId) -> Result<Resolved, Error> {
-    let omissions = Range::partition(Index::Base, batch_key(id).pk, LINES_PAGE).beginning("LEFT#");
+pub async fn resolved(table: &Table, batch: &Batch) -> Result<Resolved, Error> {
+    let partition = batch_key(batch.id).pk;
+    let omissions = Range::partition(Index::Base, partition, LINES_PAGE).beginning("LEFT#");
     let left_out = table.all::<OmissionItem>(omissions).await?.len() as u64;
-    let lines = all_lines(table, id).await?;
-    let resolved = super::model::resolved(&lines).map_err(|error| malformed(&error.to_string()))?;
+    let lines = all_lines(table, batch.id).await?;
+    let resolved = super::model::resolved(batch.rail, &lines)
+        .map_err(|error| malformed(&error.to_string()))?;
     Ok(Resolved {
         left_out,
         ..resolved
@@ -737,7 +958,8 @@ struct PayoutItem {
     currency: String,
     cutoff: Timestamp,
     minimum_minor: i64,
-    kind: String,
+    #[serde(rename = "kind")]
+    rail: String,
     state: String,
     chunks: u32,
     reopened: u32,
@@ -767,7 +989,7 @@ fn put_payout(payout: &Payout) -> Result<Op, Error> {
         partner,
         program,
         cutoff,
-        terms: Terms { minimum, kind },
+        terms: Terms { minimum, rail },
         state,
         chunks,
         reopened,
@@ -800,7 +1022,7 @@ fn put_payout(payout: &Payout) -> Result<Op, Error> {
         currency: amount.currency().code().to_owned(),
         cutoff,
         minimum_minor: minimum.minor(),
-        kind: kind.name().to_owned(),
+        rail: rail.name().to_owned(),
         state: state.name().to_owned(),
         chunks,
         reopened,
@@ -829,7 +1051,7 @@ fn payout(item: PayoutItem) -> Result<Payout, Error> {
         currency: code,
         cutoff,
         minimum_minor,
-        kind: way,
+        rail,
         state,
         chunks,
         reopened,
@@ -850,7 +1072,7 @@ fn payout(item: PayoutItem) -> Result<Payout, Error> {
         cutoff,
         terms: Terms {
             minimum: Money::new(minimum_minor, currency),
-            kind: kind(&way)?,
+            rail: named(RAILS, &rail)?,
         },
         state: PayoutState::ALL
             .into_iter()
