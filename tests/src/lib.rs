@@ -443,8 +443,11 @@ impl World {
             .map(|field| answer.str(&format!("/items/0/{field}")).to_owned())
     }
 
-    /// Makes a PayPal batch of all that is payable now, and returns its id.
+    /// Makes a PayPal batch of all that is payable now, and returns its id. A second passes first: of one
+    /// cutoff there is one batch.
     pub async fn batch(&self, program: &str, minimum: Option<&str>) -> String {
+        let next = self.now() + jiff::SignedDuration::from_secs(1);
+        self.instance.app().clock.set(next);
         let account = json!({ "name": "Main", "kind": "paypal", "currency": "GBP", "paypal_email": "payouts@vendor.example" });
         let funded = self.get("/v1/funding-accounts/main").await;
         if funded.status == StatusCode::NOT_FOUND {

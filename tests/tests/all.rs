@@ -7,6 +7,7 @@ mod banks;
 mod budgets;
 mod catalog;
 mod contention;
+mod control;
 mod crashes;
 mod determinism;
 mod faults;

@@ -143,6 +143,23 @@ async fn one_of_everything() -> World {
     world.advance_days(30).await;
     let _ = world.sale(&stand, "o-5", "10.00").await;
     world.settle().await;
+    let held = json!({ "reason": "address is verified" });
+    let path = format!("/v1/partners/{}/payout-hold", bob.partner);
+    let _ = world.put(&path, held).await.expect(200);
+    let (by_hand, _, _) = world
+        .program(
+            0,
+            json!([{ "kind": "percent", "event": "sale", "rate": "0.30" }]),
+        )
+        .await;
+    let monthly = json!({ "kind": "monthly", "day": 1, "time_zone": "Europe/London", "funding_account": "main" });
+    for (program, schedule) in [
+        (&stand.program, monthly),
+        (&by_hand, json!({ "kind": "manual" })),
+    ] {
+        let path = format!("/v1/programs/{program}/payout-schedule");
+        let _ = world.put(&path, schedule).await.expect(200);
+    }
     // What comes now is not delivered any more: a payout to be given back, and a batch to be planned.
     let back = json!({ "reason": "wallet closed", "evidence": "R-7" });
     let path = format!("{}/return", payout_of("bob@wallet.example"));
@@ -186,7 +203,7 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 32] = [
+const EXPECTED: [&str; 35] = [
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat>",
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat> | due: WORK#payouts <time>#<bat>",
     "BATCH#<bat> LEFT#<ptr>",
@@ -216,7 +233,10 @@ const EXPECTED: [&str; 32] = [
     "PTR#<ptr> CONTACT",
     "PTR#<ptr> ENROL#<prg>",
     "PTR#<ptr> PARTNER | list: PARTNERS <time>#<ptr>",
+    "PTR#<ptr> PAYOUT_HOLD",
     "PTR#<ptr> PAYOUT_METHOD",
+    "SCHED#<prg> SCHEDULE",
+    "SCHED#<prg> SCHEDULE | due: WORK#schedules <time>#<prg>",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr>",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr> | due: PAYABLE#<prg>#<shard> <ptr>#<time>#<xfr>",
 ];

@@ -340,7 +340,7 @@ async fn what_is_reversed_while_a_payout_is_made_is_not_paid() {
         .to_owned();
     let app: &App = world.instance.app();
     let batch_id: BatchId = batch.parse().unwrap();
-    payouts::plan(app, batch_id).await.unwrap();
+    payouts::advance_batch(app, batch_id).await.unwrap();
     let planned = read(&world, &batch).await;
     assert_eq!(
         (planned.str("state"), planned.str("/lines/0/state")),
@@ -403,7 +403,8 @@ async fn runs_at_once_and_again_reserve_each_line_once() {
         .to_owned();
     let app: &App = world.instance.app();
     let id: BatchId = batch.parse().unwrap();
-    let planned = futures_util::future::join_all((0..4).map(|_| payouts::plan(app, id))).await;
+    let planned =
+        futures_util::future::join_all((0..4).map(|_| payouts::advance_batch(app, id))).await;
     assert!(planned.iter().all(Result::is_ok), "{planned:?}");
     let payout: PayoutId = read(&world, &batch)
         .await
@@ -415,7 +416,7 @@ async fn runs_at_once_and_again_reserve_each_line_once() {
     assert!(advanced.iter().any(Result::is_ok), "{advanced:?}");
     world.settle().await;
     for _ in 0..2 {
-        payouts::plan(app, id).await.unwrap();
+        payouts::advance_batch(app, id).await.unwrap();
         payouts::advance(app, payout).await.unwrap();
     }
     world.settle().await;
@@ -682,7 +683,9 @@ async fn what_is_reversed_behind_the_lines_that_are_being_taken_is_not_paid_eith
         .str("id")
         .to_owned();
     let app: &App = world.instance.app();
-    payouts::plan(app, batch.parse().unwrap()).await.unwrap();
+    payouts::advance_batch(app, batch.parse().unwrap())
+        .await
+        .unwrap();
     let payout: PayoutId = read(&world, &batch)
         .await
         .str("/lines/0/payout")

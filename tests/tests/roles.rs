@@ -359,6 +359,15 @@ impl Court {
     }
 }
 
+/// The key of another operator who makes batches.
+async fn maker(world: &World) -> String {
+    let operator = json!({ "name": "Mae", "email": "mae@vendor.example" });
+    let operator = world.post("/v1/operators", operator).await.expect(201);
+    let path = format!("/v1/operators/{}/keys", operator.str("id"));
+    let key = world.post(&path, json!({ "scopes": ["finance"] })).await;
+    key.expect(201).str("key").to_owned()
+}
+
 #[tokio::test]
 async fn every_route_and_trigger_stays_within_its_functions_role() {
     let court = Court::of(World::start().await);
@@ -596,14 +605,54 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     let _ = court
         .ask("GET /v1/funding-accounts/{id}", &["main"], "", None)
         .await;
+    let hold = Some(json!({ "reason": "address is verified" }));
+    let held = "PUT /v1/partners/{id}/payout-hold";
+    for _ in 0..2 {
+        let _ = court.ask(held, &[&ada], "", hold.clone()).await;
+    }
+    let _ = court
+        .ask("GET /v1/partners/{id}/payout-hold", &[&ada], "", None)
+        .await;
+    let _ = court
+        .ask("DELETE /v1/partners/{id}/payout-hold", &[&ada], "", None)
+        .await;
+    let scheduled = "PUT /v1/programs/{id}/payout-schedule";
+    let guarded = json!({ "kind": "manual", "approval_above": "1.00" });
+    let _ = court.ask(scheduled, &[&id], "", Some(guarded)).await;
+    let _ = court
+        .ask("GET /v1/programs/{id}/payout-schedule", &[&id], "", None)
+        .await;
     for last in [false, true] {
+        if last {
+            let free = json!({ "kind": "manual" });
+            let _ = court.ask(scheduled, &[&id], "", Some(free)).await;
+        }
         let batch = json!({ "program": id, "currency": "GBP", "cutoff": court.world.now().to_string(), "funding_account": "main" });
-        let batch = court
-            .ask("POST /v1/payouts/batches", &[], "", Some(batch))
-            .await
-            .str("id")
-            .to_owned();
+        let batch = if last {
+            court
+                .ask("POST /v1/payouts/batches", &[], "", Some(batch))
+                .await
+        } else {
+            // Somebody else makes what this operator approves.
+            let maker = maker(&court.world).await;
+            let world = &court.world;
+            world
+                .ask(
+                    &maker,
+                    Method::POST,
+                    "/v1/payouts/batches",
+                    &[],
+                    Some(&batch),
+                )
+                .await
+                .expect(202)
+        };
+        let batch = batch.str("id").to_owned();
         court.deliver().await;
+        if !last {
+            let approve = "POST /v1/payouts/batches/{id}/approve";
+            let _ = court.ask(approve, &[&batch], "", Some(json!({}))).await;
+        }
         let _ = court.ask("GET /v1/payouts/batches", &[], "", None).await;
         let payout = court
             .ask("GET /v1/payouts/batches/{id}", &[&batch], "", None)
@@ -648,6 +697,22 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
             court.days_pass(1).await;
         }
     }
+    let weekly = json!({ "kind": "weekly", "weekday": "friday", "time_zone": "Europe/London", "funding_account": "main" });
+    let _ = court.ask(scheduled, &[&id], "", Some(weekly)).await;
+    court.days_pass(8).await;
+    let listed = court.ask("GET /v1/payouts/batches", &[], "", None).await;
+    let made = listed.str("/items/0/id").to_owned();
+    assert_eq!(listed.items().len(), 3, "the schedule has made one");
+    let wrong = json!({ "reason": "wrong cutoff" });
+    let _ = court
+        .ask(
+            "POST /v1/payouts/batches/{id}/cancel",
+            &[&made],
+            "",
+            Some(wrong),
+        )
+        .await;
+    court.deliver().await;
     let _ = court
         .ask("GET /v1/partners/{id}/balances", &[&ada], "", None)
         .await;

@@ -1,4 +1,4 @@
-//! Queue → batches to plan, payouts to reserve or to give back.
+//! Queue → batches to plan or to give back, payouts to reserve or to give back.
 //!
 //! A message names a batch or a payout and nothing else. It may come late, twice or for nothing: what is
 //! left to do is read from the table, and each step's own stream record brings the next message.
@@ -46,7 +46,7 @@ pub async fn handle(app: App, event: SqsEvent) -> Result<SqsBatchResponse, lambd
 
 async fn advance(app: &App, work: Work) -> Result<(), PayoutError> {
     match work {
-        Work::Batch(id) => payouts::plan(app, id).await,
+        Work::Batch(id) => payouts::advance_batch(app, id).await,
         Work::Payout(id) => payouts::advance(app, id).await,
     }
 }

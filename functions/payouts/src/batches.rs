@@ -13,19 +13,20 @@ use tributary::payouts;
 use tributary::payouts::BatchRequest;
 use tributary::payouts::model::{FundingAccount, RAILS, Rail, Resolved};
 
-use crate::schema;
+use crate::{MAX_REASON, schema};
 
 /// Ask for a payout batch.
 ///
 /// It pays each partner of the program what is payable at the cutoff, if that is above zero and not
 /// below the minimum; everybody else is left out and told why. The batch is planned and its money
-/// reserved in the background; read it until it is `reserved`, then download its file. Asks for the
-/// scope `finance`.
+/// reserved in the background; read it until it is `reserved`, or `awaiting_approval` where it pays more than
+/// the program's `approval_above`; then download its file. Of one cutoff and one funding account a program
+/// has one batch. Asks for the scope `finance`.
 #[utoipa::path(post, path = "/v1/payouts/batches", tag = "payouts", security(("operator_key" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::NewBatchBody,
     responses((status = 202, description = "Accepted", body = schema::BatchView),
-        (status = 409, description = "`wrong_state`: another batch of the program is still being planned"),
+        (status = 409, description = "`wrong_state`: another batch of the program is still being planned; `period_taken`: there is one up to that cutoff from that account"),
         (status = 422, description = "`currency_mismatch`, `time_in_future`, `reference_unknown`, `currency_unsupported` where PayPal does not pay")))]
 pub(crate) async fn ask(
     State(app): State<App>,
@@ -153,7 +154,7 @@ pub(crate) async fn find(
         ("format" = Option<String>, Query, description = "The batch's rail: `paypal`, `sepa`, `nacha` or `generic`; whichever it is unless told"),
         ("part" = Option<u32>, Query, description = "Which part, from 1; 1 unless told. The answer's `Tributary-Parts` says how many there are")),
     responses((status = 200, description = "The part; of `sepa` as `application/xml`, of `nacha` as `text/plain`", body = String, content_type = "text/csv"),
-        (status = 409, description = "`batch_not_ready` until all its money is reserved; `wrong_state` when it pays nobody, or when its funding account pays in another way by now"),
+        (status = 409, description = "`batch_not_ready` until all its money is reserved; `approval_missing` until a second person has approved it; `wrong_state` when it pays nobody, or when its funding account pays in another way by now"),
         (status = 422, description = "`not_one_of`: the batch's file has another format")))]
 pub(crate) async fn file(
     State(app): State<App>,
@@ -193,4 +194,65 @@ pub(crate) async fn file(
         headers.insert(header::CONTENT_DISPOSITION, value);
     }
     Ok(response)
+}
+
+/// Approve a batch that pays more than its program pays without a second person.
+///
+/// Whoever made it cannot; whoever set a schedule is the maker of its batches. What is approved is exactly
+/// what is paid: its money is reserved and each payee's account frozen before. Once approved, its file can be
+/// downloaded. A repeat changes nothing. Asks for the scope `finance`.
+#[utoipa::path(post, path = "/v1/payouts/batches/{id}/approve", tag = "payouts", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The batch's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    responses((status = 200, description = "Approved", body = schema::BatchView),
+        (status = 403, description = "`approval_by_maker`"),
+        (status = 409, description = "`batch_not_ready` until all its money is reserved; `wrong_state`: it waits for no approval")))]
+pub(crate) async fn approve(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    once: Once,
+    body: Body,
+) -> Result<Response, Problem> {
+    operator.demand(&[Scope::Finance])?;
+    let once = once.of(&operator.id.to_string(), &body.0);
+    if let Some(reply) = once.answered(&app).await? {
+        return Ok(reply.into_response());
+    }
+    Fields::read(&body.0, |_| Some(()))?;
+    let change = payouts::approve(&app, operator.id, path_id(&path, "batch")?).await?;
+    let (batch, stage) = &change.value;
+    let reply = Reply::ok(&schema::batch(batch, *stage));
+    once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
+        .await
+}
+
+/// Cancel a batch whose file was not downloaded.
+///
+/// Each of its payouts is given back: the money is payable again, and the next batch pays it. Until all of
+/// them are, the batch is `cancelling`. A repeat changes nothing. Asks for the scope `finance`.
+#[utoipa::path(post, path = "/v1/payouts/batches/{id}/cancel", tag = "payouts", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The batch's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    request_body = schema::CancelBody,
+    responses((status = 202, description = "Accepted", body = schema::BatchView),
+        (status = 409, description = "`wrong_state`: its file was downloaded")))]
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    once: Once,
+    body: Body,
+) -> Result<Response, Problem> {
+    operator.demand(&[Scope::Finance])?;
+    let once = once.of(&operator.id.to_string(), &body.0);
+    if let Some(reply) = once.answered(&app).await? {
+        return Ok(reply.into_response());
+    }
+    let reason = Fields::read(&body.0, |f| f.text("reason", MAX_REASON))?;
+    let change = payouts::call_off(&app, operator.id, path_id(&path, "batch")?, reason).await?;
+    let batch = &change.value;
+    let reply = Reply::accepted(&schema::batch(batch, batch.stage(Resolved::default())));
+    once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
+        .await
 }

@@ -5,8 +5,8 @@ use tributary::money::{Currency, Money};
 use tributary::payouts::ShownLine;
 use tributary::payouts::files::fitted_holder;
 use tributary::payouts::model::{
-    Batch, BatchLine, BatchState, FundingAccount, LineId, LineStage, Omission, Payout, Returned,
-    Stage,
+    Approval, Batch, BatchLine, BatchState, Cadence, CalledOff, FundingAccount, LineId, LineStage,
+    Omission, Payout, Regular, Returned, Schedule, Stage, WEEKDAYS,
 };
 use utoipa::ToSchema;
 
@@ -104,6 +104,62 @@ pub struct FundingAccountListView {
     pub next_cursor: Option<String>,
 }
 
+/// How a program pays.
+#[derive(ToSchema)]
+#[schema(as = NewPayoutSchedule, example = json!({"kind": "monthly", "day": 1, "time_zone": "Europe/London", "cutoff_days": 1, "funding_account": "paypal-gbp", "minimum": "50.00", "approval_above": "10000.00"}))]
+pub struct ScheduleBody {
+    /// `manual`, `weekly` or `monthly`.
+    pub kind: String,
+    /// `weekly`: the day as which begins a batch is made, such as `monday`.
+    pub weekday: Option<String>,
+    /// `monthly`: that day, 1 to 28.
+    pub day: Option<u32>,
+    /// `weekly` and `monthly`: the time zone in which days begin, by its IANA name.
+    pub time_zone: Option<String>,
+    /// `weekly` and `monthly`: what was payable so many days before is paid, 0 to 90; 0 unless told.
+    pub cutoff_days: Option<u32>,
+    /// `weekly` and `monthly`: the account that pays.
+    pub funding_account: Option<String>,
+    /// Nobody is paid less, unless a batch is asked for with another minimum; in the program's currency.
+    pub minimum: Option<String>,
+    /// A batch of more waits for the approval of a second person; in the program's currency.
+    pub approval_above: Option<String>,
+}
+
+/// How a program pays.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PayoutSchedule, example = json!({"program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "kind": "monthly", "weekday": null, "day": 1, "time_zone": "Europe/London", "cutoff_days": 1, "funding_account": "paypal-gbp", "next_batch_at": "2026-12-01T00:00:00Z", "next_cutoff": "2026-11-30T00:00:00Z", "minimum": "50.00", "approval_above": "10000.00", "set_by": "opr_01kar52v4e8qzr5n3m6x7p9tdc", "updated_at": "2026-11-23T07:00:00Z", "version": 1}))]
+pub struct ScheduleView {
+    /// The program's id.
+    pub program: String,
+    /// `manual`, `weekly` or `monthly`.
+    pub kind: &'static str,
+    /// `weekly`: the day.
+    pub weekday: Option<&'static str>,
+    /// `monthly`: the day.
+    pub day: Option<i8>,
+    /// The time zone in which days begin.
+    pub time_zone: Option<String>,
+    /// What was payable so many days before is paid.
+    pub cutoff_days: Option<u32>,
+    /// The account that pays.
+    pub funding_account: Option<String>,
+    /// When the next batch is made.
+    pub next_batch_at: Option<String>,
+    /// Until when lines are paid by it.
+    pub next_cutoff: Option<String>,
+    /// Nobody is paid less.
+    pub minimum: Option<String>,
+    /// A batch of more waits for the approval of a second person.
+    pub approval_above: Option<String>,
+    /// The operator who set it, who is the maker of its batches.
+    pub set_by: String,
+    /// Since when.
+    pub updated_at: String,
+    /// Counts changes; also in `ETag`.
+    pub version: u64,
+}
+
 /// A new payout batch.
 #[derive(ToSchema)]
 #[schema(as = NewBatch, example = json!({"program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "currency": "GBP", "cutoff": "2026-11-30T23:59:59Z", "minimum": "50.00", "funding_account": "paypal-gbp"}))]
@@ -114,7 +170,7 @@ pub struct NewBatchBody {
     pub currency: String,
     /// Lines that were payable by then are paid; not in the future.
     pub cutoff: String,
-    /// Nobody is paid less; zero unless told.
+    /// Nobody is paid less; the minimum of the program's schedule unless told, or else zero.
     pub minimum: Option<String>,
     /// A funding account in that currency. Its rail is the batch's: partners who are to be paid otherwise are
     /// left out.
@@ -123,14 +179,16 @@ pub struct NewBatchBody {
 
 /// A payout batch.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Batch, example = json!({"id": "bat_01kar52v4e8qzr5n3m6x7p9tdc", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "state": "reserved", "currency": "GBP", "cutoff": "2026-11-30T23:59:59Z", "minimum": "50.00", "funding_account": "paypal-gbp", "rail": "paypal", "created_by": "opr_01kar52v4e8qzr5n3m6x7p9tdc", "created_at": "2026-12-01T07:00:00Z", "submitted_at": null}))]
+#[schema(as = Batch, example = json!({"id": "bat_01kar52v4e8qzr5n3m6x7p9tdc", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "state": "reserved", "currency": "GBP", "cutoff": "2026-11-30T23:59:59Z", "minimum": "50.00", "funding_account": "paypal-gbp", "rail": "paypal", "created_by": "opr_01kar52v4e8qzr5n3m6x7p9tdc", "created_at": "2026-12-01T07:00:00Z", "approval_above": null, "approved_by": null, "approved_at": null, "submitted_at": null, "cancelled_by": null, "cancelled_at": null, "cancel_reason": null}))]
 pub struct BatchView {
     /// Id.
     pub id: String,
     /// Its program.
     pub program: String,
     /// `planning` (who is paid is being decided), `planned` (money is being reserved), `reserved` (the
-    /// file can be downloaded), `empty` (nobody is paid), `submitted` (the file was downloaded).
+    /// file can be downloaded), `awaiting_approval` (only after a second person has agreed), `approved` (that
+    /// was done), `empty` (nobody is paid), `submitted` (the file was downloaded), `cancelling` (its payouts
+    /// are being given back), `cancelled` (all are).
     pub state: &'static str,
     /// Currency.
     pub currency: &'static str,
@@ -146,8 +204,28 @@ pub struct BatchView {
     pub created_by: String,
     /// Since when.
     pub created_at: String,
+    /// A total above it is paid only after a second person has approved it.
+    pub approval_above: Option<String>,
+    /// The operator who approved it.
+    pub approved_by: Option<String>,
+    /// When.
+    pub approved_at: Option<String>,
     /// When its file was first downloaded.
     pub submitted_at: Option<String>,
+    /// The operator who cancelled it.
+    pub cancelled_by: Option<String>,
+    /// When.
+    pub cancelled_at: Option<String>,
+    /// Why.
+    pub cancel_reason: Option<String>,
+}
+
+/// A batch's cancellation.
+#[derive(ToSchema)]
+#[schema(as = BatchCancellation, example = json!({"reason": "The wrong cutoff"}))]
+pub struct CancelBody {
+    /// Why, at most 500 characters.
+    pub reason: String,
 }
 
 /// A page of batches. A list tells `planned` also of batches whose money is reserved by now.
@@ -195,7 +273,8 @@ pub struct BatchLineView {
     pub payout: String,
     /// Who is paid.
     pub partner: String,
-    /// `planned`, `reserved`, `settled`, `returned` or `withdrawn` (given back before submission).
+    /// `planned`, `reserved`, `settled`, `returned`, `withdrawn` (given back before submission: too little was
+    /// left of it) or `cancelled` (with its batch).
     pub state: &'static str,
     /// How much, once it is reserved.
     pub amount: Option<String>,
@@ -218,7 +297,7 @@ pub struct BatchLineView {
 pub struct LeftOutView {
     /// Who.
     pub partner: String,
-    /// `suspended`, `negative_balance`, `nothing_to_pay`, `below_minimum`, `no_payout_method`,
+    /// `suspended`, `on_hold`, `negative_balance`, `nothing_to_pay`, `below_minimum`, `no_payout_method`,
     /// `payout_method_differs` (it wants to be paid otherwise than this batch pays),
     /// `payout_method_refused` (its wallet or name cannot stand in the file), `outside_sepa` (its IBAN is of
     /// a country that SEPA does not reach) or `amount_over_format` (more than one payment of the file can be).
@@ -253,7 +332,8 @@ pub struct PayoutView {
     pub partner: String,
     /// For which program.
     pub program: String,
-    /// `planned`, `reserved`, `settled`, `returned` or `withdrawn` (given back before submission).
+    /// `planned`, `reserved`, `settled`, `returned`, `withdrawn` (given back before submission: too little was
+    /// left of it) or `cancelled` (with its batch).
     pub state: &'static str,
     /// What its lines come to, so far.
     pub amount: String,
@@ -357,7 +437,12 @@ pub(crate) fn batch(batch: &Batch, stage: Stage) -> BatchView {
         submitted_at,
         frozen: _,
         payer: _,
+        approval_above,
+        approval,
+        called_off,
     } = batch;
+    let approved = |part: fn(&Approval) -> String| approval.as_ref().map(part);
+    let cancelled = |part: fn(&CalledOff) -> String| called_off.as_ref().map(part);
     BatchView {
         id: id.to_string(),
         program: program.to_string(),
@@ -369,7 +454,54 @@ pub(crate) fn batch(batch: &Batch, stage: Stage) -> BatchView {
         rail: rail.name(),
         created_by: created_by.to_string(),
         created_at: created_at.to_string(),
+        approval_above: approval_above.map(|above| above.to_string()),
+        approved_by: approved(|approval| approval.by.to_string()),
+        approved_at: approved(|approval| approval.at.to_string()),
         submitted_at: submitted_at.map(|at| at.to_string()),
+        cancelled_by: cancelled(|called_off| called_off.by.to_string()),
+        cancelled_at: cancelled(|called_off| called_off.at.to_string()),
+        cancel_reason: cancelled(|called_off| called_off.reason.clone()),
+    }
+}
+
+pub(crate) fn schedule(schedule: &Schedule) -> ScheduleView {
+    let Schedule {
+        program,
+        cadence,
+        regular,
+        minimum,
+        approval_above,
+        set_by,
+        updated_at,
+        version,
+    } = schedule;
+    let weekday = match cadence {
+        Cadence::Weekly(weekday) => WEEKDAYS
+            .iter()
+            .find(|(_, known)| known == weekday)
+            .map(|(name, _)| *name),
+        Cadence::Manual | Cadence::Monthly(_) => None,
+    };
+    let day = match cadence {
+        Cadence::Monthly(day) => Some(*day),
+        Cadence::Manual | Cadence::Weekly(_) => None,
+    };
+    let of = |part: fn(&Regular) -> String| regular.as_ref().map(part);
+    ScheduleView {
+        program: program.to_string(),
+        kind: cadence.name(),
+        weekday,
+        day,
+        time_zone: of(|regular| regular.time_zone.clone()),
+        cutoff_days: regular.as_ref().map(|regular| regular.cutoff_days),
+        funding_account: of(|regular| regular.funding_account.clone()),
+        next_batch_at: of(|regular| regular.next_at.to_string()),
+        next_cutoff: of(|regular| regular.cutoff().to_string()),
+        minimum: minimum.map(|minimum| minimum.to_string()),
+        approval_above: approval_above.map(|above| above.to_string()),
+        set_by: set_by.to_string(),
+        updated_at: updated_at.to_string(),
+        version: *version,
     }
 }
 
@@ -379,6 +511,8 @@ pub(crate) fn listed_batch(listed: &Batch) -> BatchView {
         BatchState::Planning => Stage::Planning,
         BatchState::Planned => Stage::Reserving,
         BatchState::Submitted => Stage::Submitted,
+        BatchState::Cancelling => Stage::Cancelling,
+        BatchState::Cancelled => Stage::Cancelled,
     };
     batch(listed, stage)
 }

@@ -40,6 +40,7 @@ codes! {
     SIGNATURE_INVALID "signature_invalid" 401 "The webhook signature does not match the body.";
     SIGNATURE_STALE "signature_stale" 401 "The webhook timestamp is more than five minutes away.";
     FORBIDDEN "forbidden" 403 "The key lacks the scope that this asks for.";
+    APPROVAL_BY_MAKER "approval_by_maker" 403 "Whoever made a batch cannot approve it; somebody else must.";
     NOT_FOUND "not_found" 404 "There is no such thing, or it is not yours.";
     METHOD_NOT_ALLOWED "method_not_allowed" 405 "This path does not take that method.";
     TRANSACTION_MISMATCH "transaction_mismatch" 409 "The transaction was reported before with other facts.";
@@ -48,6 +49,8 @@ codes! {
     WRONG_STATE "wrong_state" 409 "Its present state does not allow that.";
     LIMIT_REACHED "limit_reached" 409 "There are as many of these as there may be.";
     BATCH_NOT_READY "batch_not_ready" 409 "The batch is still being made.";
+    APPROVAL_MISSING "approval_missing" 409 "The batch pays more than is paid without a second person's approval.";
+    PERIOD_TAKEN "period_taken" 409 "The program has a batch up to that cutoff from that account already.";
     IN_FLIGHT "in_flight" 409 "The same idempotency key is being served right now; ask again.";
     CONFLICT "conflict" 409 "It changed at the same moment; read it again and repeat.";
     VERSION_STALE "version_stale" 412 "If-Match names a version that is no longer the current one.";
@@ -75,7 +78,9 @@ codes! {
     OUT_OF_RANGE "out_of_range" 422 "The number is outside its range.";
     TIME_MALFORMED "time_malformed" 422 "Not an RFC 3339 time.";
     TIME_IN_FUTURE "time_in_future" 422 "The time lies more than five minutes ahead.";
+    TIME_IN_PAST "time_in_past" 422 "The time has passed already.";
     TIME_TOO_OLD "time_too_old" 422 "The time lies further back than is accepted.";
+    TIME_ZONE_UNKNOWN "time_zone_unknown" 422 "Not a time zone of the IANA database, such as Europe/Berlin.";
     ID_MALFORMED "id_malformed" 422 "Not an id of the expected kind.";
     REFERENCE_UNKNOWN "reference_unknown" 422 "What the field names does not exist.";
     EMAIL_MALFORMED "email_malformed" 422 "Not an email address.";

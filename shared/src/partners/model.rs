@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::clock::Timestamp;
-use crate::ids::{PartnerId, ProgramId};
+use crate::ids::{OperatorId, PartnerId, ProgramId};
 use crate::money::Currency;
 
 /// Characters of a partner's or payee's name.
@@ -417,6 +417,33 @@ impl fmt::Debug for Account {
     }
 }
 
+/// That a partner is not paid for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayoutHold {
+    /// Who.
+    pub partner: PartnerId,
+    /// Until when; `None` until it is lifted.
+    pub until: Option<Timestamp>,
+    /// Why, in words.
+    pub reason: String,
+    /// Who placed it.
+    pub placed_by: OperatorId,
+    /// Since when.
+    pub placed_at: Timestamp,
+    /// When it was lifted.
+    pub lifted_at: Option<Timestamp>,
+    /// Counts changes.
+    pub version: u64,
+}
+
+impl PayoutHold {
+    /// Whether it stands at an instant.
+    #[must_use]
+    pub fn stands(&self, now: Timestamp) -> bool {
+        self.lifted_at.is_none() && self.until.is_none_or(|until| now < until)
+    }
+}
+
 /// A partner's payout method as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayoutMethod {
@@ -585,6 +612,31 @@ mod tests {
             panic!("b no longer comes");
         };
         assert_eq!(back.assignments.len(), 1);
+    }
+
+    #[test]
+    fn a_hold_stands_until_its_time_or_until_it_is_lifted() {
+        let now = at("2026-03-02T09:00:00Z");
+        let hold = PayoutHold {
+            partner: PartnerId::from_bytes([2; 16]),
+            until: None,
+            reason: "fraud".to_owned(),
+            placed_by: OperatorId::from_bytes([5; 16]),
+            placed_at: now,
+            lifted_at: None,
+            version: 1,
+        };
+        assert!(hold.stands(at("2099-01-01T00:00:00Z")));
+        let dated = PayoutHold {
+            until: Some(at("2026-03-03T00:00:00Z")),
+            ..hold.clone()
+        };
+        assert!(dated.stands(now) && !dated.stands(at("2026-03-03T00:00:00Z")));
+        let lifted = PayoutHold {
+            lifted_at: Some(now),
+            ..hold
+        };
+        assert!(!lifted.stands(now));
     }
 
     #[test]

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{
     ACCOUNT_TYPES, Account, Address, Assignment, BankAccount, BankRoute, Contact, Enrolment,
-    METHOD_KINDS, PARTNER_KINDS, PAYEE_TYPES, Partner, PartnerStatus, PayeeType, PayoutMethod,
+    METHOD_KINDS, PARTNER_KINDS, PAYEE_TYPES, Partner, PartnerStatus, PayeeType, PayoutHold,
+    PayoutMethod,
 };
 use crate::clock::{Timestamp, stamp};
-use crate::ids::{PartnerId, ProgramId};
+use crate::ids::{OperatorId, PartnerId, ProgramId};
 use crate::table::{
     Condition, Error, Index, Item, Key, Op, Put, Range, Table, Update, from_item, int, text,
 };
@@ -30,6 +31,10 @@ fn enrolment_key(partner: PartnerId, program: ProgramId) -> Key {
 
 fn method_key(id: PartnerId) -> Key {
     Key::new(partition(id), "PAYOUT_METHOD")
+}
+
+fn hold_key(id: PartnerId) -> Key {
+    Key::new(partition(id), "PAYOUT_HOLD")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -453,6 +458,84 @@ pub async fn find_method(table: &Table, id: PartnerId) -> Result<Option<PayoutMe
         .await?
         .map(method)
         .transpose()
+}
+
+#[derive(Serialize, Deserialize)]
+struct HoldItem {
+    pk: String,
+    sk: String,
+    partner: PartnerId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    reason: String,
+    placed_by: OperatorId,
+    placed_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lifted_at: Option<Timestamp>,
+    version: u64,
+}
+
+/// The put of a first hold, or the change of one from the version before.
+///
+/// # Errors
+/// Never for a well-formed hold.
+pub fn save_hold(hold: &PayoutHold) -> Result<Op, Error> {
+    let PayoutHold {
+        partner,
+        until,
+        reason,
+        placed_by,
+        placed_at,
+        lifted_at,
+        version,
+    } = hold.clone();
+    let Key { pk, sk } = hold_key(partner);
+    let item = HoldItem {
+        pk,
+        sk,
+        partner,
+        until,
+        reason,
+        placed_by,
+        placed_at,
+        lifted_at,
+        version,
+    };
+    if version == 1 {
+        return Ok(Op::Put(Put::new(&item)?));
+    }
+    let change = Update::rewrite(&item, &["until", "lifted_at"])?;
+    Ok(Op::Update(change.only_if(follows(version))))
+}
+
+/// The hold on a partner's payouts, standing or not.
+///
+/// # Errors
+/// The table's.
+pub async fn find_hold(table: &Table, id: PartnerId) -> Result<Option<PayoutHold>, Error> {
+    let hold = |item: HoldItem| {
+        let HoldItem {
+            pk: _,
+            sk: _,
+            partner,
+            until,
+            reason,
+            placed_by,
+            placed_at,
+            lifted_at,
+            version,
+        } = item;
+        PayoutHold {
+            partner,
+            until,
+            reason,
+            placed_by,
+            placed_at,
+            lifted_at,
+            version,
+        }
+    };
+    Ok(table.get::<HoldItem>(&hold_key(id)).await?.map(hold))
 }
 
 /// The text form of an account, to be sealed.

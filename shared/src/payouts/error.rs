@@ -1,7 +1,7 @@
 //! What can go wrong with funding accounts, batches and payouts.
 
 use super::files::FileError;
-use super::model::{PayoutState, Rail};
+use super::model::{NoApproval, PayoutState, Rail};
 use crate::clock::Timestamp;
 use crate::edge::{KeyringError, Problem, codes};
 use crate::ids::{BatchId, PayoutId, ProgramId};
@@ -21,8 +21,14 @@ pub enum PayoutError {
     /// No such payout.
     #[error("there is no payout {0}")]
     PayoutNotFound(PayoutId),
-    /// A change of an existing funding account without its version.
-    #[error("the funding account exists; a change names its version")]
+    /// No such program.
+    #[error("there is no program {0}")]
+    ProgramNotFound(ProgramId),
+    /// The program has no schedule.
+    #[error("program {0} has no payout schedule")]
+    ScheduleNotFound(ProgramId),
+    /// A change of something that exists without its version.
+    #[error("it exists; a change names its version")]
     VersionMissing,
     /// A change based on a version that is not the current one.
     #[error("the version is stale")]
@@ -56,6 +62,29 @@ pub enum PayoutError {
     /// Another batch of the program is being planned.
     #[error("batch {0} of the program is still being planned")]
     AnotherPlanning(BatchId),
+    /// A batch of the same program, cutoff and paying account.
+    #[error(
+        "batch {0} pays the program's partners up to that cutoff from that account; ask for a later cutoff"
+    )]
+    PeriodTaken(BatchId),
+    /// Not a time zone.
+    #[error("is not a time zone of the IANA database, such as Europe/Berlin")]
+    TimeZoneUnknown,
+    /// The amount above which a second person is asked, changed by somebody who makes batches.
+    #[error("approval_above is changed by operators with the scope admin")]
+    ApprovalGuarded,
+    /// An approval that is none.
+    #[error("{}", no_approval(.0))]
+    NoApproval(NoApproval),
+    /// The file of a batch that waits for a second person.
+    #[error("the batch pays more than is paid without a second person's approval")]
+    ApprovalMissing,
+    /// The file of a batch that was called off.
+    #[error("the batch is cancelled")]
+    CalledOff,
+    /// A batch whose file was downloaded cannot be called off.
+    #[error("the batch is submitted: each of its payouts is settled or returned")]
+    Submitted,
     /// The file was asked for before every payout was reserved.
     #[error("the batch is still being made")]
     NotReady,
@@ -91,6 +120,16 @@ pub enum PayoutError {
     Table(#[from] table::Error),
 }
 
+fn no_approval(why: &NoApproval) -> String {
+    match why {
+        NoApproval::Maker => codes::APPROVAL_BY_MAKER.meaning.to_owned(),
+        NoApproval::NotReady => codes::BATCH_NOT_READY.meaning.to_owned(),
+        NoApproval::NotNeeded(stage) => {
+            format!("the batch is {} and waits for no approval", stage.name())
+        }
+    }
+}
+
 impl From<TransactError> for PayoutError {
     fn from(error: TransactError) -> Self {
         match error {
@@ -107,6 +146,18 @@ impl From<PayoutError> for Problem {
             PayoutError::FundingNotFound(_) => Self::not_found("funding account"),
             PayoutError::BatchNotFound(_) => Self::not_found("batch"),
             PayoutError::PayoutNotFound(_) => Self::not_found("payout"),
+            PayoutError::ProgramNotFound(_) => Self::not_found("program"),
+            PayoutError::ScheduleNotFound(_) => Self::not_found("payout schedule"),
+            PayoutError::PeriodTaken(_) => Self::new(codes::PERIOD_TAKEN, said),
+            PayoutError::TimeZoneUnknown => {
+                Self::field(codes::TIME_ZONE_UNKNOWN, "time_zone", said)
+            }
+            PayoutError::ApprovalGuarded => Self::new(codes::FORBIDDEN, said),
+            PayoutError::NoApproval(NoApproval::Maker) => Self::new(codes::APPROVAL_BY_MAKER, said),
+            PayoutError::NoApproval(NoApproval::NotReady) => {
+                Self::new(codes::BATCH_NOT_READY, said)
+            }
+            PayoutError::ApprovalMissing => Self::new(codes::APPROVAL_MISSING, said),
             PayoutError::NoSuchPart(_) => Self::new(codes::NOT_FOUND, said),
             PayoutError::VersionMissing => Self::new(codes::IF_MATCH_MISSING, said),
             PayoutError::VersionStale => {
@@ -133,6 +184,9 @@ impl From<PayoutError> for Problem {
                 Self::new(codes::BATCH_NOT_READY, codes::BATCH_NOT_READY.meaning)
             }
             PayoutError::AnotherPlanning(_)
+            | PayoutError::NoApproval(NoApproval::NotNeeded(_))
+            | PayoutError::CalledOff
+            | PayoutError::Submitted
             | PayoutError::FundingChanged
             | PayoutError::Empty
             | PayoutError::NotSubmitted

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use error::PayoutError;
 use files::{Part, Payment};
 use model::{
-    Batch, BatchLine, BatchState, FundingAccount, FundingRoute, Instruction, LeftOut, LineId,
-    LineStage, Omission, Payee, Payer, Payout, PayoutState, Rail, Resolved, Returned, Stage, Step,
-    Tally, Total, Walk, decide,
+    Approval, Batch, BatchLine, BatchState, Cadence, CalledOff, FundingAccount, FundingRoute,
+    Instruction, LeftOut, LineId, LineStage, Omission, Payee, Payer, Payout, PayoutState, Rail,
+    Regular, Resolved, Returned, Schedule, Stage, Step, Tally, Total, Walk, decide,
 };
 use store::Line;
 
@@ -148,6 +148,180 @@ pub async fn funding_accounts(
     Ok(store::funding_accounts(&app.main, after, limit).await?)
 }
 
+// ---- Schedules
+
+/// Due schedules looked at in one run of clockwork.
+const DUE_SCHEDULES: usize = 100;
+
+/// How a program shall pay.
+#[derive(Clone, Debug)]
+pub struct ScheduleDetails {
+    /// How often.
+    pub cadence: Cadence,
+    /// In which time zone days begin, days to the cutoff, and the paying account, where batches are regular.
+    pub regular: Option<(String, u32, String)>,
+    /// Nobody is paid less.
+    pub minimum: Option<Money>,
+    /// A batch of more needs a second person's consent.
+    pub approval_above: Option<Money>,
+}
+
+/// Who sets a schedule, and whether they may change the amount above which a second person is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Setter {
+    /// Who.
+    pub id: OperatorId,
+    /// Whether they may: those who make batches may not lift what watches over them.
+    pub may_change_approval: bool,
+}
+
+/// Sets how a program pays; `based_on` is the version that it replaces, if there is one. The first batch is
+/// made at the next beginning of one of its days.
+///
+/// # Errors
+/// `ProgramNotFound`, `VersionMissing`, `VersionStale`, `ApprovalGuarded`, `FundingUnknown`,
+/// `NotFundingCurrency`, `CurrencyUnsupported`, `TimeZoneUnknown`; the table's.
+pub async fn set_schedule(
+    app: &App,
+    program: ProgramId,
+    setter: Setter,
+    details: ScheduleDetails,
+    based_on: Option<u64>,
+) -> Result<Change<Schedule, PayoutError>, PayoutError> {
+    let ScheduleDetails {
+        cadence,
+        regular,
+        minimum,
+        approval_above,
+    } = details;
+    let currency = currency_of(app, program).await?;
+    let before = store::find_schedule(&app.main, program).await?;
+    let version = before.as_ref().map_or(0, |before| before.version);
+    match based_on {
+        None if version > 0 => return Err(PayoutError::VersionMissing),
+        Some(based_on) if based_on != version => return Err(PayoutError::VersionStale),
+        _ => {}
+    }
+    let above = before.and_then(|before| before.approval_above);
+    if above != approval_above && !setter.may_change_approval {
+        return Err(PayoutError::ApprovalGuarded);
+    }
+    let now = app.now();
+    let regular = match regular {
+        None => None,
+        Some((time_zone, cutoff_days, funding_account)) => {
+            let _ = paying(app, &funding_account, currency).await?;
+            let zone = model::time_zone(&time_zone).ok_or(PayoutError::TimeZoneUnknown)?;
+            cadence.next_after(now, &zone).map(|next_at| Regular {
+                time_zone,
+                cutoff_days,
+                funding_account,
+                next_at,
+            })
+        }
+    };
+    let schedule = Schedule {
+        program,
+        cadence,
+        regular,
+        minimum,
+        approval_above,
+        set_by: setter.id,
+        updated_at: now,
+        version: version + 1,
+    };
+    let save = store::save_schedule(&schedule, currency)?;
+    Ok(Change {
+        value: schedule,
+        writes: vec![Write::new(save, |_| PayoutError::VersionStale)],
+    })
+}
+
+/// The currency that a program pays in.
+///
+/// # Errors
+/// `ProgramNotFound`; the table's.
+pub async fn currency_of(app: &App, program: ProgramId) -> Result<Currency, PayoutError> {
+    let found = programs::program(app, program).await?;
+    Ok(found.ok_or(PayoutError::ProgramNotFound(program))?.currency)
+}
+
+/// How a program pays.
+///
+/// # Errors
+/// `ScheduleNotFound`; the table's.
+pub async fn schedule(app: &App, program: ProgramId) -> Result<Schedule, PayoutError> {
+    store::find_schedule(&app.main, program)
+        .await?
+        .ok_or(PayoutError::ScheduleNotFound(program))
+}
+
+/// Makes the batches whose day has begun by `now`, one for each program and run. A batch and the schedule's
+/// next day are one transaction, so none is made twice; a day that was missed is made up for.
+///
+/// # Errors
+/// The table's, after all were tried. Safe to repeat.
+pub async fn make_due(app: &App, now: Timestamp) -> Result<usize, PayoutError> {
+    let mut made = 0;
+    let mut failed = None;
+    for program in store::due_schedules(&app.main, now, DUE_SCHEDULES).await? {
+        match make_one(app, program, now).await {
+            Ok(is_made) => made += usize::from(is_made),
+            // The next run finds it planned.
+            Err(PayoutError::AnotherPlanning(_)) => {}
+            Err(error) => {
+                tracing::error!(%error, %program, "a scheduled batch was not made; it is tried again");
+                failed = Some(error);
+            }
+        }
+    }
+    failed.map_or(Ok(made), Err)
+}
+
+async fn make_one(app: &App, program: ProgramId, now: Timestamp) -> Result<bool, PayoutError> {
+    let Some(schedule) = store::find_schedule(&app.main, program).await? else {
+        return Ok(false);
+    };
+    let Some(regular) = schedule
+        .regular
+        .as_ref()
+        .filter(|regular| regular.next_at <= now)
+    else {
+        return Ok(false);
+    };
+    let zone = model::time_zone(&regular.time_zone).ok_or(PayoutError::TimeZoneUnknown)?;
+    let next_at = schedule
+        .cadence
+        .next_after(regular.next_at, &zone)
+        .ok_or(PayoutError::TimeZoneUnknown)?;
+    let currency = currency_of(app, program).await?;
+    let funding = paying(app, &regular.funding_account, currency).await?;
+    nobody_plans(app, program).await?;
+    let batch = new_batch(NewBatch {
+        program,
+        cutoff: regular.cutoff(),
+        minimum: schedule.minimum.unwrap_or(Money::zero(currency)),
+        approval_above: schedule.approval_above,
+        funding: &funding,
+        by: schedule.set_by,
+        now: app.now(),
+    });
+    let moved = store::made(&schedule, regular.next_at, next_at);
+    let ops = [store::put_batch(&batch)?, Op::Update(moved.clone())];
+    match app.main.transact(&ops).await {
+        Ok(()) => Ok(true),
+        Err(TransactError::Table(error)) => Err(error.into()),
+        Err(TransactError::Refused(_)) => {
+            // Somebody has asked for that very batch, or another run has made it. Then only the day moves on,
+            // unless it has moved already.
+            if store::find_batch(&app.main, batch.id).await?.is_some() {
+                let _ = app.main.update(moved).await?;
+            }
+            Ok(false)
+        }
+    }
+}
+
 // ---- Batches
 
 /// What a batch is asked to pay.
@@ -167,13 +341,13 @@ pub struct BatchRequest {
 
 /// A new batch. Everything else follows from its being there.
 ///
-/// Of one program only one batch is planned at a time: two would share out a partner's lines between
+/// Of one program, cutoff and paying account there is one batch. Of one program only one is planned at a time: two would share out a partner's lines between
 /// them, and both could stay below the minimum. That is a courtesy, not a lock: no line is ever in two
 /// payouts whatever happens.
 ///
 /// # Errors
 /// `ProgramUnknown`, `NotProgramCurrency`, `CutoffAhead`, `FundingUnknown`, `NotFundingCurrency`,
-/// `CurrencyUnsupported`, `AnotherPlanning`; the table's.
+/// `CurrencyUnsupported`, `AnotherPlanning`, `PeriodTaken`; the table's.
 pub async fn ask(
     app: &App,
     by: OperatorId,
@@ -196,27 +370,82 @@ pub async fn ask(
     if cutoff > now {
         return Err(PayoutError::CutoffAhead(now));
     }
-    let funding = store::find_funding(&app.main, &funding_account)
+    let funding = paying(app, &funding_account, currency).await?;
+    let schedule = store::find_schedule(&app.main, program).await?;
+    let (usual, approval_above) = schedule.map_or((None, None), |schedule| {
+        (schedule.minimum, schedule.approval_above)
+    });
+    nobody_plans(app, program).await?;
+    let batch = new_batch(NewBatch {
+        program,
+        cutoff,
+        minimum: minimum.or(usual).unwrap_or(Money::zero(currency)),
+        approval_above,
+        funding: &funding,
+        by,
+        now,
+    });
+    let id = batch.id;
+    let put = Write::new(store::put_batch(&batch)?, move |_| {
+        PayoutError::PeriodTaken(id)
+    });
+    Ok(Change {
+        value: batch,
+        writes: vec![put],
+    })
+}
+
+/// An account that pays in a currency.
+async fn paying(app: &App, id: &str, currency: Currency) -> Result<FundingAccount, PayoutError> {
+    let funding = store::find_funding(&app.main, id)
         .await?
-        .ok_or_else(|| PayoutError::FundingUnknown(funding_account.clone()))?;
+        .ok_or_else(|| PayoutError::FundingUnknown(id.to_owned()))?;
     if funding.currency != currency {
         return Err(PayoutError::NotFundingCurrency(funding.currency));
     }
     if !funding.rail.pays_in(currency) {
         return Err(PayoutError::CurrencyUnsupported(currency));
     }
+    Ok(funding)
+}
+
+/// Goes on unless a batch of the program is being planned.
+async fn nobody_plans(app: &App, program: ProgramId) -> Result<(), PayoutError> {
     let (recent, _) = store::batches(&app.main, None, RECENT_BATCHES).await?;
     let is_planning =
         |batch: &&Batch| batch.program == program && batch.state == BatchState::Planning;
-    if let Some(other) = recent.iter().find(is_planning) {
-        return Err(PayoutError::AnotherPlanning(other.id));
+    match recent.iter().find(is_planning) {
+        Some(other) => Err(PayoutError::AnotherPlanning(other.id)),
+        None => Ok(()),
     }
-    let batch = Batch {
-        id: app.fresh(),
+}
+
+struct NewBatch<'a> {
+    program: ProgramId,
+    cutoff: Timestamp,
+    minimum: Money,
+    approval_above: Option<Money>,
+    funding: &'a FundingAccount,
+    by: OperatorId,
+    now: Timestamp,
+}
+
+fn new_batch(new: NewBatch<'_>) -> Batch {
+    let NewBatch {
         program,
         cutoff,
-        minimum: minimum.unwrap_or(Money::zero(currency)),
-        funding_account,
+        minimum,
+        approval_above,
+        funding,
+        by,
+        now,
+    } = new;
+    Batch {
+        id: Batch::id_of(program, cutoff, &funding.id),
+        program,
+        cutoff,
+        minimum,
+        funding_account: funding.id.clone(),
         rail: funding.rail,
         state: BatchState::Planning,
         walk: Walk::default(),
@@ -225,12 +454,10 @@ pub async fn ask(
         submitted_at: None,
         frozen: None,
         payer: None,
-    };
-    let put = Write::new(store::put_batch(&batch)?, |_| PayoutError::Raced);
-    Ok(Change {
-        value: batch,
-        writes: vec![put],
-    })
+        approval_above,
+        approval: None,
+        called_off: None,
+    }
 }
 
 /// A batch.
@@ -344,6 +571,73 @@ pub async fn left_out(
     Ok(store::omissions(&app.main, id, after, limit).await?)
 }
 
+/// A second person's consent to a batch that pays more than the program pays without. A second time nothing
+/// happens.
+///
+/// # Errors
+/// `BatchNotFound`, `NotReady`, `MakerApproves`, `NoApprovalNeeded`, `Raced`; the table's.
+pub async fn approve(
+    app: &App,
+    by: OperatorId,
+    id: BatchId,
+) -> Result<Change<(Batch, Stage), PayoutError>, PayoutError> {
+    let batch = batch(app, id).await?;
+    let (stage, _) = progress(app, &batch).await?;
+    let step = batch.approve(by, stage).map_err(PayoutError::NoApproval)?;
+    if step == Step::Already {
+        return Ok(Change {
+            value: (batch, stage),
+            writes: Vec::new(),
+        });
+    }
+    let approval = Approval { by, at: app.now() };
+    let write = Write::new(store::approve(id, approval), |_| PayoutError::Raced);
+    let approved = Batch {
+        approval: Some(approval),
+        ..batch
+    };
+    Ok(Change {
+        value: (approved, Stage::Approved),
+        writes: vec![write],
+    })
+}
+
+/// Calls off a batch whose file was not downloaded. Its payouts are given back by `payout-run`, each with a
+/// transfer of its own; until the last of them is, the batch is `cancelling`. A second time nothing happens.
+///
+/// # Errors
+/// `BatchNotFound`, `Submitted`, `Raced`; the table's.
+pub async fn call_off(
+    app: &App,
+    by: OperatorId,
+    id: BatchId,
+    reason: String,
+) -> Result<Change<Batch, PayoutError>, PayoutError> {
+    let batch = batch(app, id).await?;
+    let step = batch.call_off().map_err(|_| PayoutError::Submitted)?;
+    if step == Step::Already {
+        return Ok(Change {
+            value: batch,
+            writes: Vec::new(),
+        });
+    }
+    let called_off = CalledOff {
+        by,
+        at: app.now(),
+        reason,
+    };
+    let write = Write::new(store::call_off(&batch, &called_off), |_| PayoutError::Raced);
+    let batch = Batch {
+        state: BatchState::Cancelling,
+        called_off: Some(called_off),
+        ..batch
+    };
+    Ok(Change {
+        value: batch,
+        writes: vec![write],
+    })
+}
+
 /// A part of a payment file.
 #[derive(Clone, Debug)]
 pub struct File {
@@ -383,6 +677,9 @@ pub async fn file(
     if let Some(at) = batch.submitted_at {
         return compose(app, &batch, &lines, part, at, batch.payer.as_deref());
     }
+    if batch.approval.is_none() && batch.needs_approval(total.amount.minor()) {
+        return Err(PayoutError::ApprovalMissing);
+    }
     let now = app.now();
     let payer = payer(app, &batch).await?;
     let file = compose(app, &batch, &lines, part, now, payer.as_deref())?;
@@ -408,10 +705,13 @@ fn total(batch: &Batch, lines: &[BatchLine]) -> Result<Total, PayoutError> {
     match batch.stage(resolved) {
         Stage::Planning | Stage::Reserving => Err(PayoutError::NotReady),
         Stage::Empty => Err(PayoutError::Empty),
-        Stage::Reserved | Stage::Submitted => Ok(Total {
-            payouts: resolved.reserved,
-            amount: Money::new(resolved.reserved_minor, batch.minimum.currency()),
-        }),
+        Stage::Cancelling | Stage::Cancelled => Err(PayoutError::CalledOff),
+        Stage::AwaitingApproval | Stage::Approved | Stage::Reserved | Stage::Submitted => {
+            Ok(Total {
+                payouts: resolved.reserved,
+                amount: Money::new(resolved.reserved_minor, batch.minimum.currency()),
+            })
+        }
     }
 }
 
@@ -681,18 +981,24 @@ pub async fn come_back(
 
 // ---- payout-run: planning
 
-/// Does one step of a batch's planning, if it is being planned: decides on up to [`PLAN_PARTNERS`]
-/// partners and writes down how far it came, which starts the next step.
+/// Does what is left to do for a batch: plans it, or gives back what was called off.
 ///
 /// # Errors
 /// The table's and the keyring's; safe to repeat.
-pub async fn plan(app: &App, id: BatchId) -> Result<(), PayoutError> {
+pub async fn advance_batch(app: &App, id: BatchId) -> Result<(), PayoutError> {
     let Some(batch) = store::find_batch(&app.main, id).await? else {
         return Ok(());
     };
-    if batch.state != BatchState::Planning {
-        return Ok(());
+    match batch.state {
+        BatchState::Planning => plan(app, batch).await,
+        BatchState::Cancelling => give_back(app, batch).await,
+        BatchState::Planned | BatchState::Submitted | BatchState::Cancelled => Ok(()),
     }
+}
+
+/// Does one step of a batch's planning: decides on up to [`PLAN_PARTNERS`] partners and writes down how far
+/// it came, which starts the next step.
+async fn plan(app: &App, batch: Batch) -> Result<(), PayoutError> {
     let mut next = batch.clone();
     next.walk.step += 1;
     let mut decided = 0;
@@ -721,6 +1027,57 @@ pub async fn plan(app: &App, id: BatchId) -> Result<(), PayoutError> {
     // Refused: another run has made this step.
     let _ = app.main.update(store::advance(&batch, &next)).await?;
     Ok(())
+}
+
+/// Gives back the payouts of a batch that was called off, as many as a step has time for. No line is added to
+/// such a batch any more, so when all of them are given back, it is over.
+async fn give_back(app: &App, batch: Batch) -> Result<(), PayoutError> {
+    let until = Instant::now() + Duration::from_secs(PLAN_SECONDS);
+    let lines = store::all_lines(&app.main, batch.id).await?;
+    let standing: Vec<PayoutId> = lines
+        .iter()
+        .filter(|line| line.stage != LineStage::Withdrawn)
+        .map(|line| line.payout)
+        .collect();
+    let mut is_done = true;
+    for group in standing.chunks(PLAN_AT_ONCE) {
+        if Instant::now() >= until {
+            is_done = false;
+            break;
+        }
+        try_join_all(group.iter().map(|payout| cancel(app, *payout))).await?;
+    }
+    // Refused: another run has made this step.
+    let _ = app.main.update(store::given_back(&batch, is_done)).await?;
+    Ok(())
+}
+
+/// Gives back one payout of a batch that was called off, wherever its reserving stands: what it has taken is
+/// payable again at once, its lines follow.
+async fn cancel(app: &App, id: PayoutId) -> Result<(), PayoutError> {
+    for _ in 0..CHUNK_TRIES {
+        let Some(payout) = store::find_payout(&app.main, id).await? else {
+            return Ok(());
+        };
+        if !matches!(payout.state, PayoutState::Planned | PayoutState::Reserved) {
+            return Ok(());
+        }
+        let mut ops = store::cancel(&payout);
+        if payout.amount.minor() != 0 {
+            let legs = (Bucket::InTransit, Bucket::Payable);
+            ops.extend(post(&whole(
+                &payout,
+                TransferKind::Return,
+                legs,
+                app.now(),
+            ))?);
+        }
+        // Another chunk may just have been taken: then it stands otherwise, and is read again.
+        if let Attempt::Made = attempt(app, &payout, &ops).await? {
+            return Ok(());
+        }
+    }
+    Err(PayoutError::Raced)
 }
 
 /// The next partners of the shard that a batch is in, at most `limit`, with their open lines summed; and
@@ -866,11 +1223,23 @@ async fn payee(
             None
         }
     };
+    let on_hold = match partners::payout_hold(app, partner).await {
+        Ok(hold) => hold.is_some(),
+        Err(error @ (table::Error::Busy(_) | table::Error::Failed(_))) => return Err(error.into()),
+        Err(error) => {
+            tracing::error!(%error, %partner, "a payout hold cannot be read; its partner is left out");
+            true
+        }
+    };
     let fitted = instruction.map(|given| (files::fitted(rail, &given.account), given));
     let method = fitted
         .as_ref()
         .map(|(fitted, _)| fitted.as_ref().map(|_| ()).map_err(|reason| *reason));
-    let payee = Payee { suspended, method };
+    let payee = Payee {
+        suspended,
+        on_hold,
+        method,
+    };
     let instruction = fitted.and_then(|(fitted, given)| Some((fitted.ok()?, given)));
     Ok((payee, instruction))
 }

@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
+use jiff::ToSpan;
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+
 use crate::clock::Timestamp;
 use crate::ids::{BatchId, ConversionId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
 use crate::money::{Currency, Money, MoneyError};
@@ -278,11 +282,21 @@ pub enum BatchState {
     Planned,
     /// Its file was downloaded: frozen for ever.
     Submitted,
+    /// Called off: its payouts are given back, one by one.
+    Cancelling,
+    /// Called off, and every payout of it is given back.
+    Cancelled,
 }
 
 impl BatchState {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Planning, Self::Planned, Self::Submitted];
+    pub const ALL: [Self; 5] = [
+        Self::Planning,
+        Self::Planned,
+        Self::Submitted,
+        Self::Cancelling,
+        Self::Cancelled,
+    ];
 
     /// The name on the wire and in the store.
     #[must_use]
@@ -291,6 +305,8 @@ impl BatchState {
             Self::Planning => "planning",
             Self::Planned => "planned",
             Self::Submitted => "submitted",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -313,6 +329,26 @@ pub struct Total {
     pub payouts: u64,
     /// Their sum.
     pub amount: Money,
+}
+
+/// A second person's consent to a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Who.
+    pub by: OperatorId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why a batch is not paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalledOff {
+    /// Who called it off.
+    pub by: OperatorId,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// A payout batch of one program.
@@ -344,6 +380,12 @@ pub struct Batch {
     pub frozen: Option<Total>,
     /// The account that pays, as a bank's file states it: frozen then too, sealed for [`Batch::payer_place`].
     pub payer: Option<String>,
+    /// More than that is paid only with a second person's consent; as the program had it when the batch was made.
+    pub approval_above: Option<Money>,
+    /// That consent.
+    pub approval: Option<Approval>,
+    /// That and why it is not paid.
+    pub called_off: Option<CalledOff>,
 }
 
 impl Batch {
@@ -362,16 +404,193 @@ impl Batch {
         format!("BATCH#{id}/payer")
     }
 
+    /// The id of a program's batch: of one cutoff and one paying account there is one, whoever asks for it.
+    #[must_use]
+    pub fn id_of(program: ProgramId, cutoff: Timestamp, funding_account: &str) -> BatchId {
+        BatchId::derived(&[
+            &program.to_string(),
+            &crate::clock::stamp(cutoff),
+            funding_account,
+        ])
+    }
+
     /// Where the batch stands, given what became of its payouts so far.
     #[must_use]
     pub fn stage(&self, resolved: Resolved) -> Stage {
         match self.state {
             BatchState::Planning => Stage::Planning,
             BatchState::Submitted => Stage::Submitted,
+            BatchState::Cancelling => Stage::Cancelling,
+            BatchState::Cancelled => Stage::Cancelled,
             BatchState::Planned if resolved.planned > 0 => Stage::Reserving,
             BatchState::Planned if resolved.reserved == 0 => Stage::Empty,
-            BatchState::Planned => Stage::Reserved,
+            BatchState::Planned => match self.approval {
+                Some(_) => Stage::Approved,
+                None if self.needs_approval(resolved.reserved_minor) => Stage::AwaitingApproval,
+                None => Stage::Reserved,
+            },
         }
+    }
+
+    /// Whether so much is paid only with a second person's consent.
+    #[must_use]
+    pub fn needs_approval(&self, total_minor: i64) -> bool {
+        self.approval_above
+            .is_some_and(|above| total_minor > above.minor())
+    }
+
+    /// What an operator's consent means now.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn approve(&self, by: OperatorId, stage: Stage) -> Result<Step, NoApproval> {
+        match stage {
+            Stage::Approved => Ok(Step::Already),
+            // It paid at that amount because somebody had agreed.
+            Stage::Submitted if self.approval.is_some() => Ok(Step::Already),
+            Stage::AwaitingApproval if by == self.created_by => Err(NoApproval::Maker),
+            Stage::AwaitingApproval => Ok(Step::Now),
+            Stage::Planning | Stage::Reserving => Err(NoApproval::NotReady),
+            Stage::Reserved
+            | Stage::Empty
+            | Stage::Submitted
+            | Stage::Cancelling
+            | Stage::Cancelled => Err(NoApproval::NotNeeded(stage)),
+        }
+    }
+
+    /// What calling it off means now: as long as its file was not downloaded.
+    ///
+    /// # Errors
+    /// `Submitted`.
+    pub fn call_off(&self) -> Result<Step, Stage> {
+        match self.state {
+            BatchState::Planning | BatchState::Planned => Ok(Step::Now),
+            BatchState::Cancelling | BatchState::Cancelled => Ok(Step::Already),
+            BatchState::Submitted => Err(Stage::Submitted),
+        }
+    }
+}
+
+/// Why consent to a batch is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoApproval {
+    /// Whoever made it cannot agree to it.
+    Maker,
+    /// What it pays is not known yet.
+    NotReady,
+    /// It waits for nobody's consent.
+    NotNeeded(Stage),
+}
+
+/// How often a program pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cadence {
+    /// When an operator asks for a batch.
+    Manual,
+    /// Once a week, as that day begins.
+    Weekly(Weekday),
+    /// Once a month, as that day begins: 1 to 28.
+    Monthly(i8),
+}
+
+/// Days of the week by their names.
+pub const WEEKDAYS: &[(&str, Weekday)] = &[
+    ("monday", Weekday::Monday),
+    ("tuesday", Weekday::Tuesday),
+    ("wednesday", Weekday::Wednesday),
+    ("thursday", Weekday::Thursday),
+    ("friday", Weekday::Friday),
+    ("saturday", Weekday::Saturday),
+    ("sunday", Weekday::Sunday),
+];
+/// The last day of the month that every month has.
+pub const LAST_DAY: i64 = 28;
+/// Days that a cutoff may lie before its batch.
+pub const MAX_CUTOFF_DAYS: i64 = 90;
+/// Characters of a time zone's name.
+pub const MAX_ZONE: usize = 64;
+
+/// When batches are made without being asked for, and from what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Regular {
+    /// The time zone in which days begin, as the IANA names it.
+    pub time_zone: String,
+    /// Lines that were payable so many days before are paid.
+    pub cutoff_days: u32,
+    /// The account that pays.
+    pub funding_account: String,
+    /// As which day the next batch is made begins.
+    pub next_at: Timestamp,
+}
+
+/// How a program pays: when, from what amount on, and above which with a second person's consent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Whose.
+    pub program: ProgramId,
+    /// How often.
+    pub cadence: Cadence,
+    /// How batches are made, where they are made regularly.
+    pub regular: Option<Regular>,
+    /// Nobody is paid less, unless a batch is asked for with another minimum.
+    pub minimum: Option<Money>,
+    /// A batch of more is paid only with a second person's consent.
+    pub approval_above: Option<Money>,
+    /// Who set it last: the maker of the batches that it makes.
+    pub set_by: OperatorId,
+    /// When.
+    pub updated_at: Timestamp,
+    /// Counts changes.
+    pub version: u64,
+}
+
+/// A time zone by its IANA name.
+#[must_use]
+pub fn time_zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok()
+}
+
+impl Cadence {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Weekly(_) => "weekly",
+            Self::Monthly(_) => "monthly",
+        }
+    }
+
+    /// The first beginning of one of its days after an instant, in a time zone; `None` for what is not regular.
+    #[must_use]
+    pub fn next_after(self, at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        // Of today the beginning has passed.
+        let today = at.to_zoned(zone.clone()).date();
+        let day = match self {
+            Self::Manual => return None,
+            Self::Weekly(weekday) => today.nth_weekday(1, weekday).ok()?,
+            Self::Monthly(day) if today.day() < day => today.with().day(day).build().ok()?,
+            Self::Monthly(day) => {
+                let month = today.first_of_month().checked_add(1.month()).ok()?;
+                month.with().day(day).build().ok()?
+            }
+        };
+        Some(day.to_zoned(zone.clone()).ok()?.timestamp())
+    }
+}
+
+impl Regular {
+    /// Until when lines are paid by the next batch: as that day begins, so many days before.
+    #[must_use]
+    pub fn cutoff(&self) -> Timestamp {
+        let before = || {
+            let zone = time_zone(&self.time_zone)?;
+            let day = self.next_at.to_zoned(zone.clone()).date();
+            let day = day.checked_sub(i64::from(self.cutoff_days).days()).ok()?;
+            Some(day.to_zoned(zone).ok()?.timestamp())
+        };
+        before().unwrap_or_else(|| crate::clock::days_before(self.next_at, self.cutoff_days))
     }
 }
 
@@ -422,12 +641,20 @@ pub enum Stage {
     Planning,
     /// Money is being reserved.
     Reserving,
+    /// All is reserved, and it is more than is paid without a second person's consent.
+    AwaitingApproval,
+    /// A second person has agreed: the file can be downloaded.
+    Approved,
     /// All is reserved: the file can be downloaded.
     Reserved,
     /// Nobody is paid by it.
     Empty,
     /// The file was downloaded.
     Submitted,
+    /// Called off: its payouts are being given back.
+    Cancelling,
+    /// Called off: all of it is payable again.
+    Cancelled,
 }
 
 impl Stage {
@@ -437,9 +664,13 @@ impl Stage {
         match self {
             Self::Planning => "planning",
             Self::Reserving => "planned",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Approved => "approved",
             Self::Reserved => "reserved",
             Self::Empty => "empty",
             Self::Submitted => "submitted",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -457,16 +688,19 @@ pub enum PayoutState {
     Returned,
     /// Given back before it was submitted, because too little was left of it.
     Withdrawn,
+    /// Given back before it was submitted, because its batch was called off.
+    Cancelled,
 }
 
 impl PayoutState {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Planned,
         Self::Reserved,
         Self::Settled,
         Self::Returned,
         Self::Withdrawn,
+        Self::Cancelled,
     ];
 
     /// The name on the wire and in the store.
@@ -478,13 +712,14 @@ impl PayoutState {
             Self::Settled => "settled",
             Self::Returned => "returned",
             Self::Withdrawn => "withdrawn",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Whether its lines are payable again, now or in a moment.
     #[must_use]
     pub fn gives_back(self) -> bool {
-        matches!(self, Self::Returned | Self::Withdrawn)
+        matches!(self, Self::Returned | Self::Withdrawn | Self::Cancelled)
     }
 }
 
@@ -642,6 +877,8 @@ pub fn tally(
 pub struct Payee {
     /// Whether it earns and is paid.
     pub suspended: bool,
+    /// Whether its payouts are on hold.
+    pub on_hold: bool,
     /// Whether the batch's rail reaches the account that it wants to be paid into, or why not; `None` when it
     /// has not said how it wants to be paid.
     pub method: Option<Result<(), LeftOut>>,
@@ -652,6 +889,8 @@ pub struct Payee {
 pub enum LeftOut {
     /// It is suspended.
     Suspended,
+    /// Its payouts are on hold.
+    OnHold,
     /// More was taken back than earned; the next batch carries it.
     NegativeBalance,
     /// What was earned and what was taken back are equal.
@@ -672,8 +911,9 @@ pub enum LeftOut {
 
 impl LeftOut {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Suspended,
+        Self::OnHold,
         Self::NegativeBalance,
         Self::NothingToPay,
         Self::BelowMinimum,
@@ -689,6 +929,7 @@ impl LeftOut {
     pub fn name(self) -> &'static str {
         match self {
             Self::Suspended => "suspended",
+            Self::OnHold => "on_hold",
             Self::NegativeBalance => "negative_balance",
             Self::NothingToPay => "nothing_to_pay",
             Self::BelowMinimum => "below_minimum",
@@ -709,6 +950,9 @@ impl LeftOut {
 pub fn decide(minor: i64, payee: Payee, terms: Terms) -> Result<Money, LeftOut> {
     if payee.suspended {
         return Err(LeftOut::Suspended);
+    }
+    if payee.on_hold {
+        return Err(LeftOut::OnHold);
     }
     if minor < 0 {
         return Err(LeftOut::NegativeBalance);
@@ -757,7 +1001,7 @@ pub enum LineStage {
     Planned,
     /// Reserved: this is paid.
     Frozen(Instruction),
-    /// Given back, because too little was left of it.
+    /// Given back: too little was left of it, or the batch was called off.
     Withdrawn,
 }
 
@@ -907,6 +1151,7 @@ mod tests {
 
     const READY: Payee = Payee {
         suspended: false,
+        on_hold: false,
         method: Some(Ok(())),
     };
 
@@ -972,10 +1217,23 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                decide(minor, Payee { suspended, method }, terms("50.00")),
+                decide(
+                    minor,
+                    Payee {
+                        suspended,
+                        method,
+                        ..READY
+                    },
+                    terms("50.00")
+                ),
                 Err(reason)
             );
         }
+        let held = Payee {
+            on_hold: true,
+            ..READY
+        };
+        assert_eq!(decide(9_900, held, terms("50.00")), Err(LeftOut::OnHold));
         let terms = Terms {
             rail: Rail::Nacha,
             ..terms("50.00")
@@ -1033,6 +1291,9 @@ mod tests {
             submitted_at: None,
             frozen: None,
             payer: None,
+            approval_above: None,
+            approval: None,
+            called_off: None,
         };
         let stage = |planned, reserved| {
             batch.stage(Resolved {
@@ -1044,6 +1305,34 @@ mod tests {
         assert_eq!(stage(1, 1), Stage::Reserving);
         assert_eq!(stage(0, 1), Stage::Reserved);
         assert_eq!(stage(0, 0), Stage::Empty);
+        let large = Batch {
+            approval_above: Some(Money::new(5_879, gbp())),
+            ..batch.clone()
+        };
+        let resolved = |reserved_minor| Resolved {
+            reserved: 1,
+            reserved_minor,
+            ..Resolved::default()
+        };
+        assert_eq!(large.stage(resolved(5_879)), Stage::Reserved);
+        let waits = large.stage(resolved(5_880));
+        assert_eq!(waits, Stage::AwaitingApproval);
+        let (maker, other) = (large.created_by, OperatorId::from_bytes([6; 16]));
+        assert_eq!(large.approve(maker, waits), Err(NoApproval::Maker));
+        assert_eq!(large.approve(other, waits), Ok(Step::Now));
+        assert_eq!(
+            large.approve(other, Stage::Reserving),
+            Err(NoApproval::NotReady)
+        );
+        let approved = Batch {
+            approval: Some(Approval {
+                by: other,
+                at: Timestamp::UNIX_EPOCH,
+            }),
+            ..large
+        };
+        assert_eq!(approved.stage(resolved(5_880)), Stage::Approved);
+        assert_eq!(approved.approve(maker, Stage::Approved), Ok(Step::Already));
         let planning = Batch {
             state: BatchState::Planning,
             ..batch
@@ -1055,6 +1344,68 @@ mod tests {
             }),
             Stage::Planning
         );
+    }
+
+    #[test]
+    fn a_schedules_days_begin_in_its_own_time_zone() {
+        let berlin = time_zone("Europe/Berlin").unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        for (cadence, now, expected) in [
+            (
+                Cadence::Monthly(1),
+                "2026-03-02T09:00:00Z",
+                "2026-03-31T22:00:00Z",
+            ),
+            (
+                Cadence::Monthly(3),
+                "2026-03-02T09:00:00Z",
+                "2026-03-02T23:00:00Z",
+            ),
+            // The beginning of the day itself is over.
+            (
+                Cadence::Monthly(3),
+                "2026-03-02T23:00:00Z",
+                "2026-04-02T22:00:00Z",
+            ),
+            (
+                Cadence::Monthly(28),
+                "2026-12-31T00:00:00Z",
+                "2027-01-27T23:00:00Z",
+            ),
+            (
+                Cadence::Weekly(Weekday::Monday),
+                "2026-03-02T09:00:00Z",
+                "2026-03-08T23:00:00Z",
+            ),
+            (
+                Cadence::Weekly(Weekday::Tuesday),
+                "2026-03-02T09:00:00Z",
+                "2026-03-02T23:00:00Z",
+            ),
+            (
+                Cadence::Weekly(Weekday::Sunday),
+                "2026-03-27T09:00:00Z",
+                "2026-03-28T23:00:00Z",
+            ),
+        ] {
+            assert_eq!(
+                cadence.next_after(at(now), &berlin),
+                Some(at(expected)),
+                "{now}"
+            );
+        }
+        assert_eq!(
+            Cadence::Manual.next_after(at("2026-03-02T09:00:00Z"), &berlin),
+            None
+        );
+        let regular = Regular {
+            time_zone: "Europe/Berlin".to_owned(),
+            cutoff_days: 3,
+            funding_account: "main".to_owned(),
+            next_at: at("2026-03-31T22:00:00Z"),
+        };
+        // Summer time begins between the two.
+        assert_eq!(regular.cutoff(), at("2026-03-28T23:00:00Z"));
     }
 
     #[test]
@@ -1156,7 +1507,7 @@ mod tests {
             method in prop::option::of(prop::sample::select(vec![Ok(()), Err(LeftOut::OutsideSepa)])),
         ) {
             let terms = Terms { minimum: Money::new(minimum, gbp()), rail: Rail::Paypal };
-            let payee = Payee { suspended, method };
+            let payee = Payee { suspended, on_hold: false, method };
             let is_payable = !suspended && minor > 0 && minor >= minimum && method == Some(Ok(()));
             match decide(minor, payee, terms) {
                 Ok(paid) => {

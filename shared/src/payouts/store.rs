@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    AchOrigin, Batch, BatchLine, BatchState, FundingAccount, FundingRoute, Instruction, LeftOut,
-    LineId, LineStage, Omission, Payer, Payout, PayoutState, RAILS, Rail, Resolved, Returned,
-    Terms, Total, Walk,
+    AchOrigin, Approval, Batch, BatchLine, BatchState, Cadence, CalledOff, FundingAccount,
+    FundingRoute, Instruction, LeftOut, LineId, LineStage, Omission, Payer, Payout, PayoutState,
+    RAILS, Rail, Regular, Resolved, Returned, Schedule, Terms, Total, WEEKDAYS, Walk,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::commissions::store::outcome_key;
@@ -462,6 +462,22 @@ struct BatchItem {
     frozen_minor: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approval_above_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approved_by: Option<OperatorId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approved_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled_by: Option<OperatorId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancel_reason: Option<String>,
+}
+
+fn batch_work(batch: &Batch) -> String {
+    format!("{}#{}", stamp(batch.created_at), batch.id)
 }
 
 /// The put of a new batch, due until it is planned.
@@ -469,6 +485,7 @@ struct BatchItem {
 /// # Errors
 /// Never for a well-formed batch.
 pub fn put_batch(batch: &Batch) -> Result<Op, Error> {
+    let position = batch_work(batch);
     let Batch {
         id,
         program,
@@ -483,9 +500,15 @@ pub fn put_batch(batch: &Batch) -> Result<Op, Error> {
         submitted_at,
         frozen,
         payer,
+        approval_above,
+        approval,
+        called_off,
     } = batch.clone();
     let Key { pk, sk } = batch_key(id);
-    let position = format!("{}#{id}", stamp(created_at));
+    let (cancelled_by, cancelled_at, cancel_reason) = match called_off {
+        Some(CalledOff { by, at, reason }) => (Some(by), Some(at), Some(reason)),
+        None => (None, None, None),
+    };
     Ok(Op::Put(Put::new(&BatchItem {
         pk,
         sk,
@@ -510,6 +533,12 @@ pub fn put_batch(batch: &Batch) -> Result<Op, Error> {
         frozen_payouts: frozen.map(|total| total.payouts),
         frozen_minor: frozen.map(|total| total.amount.minor()),
         payer,
+        approval_above_minor: approval_above.map(Money::minor),
+        approved_by: approval.map(|approval| approval.by),
+        approved_at: approval.map(|approval| approval.at),
+        cancelled_by,
+        cancelled_at,
+        cancel_reason,
     })?))
 }
 
@@ -538,6 +567,12 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
         frozen_payouts,
         frozen_minor,
         payer,
+        approval_above_minor,
+        approved_by,
+        approved_at,
+        cancelled_by,
+        cancelled_at,
+        cancel_reason,
     } = item;
     let currency = currency(&code)?;
     Ok(Batch {
@@ -562,6 +597,15 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
                 amount: Money::new(minor, currency),
             }),
         payer,
+        approval_above: approval_above_minor.map(|minor| Money::new(minor, currency)),
+        approval: approved_by
+            .zip(approved_at)
+            .map(|(by, at)| Approval { by, at }),
+        called_off: cancelled_by.zip(cancelled_at).map(|(by, at)| CalledOff {
+            by,
+            at,
+            reason: cancel_reason.unwrap_or_default(),
+        }),
     })
 }
 
@@ -626,7 +670,56 @@ pub fn freeze(batch: &Batch, total: Total, payer: Option<&str>, now: Timestamp) 
     if let Some(payer) = payer {
         update = update.set("payer", text(payer));
     }
-    update.only_if(Condition::equals("state", text(BatchState::Planned.name())))
+    let mut planned = Condition::equals("state", text(BatchState::Planned.name()));
+    if batch.needs_approval(total.amount.minor()) {
+        planned = planned.and_exists("approved_by");
+    }
+    update.only_if(planned)
+}
+
+/// A second person's consent to a batch that is not submitted.
+#[must_use]
+pub fn approve(id: BatchId, approval: Approval) -> Op {
+    let Approval { by, at } = approval;
+    let planned = Condition::equals("state", text(BatchState::Planned.name()));
+    Op::Update(
+        Update::at(batch_key(id))
+            .set("approved_by", text(by.to_string()))
+            .set("approved_at", text(at.to_string()))
+            .only_if(planned.and_absent("approved_by")),
+    )
+}
+
+/// The batch is called off, unless it has moved on; due until all of it is given back.
+#[must_use]
+pub fn call_off(batch: &Batch, called_off: &CalledOff) -> Op {
+    let CalledOff { by, at, reason } = called_off;
+    Op::Update(
+        Update::at(batch_key(batch.id))
+            .set("state", text(BatchState::Cancelling.name()))
+            .set("cancelled_by", text(by.to_string()))
+            .set("cancelled_at", text(at.to_string()))
+            .set("cancel_reason", text(reason))
+            .set("due_pk", text(WORK))
+            .set("due_sk", text(batch_work(batch)))
+            .only_if(Condition::equals("state", text(batch.state.name()))),
+    )
+}
+
+/// One more step of giving back a batch that was called off, which starts the next; or, when all is given
+/// back, the end.
+#[must_use]
+pub fn given_back(batch: &Batch, is_done: bool) -> Update {
+    let cancelling = Condition::equals("state", text(BatchState::Cancelling.name()))
+        .and_equals("step", number(batch.walk.step));
+    let mut update = Update::at(batch_key(batch.id)).set("step", number(batch.walk.step + 1));
+    if is_done {
+        update = update
+            .set("state", text(BatchState::Cancelled.name()))
+            .remove("due_pk")
+            .remove("due_sk");
+    }
+    update.only_if(cancelling)
 }
 
 /// The demand that a batch is submitted.
@@ -636,6 +729,232 @@ pub fn check_submitted(id: BatchId) -> Op {
         batch_key(id),
         Condition::equals("state", text(BatchState::Submitted.name())),
     )
+}
+
+// ---- Schedules
+
+/// The due partition of schedules, by the beginning of the day on which their next batch is made.
+const SCHEDULES: &str = "WORK#schedules";
+
+fn schedule_key(program: ProgramId) -> Key {
+    Key::new(format!("SCHED#{program}"), "SCHEDULE")
+}
+
+#[derive(Serialize, Deserialize)]
+struct ScheduleItem {
+    pk: String,
+    sk: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_sk: Option<String>,
+    program: ProgramId,
+    currency: String,
+    cadence: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weekday: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    day: Option<i8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cutoff_days: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    funding_account: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    minimum_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approval_above_minor: Option<i64>,
+    set_by: OperatorId,
+    updated_at: Timestamp,
+    version: u64,
+}
+
+/// What a change of a schedule may clear.
+const SCHEDULE_CLEARABLE: [&str; 10] = [
+    "due_pk",
+    "due_sk",
+    "weekday",
+    "day",
+    "time_zone",
+    "cutoff_days",
+    "funding_account",
+    "next_at",
+    "minimum_minor",
+    "approval_above_minor",
+];
+
+fn schedule_work(program: ProgramId, next_at: Timestamp) -> String {
+    format!("{}#{program}", stamp(next_at))
+}
+
+fn schedule_item(schedule: &Schedule, currency: Currency) -> ScheduleItem {
+    let Schedule {
+        program,
+        cadence,
+        regular,
+        minimum,
+        approval_above,
+        set_by,
+        updated_at,
+        version,
+    } = schedule.clone();
+    let Key { pk, sk } = schedule_key(program);
+    let weekday = match cadence {
+        Cadence::Weekly(weekday) => WEEKDAYS
+            .iter()
+            .find(|(_, known)| *known == weekday)
+            .map(|(name, _)| (*name).to_owned()),
+        Cadence::Manual | Cadence::Monthly(_) => None,
+    };
+    let day = match cadence {
+        Cadence::Monthly(day) => Some(day),
+        Cadence::Manual | Cadence::Weekly(_) => None,
+    };
+    let (time_zone, cutoff_days, funding_account, next_at) = match regular {
+        Some(Regular {
+            time_zone,
+            cutoff_days,
+            funding_account,
+            next_at,
+        }) => (
+            Some(time_zone),
+            Some(cutoff_days),
+            Some(funding_account),
+            Some(next_at),
+        ),
+        None => (None, None, None, None),
+    };
+    ScheduleItem {
+        pk,
+        sk,
+        due_pk: next_at.map(|_| SCHEDULES.to_owned()),
+        due_sk: next_at.map(|at| schedule_work(program, at)),
+        program,
+        currency: currency.code().to_owned(),
+        cadence: cadence.name().to_owned(),
+        weekday,
+        day,
+        time_zone,
+        cutoff_days,
+        funding_account,
+        next_at,
+        minimum_minor: minimum.map(Money::minor),
+        approval_above_minor: approval_above.map(Money::minor),
+        set_by,
+        updated_at,
+        version,
+    }
+}
+
+fn schedule(item: ScheduleItem) -> Result<Schedule, Error> {
+    let ScheduleItem {
+        pk: _,
+        sk: _,
+        due_pk: _,
+        due_sk: _,
+        program,
+        currency: code,
+        cadence,
+        weekday,
+        day,
+        time_zone,
+        cutoff_days,
+        funding_account,
+        next_at,
+        minimum_minor,
+        approval_above_minor,
+        set_by,
+        updated_at,
+        version,
+    } = item;
+    let currency = currency(&code)?;
+    let cadence = match (cadence.as_str(), weekday, day) {
+        ("manual", ..) => Cadence::Manual,
+        ("weekly", Some(weekday), _) => Cadence::Weekly(named(WEEKDAYS, &weekday)?),
+        ("monthly", _, Some(day)) => Cadence::Monthly(day),
+        _ => return Err(malformed("a schedule of no kind")),
+    };
+    let regular = match (time_zone, cutoff_days, funding_account, next_at) {
+        (Some(time_zone), Some(cutoff_days), Some(funding_account), Some(next_at)) => {
+            Some(Regular {
+                time_zone,
+                cutoff_days,
+                funding_account,
+                next_at,
+            })
+        }
+        _ => None,
+    };
+    Ok(Schedule {
+        program,
+        cadence,
+        regular,
+        minimum: minimum_minor.map(|minor| Money::new(minor, currency)),
+        approval_above: approval_above_minor.map(|minor| Money::new(minor, currency)),
+        set_by,
+        updated_at,
+        version,
+    })
+}
+
+/// The put of a program's first schedule, or the change of one from the version before.
+///
+/// # Errors
+/// Never for a well-formed schedule.
+pub fn save_schedule(saved: &Schedule, currency: Currency) -> Result<Op, Error> {
+    let item = schedule_item(saved, currency);
+    if saved.version == 1 {
+        return Ok(Op::Put(Put::new(&item)?));
+    }
+    let before = Condition::equals("version", number(saved.version - 1));
+    let change = Update::rewrite(&item, &SCHEDULE_CLEARABLE)?;
+    Ok(Op::Update(change.only_if(before)))
+}
+
+/// A program's schedule.
+///
+/// # Errors
+/// The table's.
+pub async fn find_schedule(table: &Table, program: ProgramId) -> Result<Option<Schedule>, Error> {
+    table
+        .get::<ScheduleItem>(&schedule_key(program))
+        .await?
+        .map(schedule)
+        .transpose()
+}
+
+/// Programs whose schedules are due, those that are due longest first, at most `limit`.
+///
+/// # Errors
+/// The table's.
+pub async fn due_schedules(
+    table: &Table,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<ProgramId>, Error> {
+    // `$` is the character after `#`: what is due at this very instant is included.
+    let range =
+        Range::partition(Index::Due, SCHEDULES, limit).between("", format!("{}$", stamp(now)));
+    let (entries, _) = table.entries(&range).await?;
+    Ok(entries
+        .iter()
+        .filter_map(|entry| entry.key.pk.strip_prefix("SCHED#")?.parse().ok())
+        .collect())
+}
+
+/// The schedule has made its batch of that day; the next is due then. Of two runs one is refused.
+#[must_use]
+pub fn made(schedule: &Schedule, due_at: Timestamp, next_at: Timestamp) -> Update {
+    Update::at(schedule_key(schedule.program))
+        .set("next_at", text(next_at.to_string()))
+        .set("due_sk", text(schedule_work(schedule.program, next_at)))
+        .only_if(
+            Condition::equals("version", number(schedule.version))
+                .and_equals("next_at", text(due_at.to_string())),
+        )
 }
 
 // ---- Lines and omissions of a batch
@@ -743,6 +1062,35 @@ pub fn withdraw(payout: &Payout, omission: &Omission) -> Result<Vec<Op>, Error> 
         Op::Update(line_update(payout, "withdrawn")),
         put_omission(payout.batch, omission)?,
     ])
+}
+
+/// The payout is given back because its batch was called off: from where it stands, with its line. It is due
+/// while it has lines to give back.
+#[must_use]
+pub fn cancel(payout: &Payout) -> Vec<Op> {
+    let mut update =
+        Update::at(payout_key(payout.id)).set("state", text(PayoutState::Cancelled.name()));
+    update = if payout.chunks == 0 {
+        update.remove("due_pk").remove("due_sk")
+    } else {
+        update
+            .set("due_pk", text(WORK))
+            .set("due_sk", text(payout_work(payout)))
+    };
+    let stands = Condition::equals("state", text(payout.state.name()))
+        .and_equals("chunks", number(u64::from(payout.chunks)));
+    let stage = match payout.state {
+        PayoutState::Planned => "planned",
+        _ => "frozen",
+    };
+    // Nobody is paid by it any more: the account need not be kept.
+    let line = Update::at(line_key(payout.batch, payout.id))
+        .set("stage", text("withdrawn"))
+        .remove("masked")
+        .remove("sealed")
+        .remove("note")
+        .only_if(Condition::equals("stage", text(stage)));
+    vec![Op::Update(update.only_if(stands)), Op::Update(line)]
 }
 
 fn batch_line(item: BatchLineItem) -> Result<BatchLine, Error> {
