@@ -175,6 +175,10 @@ id!(
     PayoutId, "po"
 );
 id!(
+    /// An imported return file; derived from its batch and its bytes.
+    ImportId, "imp"
+);
+id!(
     /// The vendor's paying account.
     FundingAccountId, "fnd"
 );

@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// Sends a request with a key and further headers.
+    /// Sends a request with a key and further headers. A body that is a text is a file, sent as it is.
     pub async fn ask(
         &self,
         key: &str,
@@ -175,6 +175,10 @@ impl World {
             request = request.header(*name, *value);
         }
         let body = match body {
+            Some(Value::String(file)) => {
+                request = request.header(header::CONTENT_TYPE, "text/plain");
+                Body::from(file.clone())
+            }
             Some(body) => {
                 request = request.header(header::CONTENT_TYPE, "application/json");
                 Body::from(body.to_string())

@@ -20,6 +20,7 @@ mod money;
 mod payouts;
 mod readme;
 mod requests;
+mod returned;
 mod roles;
 mod secrets;
 mod stale;

@@ -8,7 +8,7 @@ const IBAN_FR: &str = "FR1420041010050500013M02606";
 const IBAN_DE: &str = "DE89370400440532013000";
 
 /// A program in a currency that pays 30 % at once, with a funding account `bank`.
-struct Program<'a> {
+pub(crate) struct Program<'a> {
     world: &'a World,
     id: String,
     token: String,
@@ -16,7 +16,7 @@ struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    async fn new(world: &'a World, currency: &'static str, funding: Value) -> Self {
+    pub(crate) async fn new(world: &'a World, currency: &'static str, funding: Value) -> Self {
         let body = json!({
             "name": "Frühling", "currency": currency, "attribution": { "model": "last_click", "window_days": 30 },
         });
@@ -41,7 +41,7 @@ impl<'a> Program<'a> {
     }
 
     /// A partner with one sale, and how it wants to be paid.
-    async fn payee(&self, code: &str, amount: &str, method: Value) -> String {
+    pub(crate) async fn payee(&self, code: &str, amount: &str, method: Value) -> String {
         let partner =
             json!({ "name": code, "email": "p@example.com", "country": "DE", "kind": "affiliate" });
         let id = self
@@ -70,7 +70,7 @@ impl<'a> Program<'a> {
     }
 
     /// A batch of all that is payable, reserved.
-    async fn batch(&self) -> String {
+    pub(crate) async fn batch(&self) -> String {
         self.world.settle().await;
         self.world.advance_days(1).await;
         let body = json!({
@@ -87,7 +87,7 @@ impl<'a> Program<'a> {
     }
 }
 
-fn bank(name: &str, route: Value) -> Value {
+pub(crate) fn bank(name: &str, route: Value) -> Value {
     let mut body = json!({
         "kind": "bank", "name": name,
         "address": { "line1": "1 Rue Émile", "line2": "Étage 2", "city": "Orléans", "postcode": "45000", "country": "FR" },
@@ -97,15 +97,15 @@ fn bank(name: &str, route: Value) -> Value {
     body
 }
 
-fn iban(iban: &str, bic: &str) -> Value {
+pub(crate) fn iban(iban: &str, bic: &str) -> Value {
     json!({ "iban": iban, "bic": bic })
 }
 
-fn us(account: &str, account_type: &str) -> Value {
+pub(crate) fn us(account: &str, account_type: &str) -> Value {
     json!({ "routing_number": "011401533", "account_number": account, "account_type": account_type })
 }
 
-fn euro_account() -> Value {
+pub(crate) fn euro_account() -> Value {
     json!({
         "name": "Giro", "kind": "bank", "currency": "EUR", "iban": IBAN_DE, "bic": "COBADEFFXXX",
         "holder": "Vertrieb Müller GmbH & Co. KG",
@@ -113,7 +113,7 @@ fn euro_account() -> Value {
     })
 }
 
-fn dollar_account() -> Value {
+pub(crate) fn dollar_account() -> Value {
     json!({
         "name": "Checking", "kind": "bank", "currency": "USD", "routing_number": "021000021",
         "account_number": "123456789", "account_type": "checking", "holder": "Vendor, Inc.",
@@ -121,7 +121,7 @@ fn dollar_account() -> Value {
     })
 }
 
-async fn read(world: &World, batch: &str) -> Answer {
+pub(crate) async fn read(world: &World, batch: &str) -> Answer {
     world
         .get(&format!("/v1/payouts/batches/{batch}"))
         .await

@@ -2,7 +2,7 @@
 //! the answer lost, nothing is lost and nothing happens twice.
 //!
 //! One life of a partner's money is lived again for each point: clicks, conversions, reversals of money
-//! that is held, payable and paid, payout batches by hand and by schedule, a return, a cancellation. The
+//! that is held, payable and paid, payout batches by hand and by schedule, returns, a cancellation. The
 //! process that makes the call dies with it; whoever asked asks again, as servers, people and event sources do.
 
 use std::sync::{Arc, Mutex};
@@ -328,6 +328,20 @@ impl Life {
         .await
     }
 
+    /// The bank's file says that the payout came back.
+    async fn bank_returns(&self, payout: &str) {
+        let batch = self
+            .look(async |world| {
+                let payout = world.get(&format!("/v1/payouts/{payout}")).await;
+                payout.expect(200).str("batch").to_owned()
+            })
+            .await;
+        let path = format!("/v1/payouts/batches/{batch}/returns?format=csv");
+        let file = json!(format!("payout_id,reason\n{payout},account closed\n"));
+        let _ = self.post(&path, &file).await;
+        self.settle().await;
+    }
+
     /// A batch of all that is payable, which is called off once its money is reserved.
     async fn call_off(&self, amount: &str) {
         let body = json!({
@@ -445,6 +459,10 @@ impl Life {
         self.settle().await;
         self.stands(["0.00", "15.30", "0.00", "14.70"]).await;
         self.minutes_pass(1).await;
+        let payout = self.pay("15.30").await;
+        self.bank_returns(&payout).await;
+        self.stands(["0.00", "15.30", "0.00", "14.70"]).await;
+        self.minutes_pass(1).await;
         self.call_off("15.30").await;
         self.stands(["0.00", "15.30", "0.00", "14.70"]).await;
         self.minutes_pass(1).await;
@@ -480,7 +498,7 @@ impl Life {
             };
             assert_eq!(
                 ["commission", "reversal", "settle", "return"].map(count),
-                [4, 3, 2, 2],
+                [4, 3, 2, 3],
                 "each movement stands once"
             );
         })

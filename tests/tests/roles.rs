@@ -622,13 +622,14 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     let _ = court
         .ask("GET /v1/programs/{id}/payout-schedule", &[&id], "", None)
         .await;
-    for last in [false, true] {
-        if last {
+    for round in ["returned by hand", "returned by file", "paid"] {
+        let is_guarded = round == "returned by hand";
+        if !is_guarded {
             let free = json!({ "kind": "manual" });
             let _ = court.ask(scheduled, &[&id], "", Some(free)).await;
         }
         let batch = json!({ "program": id, "currency": "GBP", "cutoff": court.world.now().to_string(), "funding_account": "main" });
-        let batch = if last {
+        let batch = if !is_guarded {
             court
                 .ask("POST /v1/payouts/batches", &[], "", Some(batch))
                 .await
@@ -649,7 +650,7 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
         };
         let batch = batch.str("id").to_owned();
         court.deliver().await;
-        if !last {
+        if is_guarded {
             let approve = "POST /v1/payouts/batches/{id}/approve";
             let _ = court.ask(approve, &[&batch], "", Some(json!({}))).await;
         }
@@ -683,7 +684,20 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
                 Some(json!({})),
             )
             .await;
-        if !last {
+        if round == "returned by file" {
+            let file = json!(format!("{payout},settled all the same\n"));
+            let _ = court
+                .ask(
+                    "POST /v1/payouts/batches/{id}/returns",
+                    &[&batch],
+                    "?format=csv",
+                    Some(file),
+                )
+                .await;
+            court.deliver().await;
+            court.days_pass(1).await;
+        }
+        if round == "returned by hand" {
             let back = json!({ "reason": "closed", "evidence": "R-7" });
             let _ = court
                 .ask(
@@ -702,7 +716,7 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     court.days_pass(8).await;
     let listed = court.ask("GET /v1/payouts/batches", &[], "", None).await;
     let made = listed.str("/items/0/id").to_owned();
-    assert_eq!(listed.items().len(), 3, "the schedule has made one");
+    assert_eq!(listed.items().len(), 4, "the schedule has made one");
     let wrong = json!({ "reason": "wrong cutoff" });
     let _ = court
         .ask(

@@ -1,19 +1,25 @@
 //! `/v1/payouts/batches`: who is paid, who is left out and why, and the payment file.
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 use tributary::edge::{
     App, Body, Cursor, Fields, Limit, Once, Operator, Path, Problem, Query, Reply, codes, path_id,
+    read_up_to,
 };
 use tributary::ids::BatchId;
 use tributary::money::Money;
 use tributary::operators::model::Scope;
 use tributary::payouts;
 use tributary::payouts::BatchRequest;
+use tributary::payouts::files::returns::RETURN_FORMATS;
 use tributary::payouts::model::{FundingAccount, RAILS, Rail, Resolved};
 
 use crate::{MAX_REASON, schema};
+
+/// Bytes of a return file: what is written down of it fits one item of the table.
+const MAX_RETURN_FILE_BYTES: usize = 256 * 1024;
 
 /// Ask for a payout batch.
 ///
@@ -253,6 +259,49 @@ pub(crate) async fn cancel(
     let change = payouts::call_off(&app, operator.id, path_id(&path, "batch")?, reason).await?;
     let batch = &change.value;
     let reply = Reply::accepted(&schema::batch(batch, batch.stage(Resolved::default())));
+    once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
+        .await
+}
+
+/// Take a bank's return file for a batch whose file was downloaded.
+///
+/// Of the payouts that it reports the money is payable again, whether they were settled or not; the answer
+/// says of each row what it comes to: `returned`; `already` returned before; `unknown` where there is no such
+/// payout; `not_in_this_batch`; `ignored` where it reports nothing that came back; `unreadable`. A file that
+/// cannot be read as a whole is refused, and nothing of it taken. The same file again returns nothing twice.
+/// Formats: `nacha`, return entries with their addenda 99; `pain.002`, rejected transactions by their
+/// end-to-end ids, or whole messages; `csv`, rows of `payout_id,reason`. At most 256 KiB and 1,000 rows. Asks
+/// for the scope `finance`.
+#[utoipa::path(post, path = "/v1/payouts/batches/{id}/returns", tag = "payouts", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The batch's id"),
+        ("format" = String, Query, description = "`nacha`, `pain.002` or `csv`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    request_body(content = String, content_type = "text/plain", description = "The file as the bank has sent it, in UTF-8"),
+    responses((status = 202, description = "Taken", body = schema::ReturnsView),
+        (status = 409, description = "`wrong_state`: its file was not downloaded"),
+        (status = 413, description = "`body_too_large`"),
+        (status = 422, description = "`return_file_unreadable`, `too_long`")))]
+pub(crate) async fn returns(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    query: Query,
+    once: Once,
+    request: Request,
+) -> Result<Response, Problem> {
+    operator.demand(&[Scope::Finance])?;
+    let format = Fields::read_pairs(&query.0, |f| f.choice("format", RETURN_FORMATS))?;
+    let bytes = read_up_to(request, MAX_RETURN_FILE_BYTES).await?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Problem::new(codes::MALFORMED_BODY, "the file is not UTF-8"))?;
+    let said = json!({ "query": query.0, "file": text });
+    let once = once.of(&operator.id.to_string(), &said);
+    if let Some(reply) = once.answered(&app).await? {
+        return Ok(reply.into_response());
+    }
+    let id: BatchId = path_id(&path, "batch")?;
+    let change = payouts::take_returns(&app, operator.id, id, format, text).await?;
+    let reply = Reply::accepted(&schema::returns(&change.value));
     once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
         .await
 }

@@ -35,6 +35,7 @@ pub fn routes() -> Router<App> {
         .route("/v1/payouts/batches/{id}/file", get(batches::file))
         .route("/v1/payouts/batches/{id}/approve", post(batches::approve))
         .route("/v1/payouts/batches/{id}/cancel", post(batches::cancel))
+        .route("/v1/payouts/batches/{id}/returns", post(batches::returns))
         .route(
             "/v1/programs/{id}/payout-schedule",
             put(schedules::set).get(schedules::find),
@@ -50,7 +51,7 @@ pub fn routes() -> Router<App> {
 #[openapi(
     paths(
         funding::list, funding::keep, funding::find,
-        batches::ask, batches::list, batches::find, batches::file, batches::approve, batches::cancel,
+        batches::ask, batches::list, batches::find, batches::file, batches::approve, batches::cancel, batches::returns,
         schedules::set, schedules::find,
         list, find, settle, come_back,
     ),

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 use tributary::money::{Currency, Money};
-use tributary::payouts::ShownLine;
 use tributary::payouts::files::fitted_holder;
 use tributary::payouts::model::{
     Approval, Batch, BatchLine, BatchState, Cadence, CalledOff, FundingAccount, LineId, LineStage,
-    Omission, Payout, Regular, Returned, Schedule, Stage, WEEKDAYS,
+    Omission, Payout, Regular, Returned, Schedule, Stage, Verdict, WEEKDAYS,
 };
+use tributary::payouts::{Judged, Returns, ShownLine};
 use utoipa::ToSchema;
 
 /// A postal address.
@@ -310,6 +310,32 @@ pub struct LeftOutView {
     pub payout: Option<String>,
 }
 
+/// What a return file came to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TakenReturns)]
+pub struct ReturnsView {
+    /// The file's id: of the same batch and bytes always the same. Stands in the payouts' `evidence`.
+    pub import: String,
+    /// How many payouts are returned by it.
+    pub returned_count: usize,
+    /// What each row came to, in the order of the file; a row about a whole message once for each payout.
+    pub rows: Vec<ReturnedRowView>,
+}
+
+/// What a row of a return file came to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReturnedRow, example = json!({"position": 2, "payout": "po_01kar52v4e8qzr5n3m6x7p9tdc", "verdict": "returned", "reason": "AC04: account closed"}))]
+pub struct ReturnedRowView {
+    /// The row of a CSV, the line of a NACHA file, or the transaction of a status report, from 1.
+    pub position: usize,
+    /// The payout that it names, where there is one.
+    pub payout: Option<String>,
+    /// `returned`, `already`, `unknown`, `not_in_this_batch`, `ignored` or `unreadable`.
+    pub verdict: &'static str,
+    /// Why the payment came back; or what the row says that comes to nothing.
+    pub reason: String,
+}
+
 /// A payout's return.
 #[derive(ToSchema)]
 #[schema(as = PayoutReturn, example = json!({"reason": "The wallet is closed", "evidence": "PayPal transaction 8XY12345AB678901C"}))]
@@ -593,6 +619,30 @@ pub(crate) fn payout(payout: &Payout) -> PayoutView {
         returned_at: part(|why| why.at.to_string()),
         reason: part(|why| why.reason.clone()),
         evidence: part(|why| why.evidence.clone()),
+    }
+}
+
+pub(crate) fn returns(returns: &Returns) -> ReturnsView {
+    let Returns { id, rows } = returns;
+    let row = |judged: &Judged| {
+        let Judged {
+            position,
+            payout,
+            verdict,
+            reason,
+        } = judged;
+        ReturnedRowView {
+            position: *position,
+            payout: payout.map(|payout| payout.to_string()),
+            verdict: verdict.name(),
+            reason: reason.clone(),
+        }
+    };
+    let is_returned = |row: &&Judged| row.verdict == Verdict::Returned;
+    ReturnsView {
+        import: id.to_string(),
+        returned_count: rows.iter().filter(is_returned).count(),
+        rows: rows.iter().map(row).collect(),
     }
 }
 

@@ -100,6 +100,7 @@ codes! {
     BIC_INVALID "bic_invalid" 422 "Not a BIC of 8 or 11 characters.";
     ROUTING_NUMBER_INVALID "routing_number_invalid" 422 "The routing number fails its checksum.";
     ACCOUNT_NUMBER_INVALID "account_number_invalid" 422 "Not an account number of 4 to 17 digits.";
+    RETURN_FILE_UNREADABLE "return_file_unreadable" 422 "The return file cannot be read as a whole in the format that was named; nothing of it was taken.";
     IDEMPOTENCY_KEY_INVALID "idempotency_key_invalid" 422 "An idempotency key has 1 to 64 visible ASCII characters.";
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 "The idempotency key was used for another request.";
     CURSOR_INVALID "cursor_invalid" 422 "The cursor does not belong to this list and filter.";

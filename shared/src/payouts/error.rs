@@ -1,6 +1,7 @@
 //! What can go wrong with funding accounts, batches and payouts.
 
 use super::files::FileError;
+use super::files::returns::ReturnFileError;
 use super::model::{NoApproval, PayoutState, Rail};
 use crate::clock::Timestamp;
 use crate::edge::{KeyringError, Problem, codes};
@@ -97,6 +98,9 @@ pub enum PayoutError {
     /// A payout whose batch was not submitted cannot have arrived or come back.
     #[error("the payout's batch is not submitted: nothing was paid yet")]
     NotSubmitted,
+    /// A return file that cannot be read as a whole.
+    #[error(transparent)]
+    ReturnFile(#[from] ReturnFileError),
     /// The payout's state does not allow that.
     #[error("the payout is {}", .0.name())]
     WrongState(PayoutState),
@@ -158,6 +162,10 @@ impl From<PayoutError> for Problem {
                 Self::new(codes::BATCH_NOT_READY, said)
             }
             PayoutError::ApprovalMissing => Self::new(codes::APPROVAL_MISSING, said),
+            PayoutError::ReturnFile(ReturnFileError::TooMany) => Self::new(codes::TOO_LONG, said),
+            PayoutError::ReturnFile(ReturnFileError::NotThatFormat(_)) => {
+                Self::new(codes::RETURN_FILE_UNREADABLE, said)
+            }
             PayoutError::NoSuchPart(_) => Self::new(codes::NOT_FOUND, said),
             PayoutError::VersionMissing => Self::new(codes::IF_MATCH_MISSING, said),
             PayoutError::VersionStale => {

@@ -13,7 +13,9 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
 use crate::clock::Timestamp;
-use crate::ids::{BatchId, ConversionId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
+use crate::ids::{
+    BatchId, ConversionId, ImportId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId,
+};
 use crate::money::{Currency, Money, MoneyError};
 use crate::partners::model::{Account, Address, BankRoute, MethodKind};
 
@@ -797,6 +799,66 @@ impl Payout {
             other => Err(other),
         }
     }
+}
+
+/// What a row of a return file comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The payout came back: it is returned.
+    Returned,
+    /// It was returned before.
+    Already,
+    /// There is no such payout.
+    Unknown,
+    /// It does not stand in this batch's file.
+    NotInThisBatch,
+    /// It says of nothing that it came back.
+    Ignored,
+    /// It cannot be read.
+    Unreadable,
+}
+
+impl Verdict {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Returned => "returned",
+            Self::Already => "already",
+            Self::Unknown => "unknown",
+            Self::NotInThisBatch => "not_in_this_batch",
+            Self::Ignored => "ignored",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// A payout that a return file reports, to be returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comeback {
+    /// Which.
+    pub payout: PayoutId,
+    /// Why, in words.
+    pub reason: String,
+    /// What shows it.
+    pub evidence: String,
+}
+
+/// A return file's payouts: written down at once, returned one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Id.
+    pub id: ImportId,
+    /// Of which batch.
+    pub batch: BatchId,
+    /// What came back.
+    pub comebacks: Vec<Comeback>,
+    /// How many of them are returned.
+    pub done: usize,
+    /// Who sent it.
+    pub by: OperatorId,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Whether a request has something to do.

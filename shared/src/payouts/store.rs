@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    AchOrigin, Approval, Batch, BatchLine, BatchState, Cadence, CalledOff, FundingAccount,
-    FundingRoute, Instruction, LeftOut, LineId, LineStage, Omission, Payer, Payout, PayoutState,
-    RAILS, Rail, Regular, Resolved, Returned, Schedule, Terms, Total, WEEKDAYS, Walk,
+    AchOrigin, Approval, Batch, BatchLine, BatchState, Cadence, CalledOff, Comeback,
+    FundingAccount, FundingRoute, Import, Instruction, LeftOut, LineId, LineStage, Omission, Payer,
+    Payout, PayoutState, RAILS, Rail, Regular, Resolved, Returned, Schedule, Terms, Total,
+    WEEKDAYS, Walk,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::commissions::store::outcome_key;
-use crate::ids::{BatchId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
+use crate::ids::{BatchId, ImportId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
 use crate::ledger::store::{
     due_shard, payable_partition, payable_position, transfer, transfer_key,
 };
@@ -955,6 +956,127 @@ pub fn made(schedule: &Schedule, due_at: Timestamp, next_at: Timestamp) -> Updat
             Condition::equals("version", number(schedule.version))
                 .and_equals("next_at", text(due_at.to_string())),
         )
+}
+
+// ---- Imported return files
+
+fn import_key(id: ImportId) -> Key {
+    Key::new(format!("RETURNS#{id}"), "RETURNS")
+}
+
+#[derive(Serialize, Deserialize)]
+struct ImportItem {
+    pk: String,
+    sk: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_sk: Option<String>,
+    id: ImportId,
+    batch: BatchId,
+    comebacks: Vec<ComebackItem>,
+    done: usize,
+    by: OperatorId,
+    at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ComebackItem {
+    payout: PayoutId,
+    reason: String,
+    evidence: String,
+}
+
+/// The put of an imported return file, due until all of its payouts are returned.
+///
+/// # Errors
+/// Never for a well-formed import.
+pub fn put_import(import: &Import) -> Result<Op, Error> {
+    let Import {
+        id,
+        batch,
+        comebacks,
+        done,
+        by,
+        at,
+    } = import.clone();
+    let Key { pk, sk } = import_key(id);
+    let comebacks = comebacks.into_iter().map(
+        |Comeback {
+             payout,
+             reason,
+             evidence,
+         }| ComebackItem {
+            payout,
+            reason,
+            evidence,
+        },
+    );
+    Ok(Op::Put(Put::new(&ImportItem {
+        pk,
+        sk,
+        due_pk: Some(WORK.to_owned()),
+        due_sk: Some(format!("{}#{id}", stamp(at))),
+        id,
+        batch,
+        comebacks: comebacks.collect(),
+        done,
+        by,
+        at,
+    })?))
+}
+
+/// An imported return file.
+///
+/// # Errors
+/// The table's.
+pub async fn find_import(table: &Table, id: ImportId) -> Result<Option<Import>, Error> {
+    let import = |item: ImportItem| {
+        let ImportItem {
+            pk: _,
+            sk: _,
+            due_pk: _,
+            due_sk: _,
+            id,
+            batch,
+            comebacks,
+            done,
+            by,
+            at,
+        } = item;
+        let comebacks = comebacks.into_iter().map(
+            |ComebackItem {
+                 payout,
+                 reason,
+                 evidence,
+             }| Comeback {
+                payout,
+                reason,
+                evidence,
+            },
+        );
+        Import {
+            id,
+            batch,
+            comebacks: comebacks.collect(),
+            done,
+            by,
+            at,
+        }
+    };
+    Ok(table.get::<ImportItem>(&import_key(id)).await?.map(import))
+}
+
+/// That many of an import's payouts are returned; it is no longer due when all are.
+#[must_use]
+pub fn imported(import: &Import, done: usize) -> Update {
+    let mut update = Update::at(import_key(import.id))
+        .set("done", number(done as u64))
+        .only_if(Condition::equals("done", number(import.done as u64)));
+    if done >= import.comebacks.len() {
+        update = update.remove("due_pk").remove("due_sk");
+    }
+    update
 }
 
 // ---- Lines and omissions of a batch

@@ -5,6 +5,7 @@ pub mod calendar;
 pub mod charset;
 mod generic;
 mod nacha;
+pub mod returns;
 mod sepa;
 
 pub use generic::write as generic_csv;
