@@ -397,11 +397,17 @@ impl Run {
                     1 => continue,
                     _ => ("settle", json!({})),
                 };
-                let path = format!("/v1/payouts/{payout}/{what}");
+                let mut path = format!("/v1/payouts/{payout}/{what}");
+                let mut body = body;
+                if what == "return" && self.rng.bool() {
+                    // The same, told by the bank's file.
+                    path = format!("/v1/payouts/batches/{batch}/returns?format=csv");
+                    body = json!(format!("{payout},closed\n"));
+                }
                 let answer = self.insist(Method::POST, &path, Some(&body)).await;
                 // 409: it came back before and is not to be settled.
                 assert!(
-                    matches!(answer.status.as_u16(), 200 | 409),
+                    matches!(answer.status.as_u16(), 200 | 202 | 409),
                     "{}",
                     answer.text
                 );

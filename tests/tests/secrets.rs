@@ -6,8 +6,14 @@ use tributary::clock::Clock;
 use tributary_local::instance::{Instance, Settings};
 use tributary_tests::{Answer, World};
 
-/// A partner of a program in that currency is paid into its bank account: its file was downloaded.
-async fn paid(world: &World, currency: &str, funding: &str, method: &Value, account: &str) {
+/// A partner of a program in that currency is paid into its bank account: the batch, and its file.
+async fn paid(
+    world: &World,
+    currency: &str,
+    funding: &str,
+    method: &Value,
+    account: &str,
+) -> (String, String) {
     let program = json!({ "name": currency, "currency": currency, "attribution": { "model": "last_click", "window_days": 30 } });
     let program = world.post("/v1/programs", program).await.expect(201);
     let id = program.str("id");
@@ -37,6 +43,7 @@ async fn paid(world: &World, currency: &str, funding: &str, method: &Value, acco
     let file = format!("/v1/payouts/batches/{batch}/file");
     let file = world.get(&file).await.expect(200).text;
     assert!(file.contains(account), "{file}");
+    (batch, file)
 }
 
 #[tokio::test]
@@ -150,7 +157,7 @@ async fn the_data_files_hold_no_issued_secret_token_or_bank_account() {
     let put = world.put("/v1/funding-accounts/giro", giro).await;
     assert!(put.status.is_success(), "{}", put.text);
     let french = json!({ "iban": "FR1420041010050500013M02606", "bic": "PSSTFRPPLIL" });
-    paid(
+    let _ = paid(
         &world,
         "EUR",
         "giro",
@@ -159,7 +166,25 @@ async fn the_data_files_hold_no_issued_secret_token_or_bank_account() {
     )
     .await;
     let american = json!({ "routing_number": "021000021", "account_number": "11335577992244", "account_type": "checking" });
-    paid(&world, "USD", "checking", &bank(american), "11335577992244").await;
+    let (batch, file) = paid(&world, "USD", "checking", &bank(american), "11335577992244").await;
+    // Its bank sends the entry back, with the account's number in it.
+    let entry = file.lines().find(|line| line.starts_with('6')).unwrap();
+    let returned = format!(
+        "{:94}\n{}1{:15}\n799R03{}\n",
+        "101",
+        &entry[..78],
+        "",
+        &entry[79..]
+    );
+    let path = format!("/v1/payouts/batches/{batch}/returns?format=nacha");
+    let once = [("idempotency-key", "returns-1")];
+    let body = json!(returned);
+    let taken = world
+        .ask(&world.key, Method::POST, &path, &once, Some(&body))
+        .await
+        .expect(202);
+    assert_eq!(taken.body["returned_count"], 1, "{}", taken.text);
+    world.settle().await;
 
     let mut secrets = vec![
         world.key.clone(),

@@ -507,7 +507,7 @@ pub struct ShownLine {
 /// A page of a batch's lines, each with the state of its payout, and the position to go on from.
 ///
 /// # Errors
-/// The keyring's and the table's.
+/// The table's.
 pub async fn batch_lines(
     app: &App,
     batch: &Batch,
@@ -524,7 +524,16 @@ pub async fn batch_lines(
             continue;
         };
         let renamed = match &line.stage {
-            LineStage::Frozen(instruction) => payee_of(app, batch, line.payout, instruction)?.1,
+            LineStage::Frozen(instruction) => {
+                match payee_of(app, batch, line.payout, instruction) {
+                    Ok((_, renamed)) => renamed,
+                    // The batch is shown all the same; its file is what fails.
+                    Err(error) => {
+                        tracing::error!(%error, payout = %line.payout, "a payee cannot be read");
+                        None
+                    }
+                }
+            }
             LineStage::Planned | LineStage::Withdrawn => None,
         };
         shown.push(ShownLine {
