@@ -167,7 +167,7 @@ id!(
     TransferId, "xfr"
 );
 id!(
-    /// A payout batch.
+    /// A payout batch; derived from its program, cutoff and paying account, so that there is one of them.
     BatchId, "bat"
 );
 id!(

@@ -89,6 +89,14 @@ async fn a_large_batch_waits_for_somebody_else_than_its_maker() {
         .post(&approve, json!({}))
         .await
         .problem(403, "approval_by_maker");
+    // A key is not a person: another one of the maker's is the maker's.
+    let me = world.get("/v1/me").await.expect(200);
+    let keys = format!("/v1/operators/{}/keys", me.str("operator"));
+    let second = world.post(&keys, json!({ "scopes": ["finance"] })).await;
+    let second = second.expect(201).str("key").to_owned();
+    let _ = post_as(&world, &second, &approve, json!({}))
+        .await
+        .problem(403, "approval_by_maker");
     let reader = operator(&world, "read").await;
     let _ = post_as(&world, &reader, &approve, json!({}))
         .await

@@ -235,8 +235,9 @@ pub(crate) async fn approve(
 
 /// Cancel a batch whose file was not downloaded.
 ///
-/// Each of its payouts is given back: the money is payable again, and the next batch pays it. Until all of
-/// them are, the batch is `cancelling`. A repeat changes nothing. Asks for the scope `finance`.
+/// Each of its payouts is given back: the money is payable again, and the next batch, of a later cutoff, pays
+/// it. Until all of them are, the batch is `cancelling`. A repeat changes nothing. Asks for the scope
+/// `finance`.
 #[utoipa::path(post, path = "/v1/payouts/batches/{id}/cancel", tag = "payouts", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The batch's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
@@ -276,7 +277,7 @@ pub(crate) async fn cancel(
     params(("id" = String, Path, description = "The batch's id"),
         ("format" = String, Query, description = "`nacha`, `pain.002` or `csv`"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
-    request_body(content = String, content_type = "text/plain", description = "The file as the bank has sent it, in UTF-8"),
+    request_body(content = String, content_type = "text/plain", description = "The file as the bank has sent it, in UTF-8", example = "payout_id,reason\npo_01kar52v4e8qzr5n3m6x7p9tdc,account closed\n"),
     responses((status = 202, description = "Taken", body = schema::ReturnsView),
         (status = 409, description = "`wrong_state`: its file was not downloaded"),
         (status = 413, description = "`body_too_large`"),

@@ -1465,7 +1465,12 @@ async fn payee(
             true
         }
     };
-    let instruction = match partners::pay_instruction(app, partner).await {
+    let (instruction, hold) = futures_util::future::join(
+        partners::pay_instruction(app, partner),
+        partners::payout_hold(app, partner),
+    )
+    .await;
+    let instruction = match instruction {
         Ok(instruction) => instruction,
         Err(PartnerError::Table(error @ (table::Error::Busy(_) | table::Error::Failed(_)))) => {
             return Err(error.into());
@@ -1476,7 +1481,7 @@ async fn payee(
             None
         }
     };
-    let on_hold = match partners::payout_hold(app, partner).await {
+    let on_hold = match hold {
         Ok(hold) => hold.is_some(),
         Err(error @ (table::Error::Busy(_) | table::Error::Failed(_))) => return Err(error.into()),
         Err(error) => {

@@ -1296,15 +1296,17 @@ mod tests {
             ..READY
         };
         assert_eq!(decide(9_900, held, terms("50.00")), Err(LeftOut::OnHold));
-        let terms = Terms {
-            rail: Rail::Nacha,
-            ..terms("50.00")
-        };
-        assert!(decide(MAX_NACHA_MINOR, READY, terms).is_ok());
-        assert_eq!(
-            decide(MAX_NACHA_MINOR + 1, READY, terms),
-            Err(LeftOut::AmountOverFormat)
-        );
+        for (rail, most) in [(Rail::Nacha, MAX_NACHA_MINOR), (Rail::Sepa, MAX_SEPA_MINOR)] {
+            let terms = Terms {
+                rail,
+                ..terms("50.00")
+            };
+            assert!(decide(most, READY, terms).is_ok());
+            assert_eq!(
+                decide(most + 1, READY, terms),
+                Err(LeftOut::AmountOverFormat)
+            );
+        }
     }
 
     #[test]

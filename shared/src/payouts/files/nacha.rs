@@ -329,6 +329,34 @@ mod tests {
         assert_eq!(&records[..9], &expected);
     }
 
+    #[test]
+    fn a_later_part_is_a_file_of_its_own_that_goes_on_counting() {
+        let payments = [payment(7, 100, "Ada", PayeeType::Person)];
+        let part = |number, before| Part {
+            batch: BatchId::from_bytes([2; 16]),
+            number,
+            before,
+            at: "2026-11-25T15:04:00Z".parse().unwrap(),
+            payments: &payments,
+        };
+        let record = |part: Part<'_>, at: usize| {
+            let file = String::from_utf8(write(&payer(), &part).unwrap()).unwrap();
+            file.lines().nth(at).unwrap().to_owned()
+        };
+        assert_eq!(&record(part(2, 5_000), 2)[79..], "021000020005001");
+        assert_ne!(
+            record(part(1, 0), 0)[33..34],
+            record(part(2, 5_000), 0)[33..34],
+            "the file id modifier tells them apart"
+        );
+        let (trace, identification) = trace("021000021", 5_000, payments[0].payout);
+        let entry = record(part(2, 5_000), 2);
+        assert_eq!(
+            (&entry[79..], &entry[39..54]),
+            (trace.as_str(), identification.as_str())
+        );
+    }
+
     proptest! {
         #[test]
         fn records_blocks_hashes_and_sums_agree(
