@@ -180,6 +180,18 @@ async fn euro_are_paid_by_one_message_that_stays_as_it_is() {
         "what goes to the bank under another name is shown"
     );
     assert_eq!(line(&bob)["name_in_file"], Value::Null);
+    let payout = format!("/v1/payouts/{}", line(&ada)["payout"].as_str().unwrap());
+    let keys = format!("/v1/partners/{ada}/keys");
+    let own = world.post(&keys, json!({})).await.expect(201);
+    let payout = world
+        .ask(own.str("key"), Method::GET, &payout, &[], None)
+        .await
+        .expect(200);
+    assert_eq!(
+        payout.str("name_in_file"),
+        "Jurgen Gross",
+        "to its payee too"
+    );
     assert_eq!(line(&ada)["account"], "FR14 •••• 2606");
 
     let path = format!("/v1/payouts/batches/{id}/file");

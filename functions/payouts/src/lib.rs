@@ -123,8 +123,11 @@ async fn find(
     let name = format!("payouts/{id}/lines");
     let after = Cursor::read(&name, query.get("cursor"))?;
     let (lines, position) = payouts::payout_lines(&app, &payout, after, limit).await?;
+    let (given, in_file) = payouts::payee_names(&app, &payout).await?.unzip();
     Ok(Reply::ok(&schema::PayoutWithLinesView {
         payout: schema::payout(&payout),
+        name: given,
+        name_in_file: in_file,
         lines: lines
             .iter()
             .map(|(line, minor)| schema::payout_line(*line, *minor, payout.amount.currency()))

@@ -398,6 +398,10 @@ pub struct PayoutWithLinesView {
     /// The payout.
     #[serde(flatten)]
     pub payout: PayoutView,
+    /// The payee's name as it was given, where the bank's file has another.
+    pub name: Option<String>,
+    /// The payee's name as it goes to the bank, where that is another.
+    pub name_in_file: Option<String>,
     /// What it consists of, in the order it was taken.
     pub lines: Vec<PayoutLineView>,
     /// Where `lines` go on, as `cursor`; `null` at their end.

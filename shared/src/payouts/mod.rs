@@ -523,19 +523,7 @@ pub async fn batch_lines(
         let Some(state) = states.get(&line.payout).copied() else {
             continue;
         };
-        let renamed = match &line.stage {
-            LineStage::Frozen(instruction) => {
-                match payee_of(app, batch, line.payout, instruction) {
-                    Ok((_, renamed)) => renamed,
-                    // The batch is shown all the same; its file is what fails.
-                    Err(error) => {
-                        tracing::error!(%error, payout = %line.payout, "a payee cannot be read");
-                        None
-                    }
-                }
-            }
-            LineStage::Planned | LineStage::Withdrawn => None,
-        };
+        let renamed = renamed(app, batch.rail, batch.id, &line);
         shown.push(ShownLine {
             line,
             state,
@@ -545,17 +533,47 @@ pub async fn batch_lines(
     Ok((shown, next))
 }
 
+/// The payee's name as it was given and as the bank's file has it, where these differ.
+fn renamed(app: &App, rail: Rail, batch: BatchId, line: &BatchLine) -> Option<(String, String)> {
+    let LineStage::Frozen(instruction) = &line.stage else {
+        return None;
+    };
+    let place = BatchLine::place(batch, line.payout);
+    match payee_of(app, rail, &place, instruction) {
+        Ok((_, renamed)) => renamed,
+        // The line is shown all the same; the file is what fails.
+        Err(error) => {
+            tracing::error!(%error, payout = %line.payout, "a payee cannot be read");
+            None
+        }
+    }
+}
+
+/// The payee's name in a payout as it was given and as the bank's file has it, where these differ.
+///
+/// # Errors
+/// The table's.
+pub async fn payee_names(
+    app: &App,
+    payout: &Payout,
+) -> Result<Option<(String, String)>, PayoutError> {
+    if payout.terms.rail == Rail::Paypal {
+        return Ok(None);
+    }
+    let line = store::find_line(&app.main, payout.batch, payout.id).await?;
+    Ok(line.and_then(|line| renamed(app, payout.terms.rail, payout.batch, &line)))
+}
+
 /// The account that a line's instruction pays into, as the batch's file writes it; and the payee's name as it
 /// was given and as it stands there, where these differ.
 fn payee_of(
     app: &App,
-    batch: &Batch,
-    payout: PayoutId,
+    rail: Rail,
+    place: &str,
     instruction: &Instruction,
 ) -> Result<(Account, Option<(String, String)>), PayoutError> {
-    let place = BatchLine::place(batch.id, payout);
-    let opened = app.keyring.open(&place, &instruction.sealed)?;
-    if batch.rail == Rail::Paypal {
+    let opened = app.keyring.open(place, &instruction.sealed)?;
+    if rail == Rail::Paypal {
         let wallet = String::from_utf8(opened)
             .map_err(|_| table::Error::Malformed("a wallet that is no text".to_owned()))?;
         return Ok((Account::Paypal { wallet }, None));
@@ -782,7 +800,8 @@ fn compose(
     let payments = frozen[range.clone()]
         .iter()
         .map(|(payout, instruction)| {
-            let (account, _) = payee_of(app, batch, *payout, instruction)?;
+            let place = BatchLine::place(batch.id, *payout);
+            let (account, _) = payee_of(app, batch.rail, &place, instruction)?;
             Ok(Payment {
                 payout: *payout,
                 amount: instruction.amount,

@@ -1339,6 +1339,22 @@ pub async fn all_lines(table: &Table, id: BatchId) -> Result<Vec<BatchLine>, Err
         .collect()
 }
 
+/// One line of a batch.
+///
+/// # Errors
+/// The table's.
+pub async fn find_line(
+    table: &Table,
+    batch: BatchId,
+    payout: PayoutId,
+) -> Result<Option<BatchLine>, Error> {
+    table
+        .get::<BatchLineItem>(&line_key(batch, payout))
+        .await?
+        .map(batch_line)
+        .transpose()
+}
+
 /// Items of a batch read in one query; DynamoDB itself stops at 1 MB.
 const LINES_PAGE: usize = 1_000;
 
