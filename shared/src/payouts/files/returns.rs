@@ -122,7 +122,7 @@ fn csv_rows(text: &str) -> Result<Vec<Reported>, ReturnFileError> {
         let (named, reason) = match record.iter().collect::<Vec<_>>().as_slice() {
             // The header.
             [first, ..] if position == 1 && *first == "payout_id" => continue,
-            [id, reason] if reason.is_empty() => (
+            [id, ""] => (
                 Named::Unreadable("the row states no reason".to_owned()),
                 (*id).to_owned(),
             ),
