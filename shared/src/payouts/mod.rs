@@ -6,6 +6,8 @@
 pub mod error;
 pub mod files;
 pub mod model;
+mod returns;
+mod schedules;
 pub mod store;
 
 use std::collections::HashMap;
@@ -15,25 +17,25 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use error::PayoutError;
-use files::returns::{Named, Reported, ReturnFormat};
 use files::{Part, Payment};
 use model::{
-    Approval, Batch, BatchLine, BatchState, Cadence, CalledOff, Comeback, FundingAccount,
-    FundingRoute, Import, Instruction, LeftOut, LineId, LineStage, Omission, Payee, Payer, Payout,
-    PayoutState, Rail, Regular, Resolved, Returned, Schedule, Stage, Step, Tally, Total, Verdict,
-    Walk, decide,
+    Approval, Batch, BatchLine, BatchState, CalledOff, FundingAccount, FundingRoute, Instruction,
+    LeftOut, LineId, LineStage, Omission, Payee, Payer, Payout, PayoutState, Rail, Resolved,
+    Returned, Stage, Step, Tally, Total, Walk, decide,
 };
+pub use returns::{Judged, Returns, bring_back, take_returns};
+pub use schedules::{ScheduleDetails, Setter, currency_of, make_due, schedule, set_schedule};
 use store::Line;
 
 use crate::clock::Timestamp;
 use crate::edge::{App, Change, Write};
-use crate::ids::{BatchId, ImportId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
+use crate::ids::{BatchId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
 use crate::ledger::model::{AccountId, Bucket, Transfer, TransferKind};
 use crate::ledger::store::{DUE_SHARDS, post};
 use crate::money::{Currency, Money};
 use crate::partners;
 use crate::partners::error::PartnerError;
-use crate::partners::model::{Account, BankRoute, PartnerStatus, PayInstruction};
+use crate::partners::model::{Account, PartnerStatus, PayInstruction};
 use crate::programs;
 use crate::table::{self, Op, TransactError};
 
@@ -148,180 +150,6 @@ pub async fn funding_accounts(
     limit: usize,
 ) -> Result<(Vec<FundingAccount>, Option<String>), PayoutError> {
     Ok(store::funding_accounts(&app.main, after, limit).await?)
-}
-
-// ---- Schedules
-
-/// Due schedules looked at in one run of clockwork.
-const DUE_SCHEDULES: usize = 100;
-
-/// How a program shall pay.
-#[derive(Clone, Debug)]
-pub struct ScheduleDetails {
-    /// How often.
-    pub cadence: Cadence,
-    /// In which time zone days begin, days to the cutoff, and the paying account, where batches are regular.
-    pub regular: Option<(String, u32, String)>,
-    /// Nobody is paid less.
-    pub minimum: Option<Money>,
-    /// A batch of more needs a second person's consent.
-    pub approval_above: Option<Money>,
-}
-
-/// Who sets a schedule, and whether they may change the amount above which a second person is asked.
-#[derive(Clone, Copy, Debug)]
-pub struct Setter {
-    /// Who.
-    pub id: OperatorId,
-    /// Whether they may: those who make batches may not lift what watches over them.
-    pub may_change_approval: bool,
-}
-
-/// Sets how a program pays; `based_on` is the version that it replaces, if there is one. The first batch is
-/// made at the next beginning of one of its days.
-///
-/// # Errors
-/// `ProgramNotFound`, `VersionMissing`, `VersionStale`, `ApprovalGuarded`, `FundingUnknown`,
-/// `NotFundingCurrency`, `CurrencyUnsupported`, `TimeZoneUnknown`; the table's.
-pub async fn set_schedule(
-    app: &App,
-    program: ProgramId,
-    setter: Setter,
-    details: ScheduleDetails,
-    based_on: Option<u64>,
-) -> Result<Change<Schedule, PayoutError>, PayoutError> {
-    let ScheduleDetails {
-        cadence,
-        regular,
-        minimum,
-        approval_above,
-    } = details;
-    let currency = currency_of(app, program).await?;
-    let before = store::find_schedule(&app.main, program).await?;
-    let version = before.as_ref().map_or(0, |before| before.version);
-    match based_on {
-        None if version > 0 => return Err(PayoutError::VersionMissing),
-        Some(based_on) if based_on != version => return Err(PayoutError::VersionStale),
-        _ => {}
-    }
-    let above = before.and_then(|before| before.approval_above);
-    if above != approval_above && !setter.may_change_approval {
-        return Err(PayoutError::ApprovalGuarded);
-    }
-    let now = app.now();
-    let regular = match regular {
-        None => None,
-        Some((time_zone, cutoff_days, funding_account)) => {
-            let _ = paying(app, &funding_account, currency).await?;
-            let zone = model::time_zone(&time_zone).ok_or(PayoutError::TimeZoneUnknown)?;
-            cadence.next_after(now, &zone).map(|next_at| Regular {
-                time_zone,
-                cutoff_days,
-                funding_account,
-                next_at,
-            })
-        }
-    };
-    let schedule = Schedule {
-        program,
-        cadence,
-        regular,
-        minimum,
-        approval_above,
-        set_by: setter.id,
-        updated_at: now,
-        version: version + 1,
-    };
-    let save = store::save_schedule(&schedule, currency)?;
-    Ok(Change {
-        value: schedule,
-        writes: vec![Write::new(save, |_| PayoutError::VersionStale)],
-    })
-}
-
-/// The currency that a program pays in.
-///
-/// # Errors
-/// `ProgramNotFound`; the table's.
-pub async fn currency_of(app: &App, program: ProgramId) -> Result<Currency, PayoutError> {
-    let found = programs::program(app, program).await?;
-    Ok(found.ok_or(PayoutError::ProgramNotFound(program))?.currency)
-}
-
-/// How a program pays.
-///
-/// # Errors
-/// `ScheduleNotFound`; the table's.
-pub async fn schedule(app: &App, program: ProgramId) -> Result<Schedule, PayoutError> {
-    store::find_schedule(&app.main, program)
-        .await?
-        .ok_or(PayoutError::ScheduleNotFound(program))
-}
-
-/// Makes the batches whose day has begun by `now`, one for each program and run. A batch and the schedule's
-/// next day are one transaction, so none is made twice; a day that was missed is made up for.
-///
-/// # Errors
-/// The table's, after all were tried. Safe to repeat.
-pub async fn make_due(app: &App, now: Timestamp) -> Result<usize, PayoutError> {
-    let mut made = 0;
-    let mut failed = None;
-    for program in store::due_schedules(&app.main, now, DUE_SCHEDULES).await? {
-        match make_one(app, program, now).await {
-            Ok(is_made) => made += usize::from(is_made),
-            // The next run finds it planned.
-            Err(PayoutError::AnotherPlanning(_)) => {}
-            Err(error) => {
-                tracing::error!(%error, %program, "a scheduled batch was not made; it is tried again");
-                failed = Some(error);
-            }
-        }
-    }
-    failed.map_or(Ok(made), Err)
-}
-
-async fn make_one(app: &App, program: ProgramId, now: Timestamp) -> Result<bool, PayoutError> {
-    let Some(schedule) = store::find_schedule(&app.main, program).await? else {
-        return Ok(false);
-    };
-    let Some(regular) = schedule
-        .regular
-        .as_ref()
-        .filter(|regular| regular.next_at <= now)
-    else {
-        return Ok(false);
-    };
-    let zone = model::time_zone(&regular.time_zone).ok_or(PayoutError::TimeZoneUnknown)?;
-    let next_at = schedule
-        .cadence
-        .next_after(regular.next_at, &zone)
-        .ok_or(PayoutError::TimeZoneUnknown)?;
-    let currency = currency_of(app, program).await?;
-    let funding = paying(app, &regular.funding_account, currency).await?;
-    nobody_plans(app, program).await?;
-    let batch = new_batch(NewBatch {
-        program,
-        cutoff: regular.cutoff(),
-        minimum: schedule.minimum.unwrap_or(Money::zero(currency)),
-        approval_above: schedule.approval_above,
-        funding: &funding,
-        by: schedule.set_by,
-        now: app.now(),
-    });
-    let moved = store::made(&schedule, regular.next_at, next_at);
-    let ops = [store::put_batch(&batch)?, Op::Update(moved.clone())];
-    match app.main.transact(&ops).await {
-        Ok(()) => Ok(true),
-        Err(TransactError::Table(error)) => Err(error.into()),
-        Err(TransactError::Refused(_)) => {
-            // Somebody has asked for that very batch, or another run has made it. Then only the day moves on,
-            // unless it has moved already.
-            if store::find_batch(&app.main, batch.id).await?.is_some() {
-                let _ = app.main.update(moved).await?;
-            }
-            Ok(false)
-        }
-    }
 }
 
 // ---- Batches
@@ -1014,241 +842,6 @@ pub async fn come_back(
         value: returned,
         writes,
     })
-}
-
-// ---- Return files
-
-/// What a row of a return file came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
-    /// Where it stands in the file, from 1.
-    pub position: usize,
-    /// Its payout, where it names one that there is.
-    pub payout: Option<PayoutId>,
-    /// What it comes to.
-    pub verdict: Verdict,
-    /// Why the payment came back, or why the row comes to nothing.
-    pub reason: String,
-}
-
-/// A return file and what each of its rows comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Returns {
-    /// The file: derived from the batch and its bytes, so that the same file again is the same.
-    pub id: ImportId,
-    /// Its rows, in their order.
-    pub rows: Vec<Judged>,
-}
-
-/// Takes a bank's return file for a submitted batch. What came back is written down in one item; its payouts
-/// are returned one by one in `payout-run`. The same file again, or another one about the same payouts, moves
-/// nothing a second time.
-///
-/// # Errors
-/// `BatchNotFound`, `NotSubmitted`, `ReturnFile`; the keyring's and the table's.
-pub async fn take_returns(
-    app: &App,
-    by: OperatorId,
-    id: BatchId,
-    format: ReturnFormat,
-    text: &str,
-) -> Result<Change<Returns, PayoutError>, PayoutError> {
-    let batch = batch(app, id).await?;
-    if batch.state != BatchState::Submitted {
-        return Err(PayoutError::NotSubmitted);
-    }
-    let import = ImportId::derived(&[&id.to_string(), text]);
-    let reported = files::returns::read(format, text)?;
-    let lines = store::all_lines(&app.main, id).await?;
-    let book = Book::of(app, &batch, &lines)?;
-    let named: Vec<(Reported, Vec<PayoutId>)> = reported
-        .into_iter()
-        .map(|row| {
-            let payouts = book.named(&row.named);
-            (row, payouts)
-        })
-        .collect();
-    let mut ids: Vec<PayoutId> = named.iter().flat_map(|(_, ids)| ids.clone()).collect();
-    ids.sort();
-    ids.dedup();
-    let mut states = settled(app, &ids).await?;
-    let (mut rows, mut comebacks) = (Vec::new(), Vec::new());
-    for (row, payouts) in named {
-        for (payout, verdict) in book.judge(&row.named, &payouts, &states) {
-            if let (Verdict::Returned, Some(payout)) = (verdict, payout) {
-                // Of two rows about one payout the first returns it.
-                states.insert(payout, PayoutState::Returned);
-                comebacks.push(Comeback {
-                    payout,
-                    reason: row.reason.clone(),
-                    evidence: format!("return file {import}, row {}", row.position),
-                });
-            }
-            rows.push(Judged {
-                position: row.position,
-                payout,
-                verdict,
-                reason: match &row.named {
-                    Named::Unreadable(why) | Named::Nothing(why) => why.clone(),
-                    Named::Foreign(text) | Named::Message(text) if payout.is_none() => text.clone(),
-                    _ => row.reason.clone(),
-                },
-            });
-        }
-    }
-    // The same file may be on its way already.
-    let is_known = store::find_import(&app.main, import).await?.is_some();
-    let mut writes = Vec::new();
-    if !comebacks.is_empty() && !is_known {
-        let put = store::put_import(&Import {
-            id: import,
-            batch: id,
-            comebacks,
-            done: 0,
-            by,
-            at: app.now(),
-        })?;
-        writes.push(Write::new(put, |_| PayoutError::Raced));
-    }
-    Ok(Change {
-        value: Returns { id: import, rows },
-        writes,
-    })
-}
-
-/// What stands in a batch's file, and how its bank names it.
-struct Book<'a> {
-    batch: &'a Batch,
-    /// Its payouts, in their order in the file.
-    paid: Vec<PayoutId>,
-    /// Which of them stand in which part.
-    parts: Vec<std::ops::Range<usize>>,
-    /// ACH entries by what a return repeats of them.
-    entries: HashMap<(String, String), PayoutId>,
-}
-
-impl<'a> Book<'a> {
-    fn of(app: &App, batch: &'a Batch, lines: &[BatchLine]) -> Result<Self, PayoutError> {
-        let paid: Vec<PayoutId> = lines
-            .iter()
-            .filter(|line| matches!(line.stage, LineStage::Frozen(_)))
-            .map(|line| line.payout)
-            .collect();
-        let payer = opened_payer(app, batch, batch.payer.as_deref())?;
-        let mut entries = HashMap::new();
-        if let Some(Payer {
-            route: BankRoute::Us { routing_number, .. },
-            ..
-        }) = payer
-        {
-            for (position, payout) in paid.iter().enumerate() {
-                entries.insert(files::trace(&routing_number, position, *payout), *payout);
-            }
-        }
-        Ok(Self {
-            batch,
-            parts: model::parts(batch.rail, &model::amounts(lines)),
-            paid,
-            entries,
-        })
-    }
-
-    /// The payouts that a row names, whether they are of this batch or not.
-    fn named(&self, named: &Named) -> Vec<PayoutId> {
-        match named {
-            Named::Payout(payout) => vec![*payout],
-            Named::Entry {
-                trace,
-                identification,
-            } => self
-                .entries
-                .get(&(trace.clone(), identification.clone()))
-                .copied()
-                .into_iter()
-                .collect(),
-            Named::Message(id) => self
-                .parts
-                .iter()
-                .zip(1..)
-                .filter(|(_, number)| files::message_id(self.batch.id, *number) == *id)
-                .flat_map(|(part, _)| self.paid[part.clone()].to_vec())
-                .collect(),
-            Named::Foreign(_) | Named::Nothing(_) | Named::Unreadable(_) => Vec::new(),
-        }
-    }
-
-    /// What a row comes to, once for each payout that it names.
-    fn judge(
-        &self,
-        named: &Named,
-        payouts: &[PayoutId],
-        states: &HashMap<PayoutId, PayoutState>,
-    ) -> Vec<(Option<PayoutId>, Verdict)> {
-        match named {
-            Named::Nothing(_) => return vec![(None, Verdict::Ignored)],
-            Named::Unreadable(_) => return vec![(None, Verdict::Unreadable)],
-            Named::Foreign(_) => return vec![(None, Verdict::Unknown)],
-            // Their numbers are the batch's own: whatever it does not know is another's.
-            Named::Entry { .. } | Named::Message(_) if payouts.is_empty() => {
-                return vec![(None, Verdict::NotInThisBatch)];
-            }
-            Named::Payout(_) | Named::Entry { .. } | Named::Message(_) => {}
-        }
-        let verdict = |payout: &PayoutId| match states.get(payout) {
-            None => (None, Verdict::Unknown),
-            Some(_) if !self.paid.contains(payout) => (Some(*payout), Verdict::NotInThisBatch),
-            Some(PayoutState::Returned) => (Some(*payout), Verdict::Already),
-            Some(_) => (Some(*payout), Verdict::Returned),
-        };
-        payouts.iter().map(verdict).collect()
-    }
-}
-
-/// Returns the payouts of an imported return file that are left to return, as many as a run has time for.
-///
-/// # Errors
-/// The table's; safe to repeat.
-pub async fn bring_back(app: &App, id: ImportId) -> Result<(), PayoutError> {
-    let Some(import) = store::find_import(&app.main, id).await? else {
-        return Ok(());
-    };
-    let until = Instant::now() + Duration::from_secs(PLAN_SECONDS);
-    let mut done = import.done;
-    for comeback in &import.comebacks[done.min(import.comebacks.len())..] {
-        if Instant::now() >= until {
-            break;
-        }
-        bring_one_back(app, comeback).await?;
-        done += 1;
-    }
-    if done == import.done {
-        return Ok(());
-    }
-    // Refused: another run has come as far. What is left starts the next by this very change.
-    let _ = app.main.update(store::imported(&import, done)).await?;
-    Ok(())
-}
-
-async fn bring_one_back(app: &App, comeback: &Comeback) -> Result<(), PayoutError> {
-    for _ in 0..CHUNK_TRIES {
-        let Comeback {
-            payout,
-            reason,
-            evidence,
-        } = comeback.clone();
-        let change = come_back(app, payout, reason, evidence).await?;
-        if change.writes.is_empty() {
-            return Ok(());
-        }
-        let ops: Vec<Op> = change.writes.into_iter().map(|write| write.op).collect();
-        match app.main.transact(&ops).await {
-            Ok(()) => return Ok(()),
-            Err(TransactError::Table(error)) => return Err(error.into()),
-            // It was settled or returned at the same moment.
-            Err(TransactError::Refused(_)) => {}
-        }
-    }
-    Err(PayoutError::Raced)
 }
 
 // ---- payout-run: planning
