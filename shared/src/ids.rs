@@ -171,12 +171,16 @@ id!(
     TransferId, "xfr"
 );
 id!(
-    /// A payout batch.
+    /// A payout batch; derived from its program, cutoff and paying account, so that there is one of them.
     BatchId, "bat"
 );
 id!(
     /// One partner's payout in a batch; derived from both. 29 characters, so it fits a bank reference of 30.
     PayoutId, "po"
+);
+id!(
+    /// An imported return file; derived from its batch and its bytes.
+    ImportId, "imp"
 );
 id!(
     /// The vendor's paying account.

@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// Sends a request with a key and further headers.
+    /// Sends a request with a key and further headers. A body that is a text is a file, sent as it is.
     pub async fn ask(
         &self,
         key: &str,
@@ -175,6 +175,10 @@ impl World {
             request = request.header(*name, *value);
         }
         let body = match body {
+            Some(Value::String(file)) => {
+                request = request.header(header::CONTENT_TYPE, "text/plain");
+                Body::from(file.clone())
+            }
             Some(body) => {
                 request = request.header(header::CONTENT_TYPE, "application/json");
                 Body::from(body.to_string())
@@ -443,8 +447,11 @@ impl World {
             .map(|field| answer.str(&format!("/items/0/{field}")).to_owned())
     }
 
-    /// Makes a PayPal batch of all that is payable now, and returns its id.
+    /// Makes a PayPal batch of all that is payable now, and returns its id. A second passes first: of one
+    /// cutoff there is one batch.
     pub async fn batch(&self, program: &str, minimum: Option<&str>) -> String {
+        let next = self.now() + jiff::SignedDuration::from_secs(1);
+        self.instance.app().clock.set(next);
         let account = json!({ "name": "Main", "kind": "paypal", "currency": "GBP", "paypal_email": "payouts@vendor.example" });
         let funded = self.get("/v1/funding-accounts/main").await;
         if funded.status == StatusCode::NOT_FOUND {

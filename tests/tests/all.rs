@@ -3,10 +3,12 @@
 
 mod architecture;
 mod bad_input;
+mod banks;
 mod budgets;
 mod catalog;
 mod changes;
 mod contention;
+mod control;
 mod crashes;
 mod determinism;
 mod disputes;
@@ -21,6 +23,7 @@ mod payouts;
 mod rates;
 mod readme;
 mod requests;
+mod returned;
 mod roles;
 mod secrets;
 mod stale;

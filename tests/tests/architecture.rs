@@ -68,26 +68,28 @@ fn demand_none(found: Vec<String>) {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// What no pure code has.
+const IMPURE: [&str; 16] = [
+    "async ",
+    "crate::table",
+    "crate::edge",
+    "aws_",
+    "serde",
+    "tokio",
+    "Clock",
+    "Timestamp::now",
+    "getrandom",
+    "fastrand",
+    "std::env",
+    "std::fs",
+    "std::net",
+    "println!",
+    "f32",
+    "f64",
+];
+
 #[test]
 fn models_are_pure() {
-    let impure = [
-        "async ",
-        "crate::table",
-        "crate::edge",
-        "aws_",
-        "serde",
-        "tokio",
-        "Clock",
-        "Timestamp::now",
-        "getrandom",
-        "fastrand",
-        "std::env",
-        "std::fs",
-        "std::net",
-        "println!",
-        "f32",
-        "f64",
-    ];
     let shared = root().join("shared/src");
     let models: Vec<PathBuf> = NOUNS
         .iter()
@@ -98,7 +100,7 @@ fn models_are_pure() {
     assert!(models.len() >= 7, "the models have moved");
     let mut found: Vec<String> = models
         .iter()
-        .flat_map(|path| forbid(path, &impure, "models are pure"))
+        .flat_map(|path| forbid(path, &IMPURE, "models are pure"))
         .collect();
     // Of another noun a model knows its model; of its own noun, nothing but itself.
     let others: Vec<String> = NOUNS
@@ -117,6 +119,14 @@ fn models_are_pure() {
         }
     }
     demand_none(found);
+}
+
+#[test]
+fn payment_files_are_pure() {
+    let files = rust_files(&root().join("shared/src/payouts/files"));
+    assert!(files.len() >= 5, "the payment files have moved");
+    let pure = |path: &PathBuf| forbid(path, &IMPURE, "a file is a function of what is frozen");
+    demand_none(files.iter().flat_map(pure).collect());
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! the answer lost, nothing is lost and nothing happens twice.
 //!
 //! One life of a partner's money is lived again for each point: clicks, conversions, reversals of money
-//! that is held, payable and paid, three payout batches, a return. The process that makes the call dies
-//! with it; whoever asked asks again, as servers, people and event sources do.
+//! that is held, payable and paid, payout batches by hand and by schedule, returns, a cancellation. The
+//! process that makes the call dies with it; whoever asked asks again, as servers, people and event sources do.
 
 use std::sync::{Arc, Mutex};
 
@@ -293,6 +293,7 @@ impl Life {
     async fn pay(&self, amount: &str) -> String {
         let body = json!({
             "program": self.stand.program, "currency": "GBP", "cutoff": self.world.now().to_string(), "funding_account": "main",
+            "minimum": "0.00",
         });
         let batch = self
             .post("/v1/payouts/batches", &body)
@@ -325,6 +326,80 @@ impl Life {
             payout
         })
         .await
+    }
+
+    /// The bank's file says that the payout came back.
+    async fn bank_returns(&self, payout: &str) {
+        let batch = self
+            .look(async |world| {
+                let payout = world.get(&format!("/v1/payouts/{payout}")).await;
+                payout.expect(200).str("batch").to_owned()
+            })
+            .await;
+        let path = format!("/v1/payouts/batches/{batch}/returns?format=csv");
+        let file = json!(format!("payout_id,reason\n{payout},account closed\n"));
+        let _ = self.post(&path, &file).await;
+        self.settle().await;
+    }
+
+    /// A batch of all that is payable, which is called off once its money is reserved.
+    async fn call_off(&self, amount: &str) {
+        let body = json!({
+            "program": self.stand.program, "currency": "GBP", "cutoff": self.world.now().to_string(), "funding_account": "main",
+        });
+        let batch = self
+            .post("/v1/payouts/batches", &body)
+            .await
+            .str("id")
+            .to_owned();
+        self.settle().await;
+        let path = format!("/v1/payouts/batches/{batch}");
+        self.look(async |world| {
+            let batch = world.get(&path).await.expect(200);
+            assert_eq!(
+                (batch.str("state"), batch.str("total")),
+                ("reserved", amount)
+            );
+        })
+        .await;
+        let why = json!({ "reason": "wrong cutoff" });
+        let _ = self.post(&format!("{path}/cancel"), &why).await;
+        self.settle().await;
+        self.look(async |world| {
+            let batch = world.get(&path).await.expect(200);
+            assert_eq!(batch.str("state"), "cancelled");
+        })
+        .await;
+    }
+
+    /// A day passes on which a schedule makes a batch, of nothing: the minimum is not reached.
+    async fn scheduled_batch(&self) {
+        let weekday = self
+            .world
+            .now()
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .tomorrow();
+        let weekday = weekday.unwrap().strftime("%A").to_string().to_lowercase();
+        let schedule = json!({
+            "kind": "weekly", "weekday": weekday, "time_zone": "UTC", "funding_account": "main", "minimum": "900.00",
+        });
+        let path = format!("/v1/programs/{}/payout-schedule", self.stand.program);
+        let once = [("idempotency-key", "schedule")];
+        let _ = self
+            .insist(Method::PUT, &path, &once, Some(&schedule))
+            .await;
+        let count = async |world: &World| {
+            let listed = world.get("/v1/payouts/batches").await.expect(200);
+            listed.items().len()
+        };
+        let before = self.look(async |world| count(world).await).await;
+        let hit = self.killer.hit();
+        self.minutes_pass(24 * 60).await;
+        if hit != self.killer.hit() {
+            self.recover().await;
+        }
+        let made = self.look(async |world| count(world).await).await - before;
+        assert_eq!(made, 1, "the day has its batch, once");
     }
 
     /// Looks at the world without dying of it.
@@ -385,6 +460,14 @@ impl Life {
         self.stands(["0.00", "15.30", "0.00", "14.70"]).await;
         self.minutes_pass(1).await;
         let payout = self.pay("15.30").await;
+        self.bank_returns(&payout).await;
+        self.stands(["0.00", "15.30", "0.00", "14.70"]).await;
+        self.minutes_pass(1).await;
+        self.call_off("15.30").await;
+        self.stands(["0.00", "15.30", "0.00", "14.70"]).await;
+        self.minutes_pass(1).await;
+        self.scheduled_batch().await;
+        let payout = self.pay("15.30").await;
         let _ = self
             .post(&format!("/v1/payouts/{payout}/settle"), &json!({}))
             .await;
@@ -415,7 +498,7 @@ impl Life {
             };
             assert_eq!(
                 ["commission", "reversal", "settle", "return"].map(count),
-                [4, 3, 2, 1],
+                [4, 3, 2, 3],
                 "each movement stands once"
             );
         })

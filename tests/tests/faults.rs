@@ -233,6 +233,7 @@ impl Run {
                 self.time_passes(minutes).await;
             }
             90..95 => self.ask_for_a_batch().await,
+            95 => self.call_off_a_batch().await,
             _ => self.carry_out_payouts().await,
         }
     }
@@ -362,6 +363,25 @@ impl Run {
         self.deliver().await;
     }
 
+    /// Any batch, wherever it stands: one that is submitted stays.
+    async fn call_off_a_batch(&mut self) {
+        if self.batches.is_empty() {
+            return;
+        }
+        let at = self.rng.usize(..self.batches.len());
+        let path = format!("/v1/payouts/batches/{}/cancel", self.batches[at]);
+        let body = json!({ "reason": "wrong cutoff" });
+        let answer = self.insist(Method::POST, &path, Some(&body)).await;
+        assert!(
+            matches!(answer.status.as_u16(), 202 | 409),
+            "{}",
+            answer.text
+        );
+        if self.rng.bool() {
+            self.deliver().await;
+        }
+    }
+
     async fn carry_out_payouts(&mut self) {
         for batch in self.batches.clone() {
             if !self.download(&batch).await || self.rng.bool() {
@@ -377,11 +397,17 @@ impl Run {
                     1 => continue,
                     _ => ("settle", json!({})),
                 };
-                let path = format!("/v1/payouts/{payout}/{what}");
+                let mut path = format!("/v1/payouts/{payout}/{what}");
+                let mut body = body;
+                if what == "return" && self.rng.bool() {
+                    // The same, told by the bank's file.
+                    path = format!("/v1/payouts/batches/{batch}/returns?format=csv");
+                    body = json!(format!("{payout},closed\n"));
+                }
                 let answer = self.insist(Method::POST, &path, Some(&body)).await;
                 // 409: it came back before and is not to be settled.
                 assert!(
-                    matches!(answer.status.as_u16(), 200 | 409),
+                    matches!(answer.status.as_u16(), 200 | 202 | 409),
                     "{}",
                     answer.text
                 );
@@ -559,7 +585,10 @@ impl Run {
         for batch in &self.batches {
             let state = self.look(&format!("/v1/payouts/batches/{batch}")).await;
             assert!(
-                matches!(state.str("state"), "reserved" | "empty" | "submitted"),
+                matches!(
+                    state.str("state"),
+                    "reserved" | "empty" | "submitted" | "cancelled"
+                ),
                 "{}",
                 state.text
             );

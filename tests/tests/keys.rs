@@ -15,7 +15,7 @@ const WRITE_UNIT: usize = 1024;
 fn shape(text: &str) -> String {
     let patterns = [
         (
-            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp)_[0-9a-hjkmnp-tv-z]{26}\b",
+            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp)_[0-9a-hjkmnp-tv-z]{26}\b",
             "<$1>",
         ),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
@@ -118,6 +118,14 @@ async fn one_of_everything() -> World {
         ..stand.clone()
     };
     let _ = world.sale(&bob, "o-6", "60.00").await;
+    let (partner, link, coupon) = world.partner_in(&stand.program, "Cleo").await;
+    let cleo = Stand {
+        partner,
+        link,
+        coupon,
+        ..stand.clone()
+    };
+    let _ = world.sale(&cleo, "o-7", "60.00").await;
     let nobody =
         json!({ "transaction_id": "o-3", "coupon": "NOBODY", "amount": "5.00", "currency": "GBP" });
     let _ = world.postback(&stand, nobody).await.expect(201);
@@ -132,6 +140,12 @@ async fn one_of_everything() -> World {
     };
     let settle = format!("{}/settle", payout_of("ada@wallet.example"));
     let _ = world.post(&settle, json!({})).await.expect(200);
+    let returns = format!("/v1/payouts/batches/{batch}/returns?format=csv");
+    let row = |wallet: &str| json!(payout_of(wallet).replace("/v1/payouts/", "") + ",closed\n");
+    let _ = world
+        .post(&returns, row("cleo@wallet.example"))
+        .await
+        .expect(202);
     // Taken back when it is paid: a line that is open and owed by the partner, which no batch pays.
     let reversals = format!("/v1/conversions/{clicked}/reversals");
     let reversal = json!({ "reversal_id": "r-1", "reason": "sent back" });
@@ -176,10 +190,31 @@ async fn one_of_everything() -> World {
             let _ = withdrawn.expect(200);
         }
     }
-    // What comes now is not delivered any more: a payout to be given back, and a batch to be planned.
+    let held = json!({ "reason": "address is verified" });
+    let path = format!("/v1/partners/{}/payout-hold", bob.partner);
+    let _ = world.put(&path, held).await.expect(200);
+    let (by_hand, _, _) = world
+        .program(
+            0,
+            json!([{ "kind": "percent", "event": "sale", "rate": "0.30" }]),
+        )
+        .await;
+    let monthly = json!({ "kind": "monthly", "day": 1, "time_zone": "Europe/London", "funding_account": "main" });
+    for (program, schedule) in [
+        (&stand.program, monthly),
+        (&by_hand, json!({ "kind": "manual" })),
+    ] {
+        let path = format!("/v1/programs/{program}/payout-schedule");
+        let _ = world.put(&path, schedule).await.expect(200);
+    }
+    // What comes now is not delivered any more: payouts to be given back, and a batch to be planned.
     let back = json!({ "reason": "wallet closed", "evidence": "R-7" });
     let path = format!("{}/return", payout_of("bob@wallet.example"));
     let _ = world.post(&path, back).await.expect(200);
+    let _ = world
+        .post(&returns, row("ada@wallet.example"))
+        .await
+        .expect(202);
     let waiting = json!({ "program": stand.program, "currency": "GBP", "cutoff": world.now().to_string(), "funding_account": "main" });
     let _ = world.post("/v1/payouts/batches", waiting).await.expect(202);
     world
@@ -219,7 +254,7 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 38] = [
+const EXPECTED: [&str; 43] = [
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat>",
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat> | due: WORK#payouts <time>#<bat>",
     "BATCH#<bat> LEFT#<ptr>",
@@ -253,8 +288,13 @@ const EXPECTED: [&str; 38] = [
     "PTR#<ptr> CONTACT",
     "PTR#<ptr> ENROL#<prg>",
     "PTR#<ptr> PARTNER | list: PARTNERS <time>#<ptr>",
+    "PTR#<ptr> PAYOUT_HOLD",
     "PTR#<ptr> PAYOUT_METHOD",
     "RATE#EUR#GBP 2026-03-02",
+    "RETURNS#<imp> RETURNS",
+    "RETURNS#<imp> RETURNS | due: WORK#payouts <time>#<imp>",
+    "SCHED#<prg> SCHEDULE",
+    "SCHED#<prg> SCHEDULE | due: WORK#schedules <time>#<prg>",
     "TREE#<prg> TREE",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr>",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr> | due: PAYABLE#<prg>#<shard> <ptr>#<time>#<xfr>",

@@ -83,6 +83,7 @@ fn the_readme_has_its_parts_and_the_dialects_notes() {
         "## Map of the house",
         "### Routes",
         "### Postbacks and dialects",
+        "### Payouts a bank accepts",
         "## Three ways to run, one code path",
         "### cargo-lambda with LocalStack or ministack",
         "### AWS",

@@ -371,6 +371,15 @@ impl Court {
     }
 }
 
+/// The key of another operator who makes batches.
+async fn maker(world: &World) -> String {
+    let operator = json!({ "name": "Mae", "email": "mae@vendor.example" });
+    let operator = world.post("/v1/operators", operator).await.expect(201);
+    let path = format!("/v1/operators/{}/keys", operator.str("id"));
+    let key = world.post(&path, json!({ "scopes": ["finance"] })).await;
+    key.expect(201).str("key").to_owned()
+}
+
 /// One dispute withdrawn, one upheld by a conversion, one by an amendment of `conversion`.
 async fn disputes(court: &Court, program: &str, partner: &str, conversion: &str) {
     let keys = format!("/v1/partners/{partner}/keys");
@@ -691,14 +700,55 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     let _ = court
         .ask("GET /v1/funding-accounts/{id}", &["main"], "", None)
         .await;
-    for last in [false, true] {
+    let hold = Some(json!({ "reason": "address is verified" }));
+    let held = "PUT /v1/partners/{id}/payout-hold";
+    for _ in 0..2 {
+        let _ = court.ask(held, &[&ada], "", hold.clone()).await;
+    }
+    let _ = court
+        .ask("GET /v1/partners/{id}/payout-hold", &[&ada], "", None)
+        .await;
+    let _ = court
+        .ask("DELETE /v1/partners/{id}/payout-hold", &[&ada], "", None)
+        .await;
+    let scheduled = "PUT /v1/programs/{id}/payout-schedule";
+    let guarded = json!({ "kind": "manual", "approval_above": "1.00" });
+    let _ = court.ask(scheduled, &[&id], "", Some(guarded)).await;
+    let _ = court
+        .ask("GET /v1/programs/{id}/payout-schedule", &[&id], "", None)
+        .await;
+    for round in ["returned by hand", "returned by file", "paid"] {
+        let is_guarded = round == "returned by hand";
+        if !is_guarded {
+            let free = json!({ "kind": "manual" });
+            let _ = court.ask(scheduled, &[&id], "", Some(free)).await;
+        }
         let batch = json!({ "program": id, "currency": "GBP", "cutoff": court.world.now().to_string(), "funding_account": "main" });
-        let batch = court
-            .ask("POST /v1/payouts/batches", &[], "", Some(batch))
-            .await
-            .str("id")
-            .to_owned();
+        let batch = if !is_guarded {
+            court
+                .ask("POST /v1/payouts/batches", &[], "", Some(batch))
+                .await
+        } else {
+            // Somebody else makes what this operator approves.
+            let maker = maker(&court.world).await;
+            let world = &court.world;
+            world
+                .ask(
+                    &maker,
+                    Method::POST,
+                    "/v1/payouts/batches",
+                    &[],
+                    Some(&batch),
+                )
+                .await
+                .expect(202)
+        };
+        let batch = batch.str("id").to_owned();
         court.deliver().await;
+        if is_guarded {
+            let approve = "POST /v1/payouts/batches/{id}/approve";
+            let _ = court.ask(approve, &[&batch], "", Some(json!({}))).await;
+        }
         let _ = court.ask("GET /v1/payouts/batches", &[], "", None).await;
         let payout = court
             .ask("GET /v1/payouts/batches/{id}", &[&batch], "", None)
@@ -729,7 +779,20 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
                 Some(json!({})),
             )
             .await;
-        if !last {
+        if round == "returned by file" {
+            let file = json!(format!("{payout},settled all the same\n"));
+            let _ = court
+                .ask(
+                    "POST /v1/payouts/batches/{id}/returns",
+                    &[&batch],
+                    "?format=csv",
+                    Some(file),
+                )
+                .await;
+            court.deliver().await;
+            court.days_pass(1).await;
+        }
+        if round == "returned by hand" {
             let back = json!({ "reason": "closed", "evidence": "R-7" });
             let _ = court
                 .ask(
@@ -743,6 +806,22 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
             court.days_pass(1).await;
         }
     }
+    let weekly = json!({ "kind": "weekly", "weekday": "friday", "time_zone": "Europe/London", "funding_account": "main" });
+    let _ = court.ask(scheduled, &[&id], "", Some(weekly)).await;
+    court.days_pass(8).await;
+    let listed = court.ask("GET /v1/payouts/batches", &[], "", None).await;
+    let made = listed.str("/items/0/id").to_owned();
+    assert_eq!(listed.items().len(), 4, "the schedule has made one");
+    let wrong = json!({ "reason": "wrong cutoff" });
+    let _ = court
+        .ask(
+            "POST /v1/payouts/batches/{id}/cancel",
+            &[&made],
+            "",
+            Some(wrong),
+        )
+        .await;
+    court.deliver().await;
     let _ = court
         .ask("GET /v1/partners/{id}/balances", &[&ada], "", None)
         .await;

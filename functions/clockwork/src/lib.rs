@@ -1,4 +1,5 @@
-//! Every minute: holds that have passed are released, and work that transport has lost is queued again.
+//! Every minute: holds that have passed are released, batches whose day has begun are made, and work that
+//! transport has lost is queued again.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,6 +7,7 @@ use tributary::commissions::clockwork::{
     Reconciled, Released, close_due, reconcile, release_due, requeue_waiting,
 };
 use tributary::edge::App;
+use tributary::payouts::make_due;
 
 /// The schedule's event. Its time is "now", so that a deployed installation can be taken through time by
 /// invoking this function.
@@ -20,6 +22,8 @@ pub struct Tick {
 pub struct Summary {
     /// Holds.
     pub released: Released,
+    /// Batches made by their programs' schedules.
+    pub batches: usize,
     /// Lost work.
     pub reconciled: Reconciled,
     /// Books whose windows closed.
@@ -28,18 +32,20 @@ pub struct Summary {
     pub exchanged: usize,
 }
 
-/// One run. Its parts are bounded and go on in the next run where this one stopped; the failure of one does
-/// not keep the others from their work.
+/// One run. All parts are bounded and go on in the next run where this one stopped; the failure of one does
+/// not keep the others from their work. What has become payable now is in the batches that are made now.
 ///
 /// # Errors
 /// What any part met; safe to repeat.
 pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Error> {
     let released = release_due(&app, tick.time).await;
+    let batches = make_due(&app, tick.time).await;
     let reconciled = reconcile(&app, tick.time).await;
     let closed = close_due(&app, tick.time).await;
     let exchanged = requeue_waiting(&app).await;
     let summary = Summary {
         released: released?,
+        batches: batches?,
         reconciled: reconciled?,
         closed: closed?,
         exchanged: exchanged?,

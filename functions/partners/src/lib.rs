@@ -3,6 +3,7 @@
 mod enrolments;
 mod keys;
 mod money;
+mod payout_hold;
 mod payout_method;
 pub mod schema;
 
@@ -38,6 +39,12 @@ pub fn routes() -> Router<App> {
             "/v1/partners/{id}/payout-method",
             put(payout_method::set).get(payout_method::find),
         )
+        .route(
+            "/v1/partners/{id}/payout-hold",
+            put(payout_hold::place)
+                .get(payout_hold::find)
+                .delete(payout_hold::lift),
+        )
         .merge(money::routes())
 }
 
@@ -49,6 +56,7 @@ pub fn routes() -> Router<App> {
         enrolments::enrol, enrolments::list,
         keys::issue, keys::list, keys::revoke,
         payout_method::set, payout_method::find,
+        payout_hold::place, payout_hold::find, payout_hold::lift,
     ),
     tags((name = "partners", description = "Partners, their places in programs, keys and payout methods"))
 )]

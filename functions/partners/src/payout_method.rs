@@ -13,14 +13,14 @@ use tributary::operators::model::Scope;
 use tributary::partners;
 use tributary::partners::model::{
     self, ACCOUNT_TYPES, Account, Address, BankAccount, BankRoute, MAX_ADDRESS_LINE, MAX_NAME,
-    MAX_POSTCODE, METHOD_KINDS, MethodKind, is_country,
+    MAX_POSTCODE, METHOD_KINDS, MethodKind, PAYEE_TYPES, PayeeType, is_country,
 };
 use tributary::payouts::model::is_fit_wallet;
 
 use crate::schema;
 
 /// Every field that a method of some kind has.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
     "wallet",
     "name",
     "address",
@@ -29,6 +29,7 @@ const FIELDS: [&str; 8] = [
     "routing_number",
     "account_number",
     "account_type",
+    "payee_type",
 ];
 /// Characters of an IBAN written in groups of four.
 const MAX_IBAN: usize = 42;
@@ -117,8 +118,15 @@ fn bank(f: &mut Fields<'_>) -> Option<BankAccount> {
     let name = f.text("name", MAX_NAME);
     let address = f.object("address", address);
     let route = route(f);
+    // Read after the route, which it belongs to: a company's account is told apart in ACH files only.
+    let payee_type = f.opt_choice("payee_type", PAYEE_TYPES);
+    if let (Some(_), Some(BankRoute::Iban { .. })) = (payee_type, &route) {
+        let reason = "is stated of US accounts only";
+        f.refuse(codes::UNKNOWN_FIELD, "payee_type", reason);
+    }
     Some(BankAccount {
         name: name?,
+        payee_type: payee_type.unwrap_or(PayeeType::Person),
         address: address?,
         route: route?,
     })

@@ -4,7 +4,9 @@ use serde::Serialize;
 use tributary::edge::ApiKey;
 use tributary::operators::model::KeyRecord;
 use tributary::partners::Known;
-use tributary::partners::model::{Assignment, Contact, Enrolment, Partner, PayoutMethod, Upline};
+use tributary::partners::model::{
+    Assignment, Contact, Enrolment, Partner, PayoutHold, PayoutMethod, Upline,
+};
 use utoipa::ToSchema;
 
 /// A new partner.
@@ -175,6 +177,8 @@ pub struct PayoutMethodBody {
     pub account_number: Option<String>,
     /// `bank`: `checking` or `savings`.
     pub account_type: Option<String>,
+    /// `bank`, of a US account: `person` or `company`, which ACH files tell apart; `person` unless told.
+    pub payee_type: Option<String>,
     /// The currency the account is held in, ISO 4217.
     pub currency: Option<String>,
 }
@@ -213,6 +217,54 @@ pub struct PayoutMethodView {
     pub updated_at: String,
     /// Counts changes; also the `ETag`.
     pub version: u64,
+}
+
+/// A hold on a partner's payouts.
+#[derive(ToSchema)]
+#[schema(as = NewPayoutHold, example = json!({"until": "2027-01-01T00:00:00Z", "reason": "Address is being verified"}))]
+pub struct PayoutHoldBody {
+    /// Until when; until it is lifted unless told.
+    pub until: Option<String>,
+    /// Why, at most 500 characters.
+    pub reason: String,
+}
+
+/// A hold that stands on a partner's payouts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PayoutHold, example = json!({"partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "until": "2027-01-01T00:00:00Z", "reason": "Address is being verified", "placed_by": "opr_01kar52v4e8qzr5n3m6x7p9tdc", "placed_at": "2026-11-23T07:00:00Z", "version": 1}))]
+pub struct PayoutHoldView {
+    /// The partner's id.
+    pub partner: String,
+    /// Until when; `null` until it is lifted.
+    pub until: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// The operator who placed it.
+    pub placed_by: String,
+    /// Since when.
+    pub placed_at: String,
+    /// Counts changes; also the `ETag`.
+    pub version: u64,
+}
+
+pub(crate) fn payout_hold(hold: &PayoutHold) -> PayoutHoldView {
+    let PayoutHold {
+        partner,
+        until,
+        reason,
+        placed_by,
+        placed_at,
+        lifted_at: _,
+        version,
+    } = hold;
+    PayoutHoldView {
+        partner: partner.to_string(),
+        until: until.map(|until| until.to_string()),
+        reason: reason.clone(),
+        placed_by: placed_by.to_string(),
+        placed_at: placed_at.to_string(),
+        version: *version,
+    }
 }
 
 pub(crate) fn partner(known: &Known) -> PartnerView {

@@ -1,12 +1,12 @@
-//! Queue → batches to plan, payouts to reserve or to give back.
+//! Queue → batches to plan or to give back, payouts to reserve or to give back, return files to carry out.
 //!
-//! A message names a batch or a payout and nothing else. It may come late, twice or for nothing: what is
+//! A message names a batch, a payout or a return file and nothing else. It may come late, twice or for nothing: what is
 //! left to do is read from the table, and each step's own stream record brings the next message.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Deserialize;
 use tributary::edge::{App, batch_failures};
-use tributary::ids::{BatchId, PayoutId};
+use tributary::ids::{BatchId, ImportId, PayoutId};
 use tributary::payouts;
 use tributary::payouts::error::PayoutError;
 
@@ -18,6 +18,8 @@ enum Work {
     Batch(BatchId),
     /// `{"payout": "po_…"}`
     Payout(PayoutId),
+    /// `{"returns": "imp_…"}`
+    Returns(ImportId),
 }
 
 /// Advances what each message names. A message that cannot be read fails alone and ends among the dead letters.
@@ -36,7 +38,7 @@ pub async fn handle(app: App, event: SqsEvent) -> Result<SqsBatchResponse, lambd
                 }
             }
             Err(error) => {
-                tracing::error!(message = id, %error, "a message names neither batch nor payout");
+                tracing::error!(message = id, %error, "a message names no work");
                 failed.push(id);
             }
         }
@@ -46,7 +48,8 @@ pub async fn handle(app: App, event: SqsEvent) -> Result<SqsBatchResponse, lambd
 
 async fn advance(app: &App, work: Work) -> Result<(), PayoutError> {
     match work {
-        Work::Batch(id) => payouts::plan(app, id).await,
+        Work::Batch(id) => payouts::advance_batch(app, id).await,
         Work::Payout(id) => payouts::advance(app, id).await,
+        Work::Returns(id) => payouts::bring_back(app, id).await,
     }
 }

@@ -6,24 +6,36 @@ use tributary::edge::{
     App, Body, Cursor, Fields, IfMatch, Limit, Once, Operator, Path, Problem, Query, Reply, codes,
     versioned,
 };
+use tributary::money::Currency;
 use tributary::operators::model::Scope;
 use tributary::partners::model::{
-    ACCOUNT_TYPES, BankRoute, METHOD_KINDS, MethodKind, account_number, bic, iban, routing_number,
+    ACCOUNT_TYPES, Address, BankRoute, MAX_ADDRESS_LINE, MAX_POSTCODE, METHOD_KINDS, MethodKind,
+    account_number, bic, iban, is_country, routing_number,
 };
 use tributary::payouts;
 use tributary::payouts::FundingDetails;
-use tributary::payouts::model::{FundingAccount, FundingRoute};
+use tributary::payouts::files::{charset, fitted_holder};
+use tributary::payouts::model::{
+    AchOrigin, FundingAccount, FundingRoute, Payer, RAILS, Rail, is_in_sepa,
+};
 
 use crate::schema;
 
 /// Every field that an account of some kind has.
-const FIELDS: [&str; 6] = [
+const FIELDS: [&str; 13] = [
+    "rail",
     "paypal_email",
     "iban",
     "bic",
     "routing_number",
     "account_number",
     "account_type",
+    "holder",
+    "address",
+    "company_id",
+    "immediate_destination",
+    "bank_name",
+    "entry_description",
 ];
 /// Characters of a name.
 const MAX_NAME: usize = 120;
@@ -71,8 +83,10 @@ pub(crate) async fn find(
 /// Make a funding account, or change one.
 ///
 /// The caller names it: 1 to 32 characters of `a-z`, `0-9` and `-`. A change states the version it is
-/// based on, in `If-Match`. The account is stored sealed and shown masked. Batches are paid from PayPal
-/// accounts; for bank accounts no payment file is made. Asks for the scope `finance`.
+/// based on, in `If-Match`. The account is stored sealed and shown masked. What it is decides the `rail` of
+/// its batches and so the format of their files: `paypal`; `sepa` for an IBAN and EUR; `nacha` for a US
+/// account and USD; `generic`, a CSV, for any other bank account, or for these where `rail` says so. Asks
+/// for the scope `finance`.
 #[utoipa::path(put, path = "/v1/funding-accounts/{id}", tag = "funding accounts", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The account's name in addresses: 1 to 32 of `a-z`, `0-9`, `-`"),
         ("If-Match" = Option<String>, Header, description = "The version a change is based on; absent for a new account"),
@@ -123,16 +137,173 @@ fn read(f: &mut Fields<'_>) -> Option<FundingDetails> {
         }
         return None;
     };
-    let route = match kind {
-        MethodKind::Paypal => f
-            .email("paypal_email")
-            .map(|email| FundingRoute::Paypal { email }),
-        MethodKind::Bank => bank(f).map(FundingRoute::Bank),
+    let (rail, route, payer) = match kind {
+        MethodKind::Paypal => {
+            let email = f.email("paypal_email")?;
+            (Rail::Paypal, FundingRoute::Paypal { email }, None)
+        }
+        MethodKind::Bank => {
+            // Both are read whatever the other says, so that every error is told at once.
+            let (named, route) = (f.opt_choice("rail", &RAILS[1..]), bank(f));
+            let rail = rail(f, named, route.as_ref(), currency);
+            let payer = payer(f, rail, route.as_ref());
+            let route = route?;
+            let payer = payer?.map(|(holder, address, ach)| Payer {
+                holder,
+                address,
+                route: route.clone(),
+                ach,
+            });
+            (rail?, FundingRoute::Bank(route), payer)
+        }
     };
     Some(FundingDetails {
         name: name?,
         currency: currency?,
-        route: route?,
+        route,
+        rail,
+        payer,
+    })
+}
+
+/// The rail that was named, if the account reaches it, or else the account's own.
+fn rail(
+    f: &mut Fields<'_>,
+    named: Option<Rail>,
+    route: Option<&BankRoute>,
+    currency: Option<Currency>,
+) -> Option<Rail> {
+    let own = Rail::of(&FundingRoute::Bank(route?.clone()), currency?);
+    let rail = named.unwrap_or(own);
+    if rail != own && rail != Rail::Generic {
+        f.refuse(codes::RAIL_UNFIT, "rail", codes::RAIL_UNFIT.meaning);
+        return None;
+    }
+    if let (Rail::Sepa, Some(BankRoute::Iban { iban, .. })) = (rail, route)
+        && !is_in_sepa(iban)
+    {
+        f.refuse(codes::OUTSIDE_SEPA, "iban", codes::OUTSIDE_SEPA.meaning);
+        return None;
+    }
+    Some(rail)
+}
+
+type Said = (String, Option<Address>, Option<AchOrigin>);
+
+/// What the rail's file says of the account: `Some(None)` where it says nothing.
+fn payer(
+    f: &mut Fields<'_>,
+    rail: Option<Rail>,
+    route: Option<&BankRoute>,
+) -> Option<Option<Said>> {
+    let Some(rail) = rail else {
+        // Which of them belong is not known without the rail, so none is called unknown.
+        for field in FIELDS {
+            let _ = f.raw(field);
+        }
+        return None;
+    };
+    match rail {
+        Rail::Paypal => Some(None),
+        Rail::Generic => {
+            let holder = f.opt_text("holder", MAX_NAME);
+            let address = f.opt_object("address", address);
+            f.is_sound()
+                .then_some(holder.map(|holder| (holder, address, None)))
+        }
+        Rail::Sepa => {
+            let holder = holder(f, rail);
+            let address = f.opt_object("address", address);
+            Some(Some((holder?, address, None)))
+        }
+        Rail::Nacha => {
+            let holder = holder(f, rail);
+            let ach = ach(f, route);
+            Some(Some((holder?, None, Some(ach?))))
+        }
+    }
+}
+
+fn holder(f: &mut Fields<'_>, rail: Rail) -> Option<String> {
+    let reason = "has no character that the bank's file takes";
+    f.parsed(
+        "holder",
+        MAX_NAME,
+        codes::CHARACTERS_REFUSED,
+        reason,
+        |text| charset::says_something(&fitted_holder(rail, text)).then(|| text.to_owned()),
+    )
+}
+
+fn ach(f: &mut Fields<'_>, route: Option<&BankRoute>) -> Option<AchOrigin> {
+    let own = match route? {
+        BankRoute::Us { routing_number, .. } => Some(routing_number.clone()),
+        BankRoute::Iban { .. } => None,
+    };
+    let company_id = f.parsed(
+        "company_id",
+        MAX_PART,
+        codes::COMPANY_ID_INVALID,
+        codes::COMPANY_ID_INVALID.meaning,
+        |text| AchOrigin::is_company_id(text).then(|| text.to_owned()),
+    );
+    let destination = match f.raw("immediate_destination") {
+        None => own,
+        Some(_) => f.parsed(
+            "immediate_destination",
+            MAX_PART,
+            codes::ROUTING_NUMBER_INVALID,
+            codes::ROUTING_NUMBER_INVALID.meaning,
+            routing_number,
+        ),
+    };
+    let visible = |text: &str| charset::says_something(&charset::capitals(text, text.len()));
+    let reason = "has no character that the bank's file takes";
+    let bank_name = f.parsed(
+        "bank_name",
+        AchOrigin::MAX_BANK_NAME,
+        codes::CHARACTERS_REFUSED,
+        reason,
+        |text| visible(text).then(|| text.to_owned()),
+    );
+    let entry_description = match f.raw("entry_description") {
+        None => Some(AchOrigin::DESCRIPTION.to_owned()),
+        Some(_) => f.parsed(
+            "entry_description",
+            AchOrigin::MAX_DESCRIPTION,
+            codes::CHARACTERS_REFUSED,
+            reason,
+            |text| visible(text).then(|| text.to_owned()),
+        ),
+    };
+    Some(AchOrigin {
+        company_id: company_id?,
+        destination: destination?,
+        bank_name: bank_name?,
+        entry_description: entry_description?,
+    })
+}
+
+fn address(f: &mut Fields<'_>) -> Option<Address> {
+    let line1 = f.text("line1", MAX_ADDRESS_LINE);
+    let line2 = f.opt_text("line2", MAX_ADDRESS_LINE);
+    let city = f.text("city", MAX_ADDRESS_LINE);
+    let region = f.opt_text("region", MAX_ADDRESS_LINE);
+    let postcode = f.text("postcode", MAX_POSTCODE);
+    let country = f.parsed(
+        "country",
+        MAX_PART,
+        codes::COUNTRY_UNKNOWN,
+        codes::COUNTRY_UNKNOWN.meaning,
+        |text| is_country(text).then(|| text.to_owned()),
+    );
+    Some(Address {
+        line1: line1?,
+        line2,
+        city: city?,
+        region,
+        postcode: postcode?,
+        country: country?,
     })
 }
 

@@ -1,8 +1,9 @@
-//! `/v1/funding-accounts` and `/v1/payouts`: the vendor's paying accounts, payout batches and their
-//! files, and what became of each payout.
+//! `/v1/funding-accounts`, `/v1/payouts` and programs' payout schedules: the vendor's paying accounts, payout
+//! batches and their files, and what became of each payout.
 
 mod batches;
 mod funding;
+mod schedules;
 pub mod schema;
 
 use axum::Router;
@@ -18,7 +19,7 @@ use tributary::operators::model::Scope;
 use tributary::payouts;
 use utoipa::OpenApi;
 
-/// Characters of a return's reason, and of what shows it.
+/// Characters of a return's or cancellation's reason, and of what shows it.
 const MAX_REASON: usize = 500;
 
 /// The routes.
@@ -32,6 +33,13 @@ pub fn routes() -> Router<App> {
         .route("/v1/payouts/batches", post(batches::ask).get(batches::list))
         .route("/v1/payouts/batches/{id}", get(batches::find))
         .route("/v1/payouts/batches/{id}/file", get(batches::file))
+        .route("/v1/payouts/batches/{id}/approve", post(batches::approve))
+        .route("/v1/payouts/batches/{id}/cancel", post(batches::cancel))
+        .route("/v1/payouts/batches/{id}/returns", post(batches::returns))
+        .route(
+            "/v1/programs/{id}/payout-schedule",
+            put(schedules::set).get(schedules::find),
+        )
         .route("/v1/payouts", get(list))
         .route("/v1/payouts/{payout}", get(find))
         .route("/v1/payouts/{payout}/settle", post(settle))
@@ -43,7 +51,8 @@ pub fn routes() -> Router<App> {
 #[openapi(
     paths(
         funding::list, funding::keep, funding::find,
-        batches::ask, batches::list, batches::find, batches::file,
+        batches::ask, batches::list, batches::find, batches::file, batches::approve, batches::cancel, batches::returns,
+        schedules::set, schedules::find,
         list, find, settle, come_back,
     ),
     tags(
@@ -114,8 +123,11 @@ async fn find(
     let name = format!("payouts/{id}/lines");
     let after = Cursor::read(&name, query.get("cursor"))?;
     let (lines, position) = payouts::payout_lines(&app, &payout, after, limit).await?;
+    let (given, in_file) = payouts::payee_names(&app, &payout).await?.unzip();
     Ok(Reply::ok(&schema::PayoutWithLinesView {
         payout: schema::payout(&payout),
+        name: given,
+        name_in_file: in_file,
         lines: lines
             .iter()
             .map(|(line, minor)| schema::payout_line(*line, *minor, payout.amount.currency()))

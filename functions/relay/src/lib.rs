@@ -1,4 +1,4 @@
-//! From the table's stream to the queues: names the conversion, batch or payout that changed. What has to
+//! From the table's stream to the queues: names the conversion, batch, payout or return file that changed. What has to
 //! be done about it, the receiver reads from the table.
 
 use std::collections::HashSet;

@@ -16,7 +16,7 @@ use super::store::{self, hold_partition, outcome_key};
 use super::{GROUP, Job, account_ops, follow};
 use crate::clock::{Timestamp, days_before, minutes_after, month, month_end, parse, stamp};
 use crate::edge::{self, App, Queue, SEND_BATCH};
-use crate::ids::{BatchId, ConversionId, PayoutId, ProgramId};
+use crate::ids::{BatchId, ConversionId, ImportId, PayoutId, ProgramId};
 use crate::ledger::model::AccountId;
 use crate::ledger::store::{DUE_SHARDS, post};
 use crate::money::{Money, MoneyError};
@@ -814,6 +814,10 @@ pub fn job_of(pk: &str, sk: &str) -> Option<(Queue, serde_json::Value)> {
         "PAYOUT" => {
             let id: PayoutId = pk.strip_prefix("PAYOUT#")?.parse().ok()?;
             Some((Queue::Payouts, serde_json::json!({ "payout": id })))
+        }
+        "RETURNS" => {
+            let id: ImportId = pk.strip_prefix("RETURNS#")?.parse().ok()?;
+            Some((Queue::Payouts, serde_json::json!({ "returns": id })))
         }
         _ => None,
     }

@@ -33,14 +33,19 @@ pub struct Query(pub Value);
 /// # Errors
 /// `body_too_large`, `malformed_body`.
 pub async fn read_limited(request: Request) -> Result<Bytes, Problem> {
-    match Limited::new(request.into_body(), MAX_BODY_BYTES)
-        .collect()
-        .await
-    {
+    read_up_to(request, MAX_BODY_BYTES).await
+}
+
+/// The bytes of a body that is a file, with a limit of its own.
+///
+/// # Errors
+/// `body_too_large`, `malformed_body`.
+pub async fn read_up_to(request: Request, most: usize) -> Result<Bytes, Problem> {
+    match Limited::new(request.into_body(), most).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
             codes::BODY_TOO_LARGE,
-            format!("a body has at most {MAX_BODY_BYTES} bytes"),
+            format!("a body has at most {most} bytes"),
         )),
         Err(_) => Err(Problem::new(codes::MALFORMED_BODY, "the body broke off")),
     }

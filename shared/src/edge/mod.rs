@@ -18,7 +18,9 @@ mod telemetry;
 pub use app::{App, CACHE_SECONDS, Cache, Entropy, Parts};
 pub use auth::{ApiKey, IfMatch, Operator, PartnerPrincipal, Principal, hash_secret};
 pub use config::{Config, ConfigError};
-pub use fields::{Body, Fields, MAX_BODY_BYTES, NoBody, Path, Query, path_id, read_limited};
+pub use fields::{
+    Body, Fields, MAX_BODY_BYTES, NoBody, Path, Query, path_id, read_limited, read_up_to,
+};
 pub use json::parse as parse_json;
 pub use keyring::{CLICK_ID_LEN, Keyring, KeyringError};
 pub use once::{Change, MAX_ONCE_KEY, Once, Write};

@@ -40,6 +40,7 @@ codes! {
     SIGNATURE_INVALID "signature_invalid" 401 "The webhook signature does not match the body.";
     SIGNATURE_STALE "signature_stale" 401 "The webhook timestamp is more than five minutes away.";
     FORBIDDEN "forbidden" 403 "The key lacks the scope that this asks for.";
+    APPROVAL_BY_MAKER "approval_by_maker" 403 "Whoever made a batch cannot approve it; somebody else must.";
     NOT_FOUND "not_found" 404 "There is no such thing, or it is not yours.";
     METHOD_NOT_ALLOWED "method_not_allowed" 405 "This path does not take that method.";
     TRANSACTION_MISMATCH "transaction_mismatch" 409 "The transaction was reported before with other facts.";
@@ -52,6 +53,8 @@ codes! {
     WRONG_STATE "wrong_state" 409 "Its present state does not allow that.";
     LIMIT_REACHED "limit_reached" 409 "There are as many of these as there may be.";
     BATCH_NOT_READY "batch_not_ready" 409 "The batch is still being made.";
+    APPROVAL_MISSING "approval_missing" 409 "The batch pays more than is paid without a second person's approval.";
+    PERIOD_TAKEN "period_taken" 409 "The program has a batch up to that cutoff from that account already.";
     IN_FLIGHT "in_flight" 409 "The same idempotency key is being served right now; ask again.";
     CONFLICT "conflict" 409 "It changed at the same moment; read it again and repeat.";
     VERSION_STALE "version_stale" 412 "If-Match names a version that is no longer the current one.";
@@ -73,7 +76,9 @@ codes! {
     REVERSAL_OVER_ORIGINAL "reversal_over_original" 422 "More would be taken back than is left of the conversion.";
     AMENDMENT_BELOW_REVERSED "amendment_below_reversed" 422 "The amount would be less than what was taken back of the conversion.";
     CURRENCY_UNSUPPORTED "currency_unsupported" 422 "Payments cannot be made in that currency in the way that was asked for.";
-    FUNDING_KIND_UNSUPPORTED "funding_kind_unsupported" 422 "Batches are paid from PayPal accounts; no payment file is made for bank accounts.";
+    RAIL_UNFIT "rail_unfit" 422 "The account does not reach that rail: sepa takes an IBAN and EUR, nacha a US account and USD.";
+    COMPANY_ID_INVALID "company_id_invalid" 422 "Not a company id of ten capital letters and digits.";
+    OUTSIDE_SEPA "outside_sepa" 422 "The IBAN is of a country that SEPA credit transfers do not reach.";
     TOO_LONG "too_long" 422 "More characters or entries than the limit.";
     TOO_SHORT "too_short" 422 "Empty, or fewer characters or entries than needed.";
     NOT_ONE_OF "not_one_of" 422 "Not one of the values that are known here.";
@@ -81,8 +86,10 @@ codes! {
     TIME_MALFORMED "time_malformed" 422 "Not an RFC 3339 time.";
     DATE_MALFORMED "date_malformed" 422 "Not a calendar date such as 2026-11-23.";
     TIME_IN_FUTURE "time_in_future" 422 "The time lies further ahead than is accepted: five minutes for an event.";
+    TIME_IN_PAST "time_in_past" 422 "The time has passed already.";
     TIME_TOO_OLD "time_too_old" 422 "The time lies further back than is accepted.";
     DISPUTE_LATE "dispute_late" 422 "The event is older than the program's days for disputes.";
+    TIME_ZONE_UNKNOWN "time_zone_unknown" 422 "Not a time zone of the IANA database, such as Europe/Berlin.";
     ID_MALFORMED "id_malformed" 422 "Not an id of the expected kind.";
     REFERENCE_UNKNOWN "reference_unknown" 422 "What the field names does not exist.";
     EMAIL_MALFORMED "email_malformed" 422 "Not an email address.";
@@ -105,6 +112,7 @@ codes! {
     BIC_INVALID "bic_invalid" 422 "Not a BIC of 8 or 11 characters.";
     ROUTING_NUMBER_INVALID "routing_number_invalid" 422 "The routing number fails its checksum.";
     ACCOUNT_NUMBER_INVALID "account_number_invalid" 422 "Not an account number of 4 to 17 digits.";
+    RETURN_FILE_UNREADABLE "return_file_unreadable" 422 "The return file cannot be read as a whole in the format that was named; nothing of it was taken.";
     IDEMPOTENCY_KEY_INVALID "idempotency_key_invalid" 422 "An idempotency key has 1 to 64 visible ASCII characters.";
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 "The idempotency key was used for another request.";
     CURSOR_INVALID "cursor_invalid" 422 "The cursor does not belong to this list and filter.";

@@ -1,5 +1,6 @@
 //! What can go wrong with partners, enrolments and payout methods.
 
+use crate::clock::Timestamp;
 use crate::edge::{KeyringError, Problem, codes};
 use crate::ids::{PartnerId, ProgramId};
 use crate::partners::model::MAX_UPLINES;
@@ -44,6 +45,9 @@ pub enum PartnerError {
     /// More plans or uplines over time than an enrolment may name.
     #[error("the enrolment names too many plans or uplines")]
     TooManyPlans,
+    /// A hold that would be over before it began.
+    #[error("lies before {0}")]
+    HoldInPast(Timestamp),
     /// A payout method stands there, and the change does not say which version it replaces.
     #[error("a payout method stands there; its version is not named")]
     VersionMissing,
@@ -109,6 +113,9 @@ impl From<PartnerError> for Problem {
             ),
             PartnerError::TooManyPlans => {
                 Self::new(codes::LIMIT_REACHED, codes::LIMIT_REACHED.meaning)
+            }
+            PartnerError::HoldInPast(_) => {
+                Self::field(codes::TIME_IN_PAST, "until", error.to_string())
             }
             PartnerError::VersionMissing => {
                 Self::new(codes::IF_MATCH_MISSING, codes::IF_MATCH_MISSING.meaning)

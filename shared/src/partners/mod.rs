@@ -2,7 +2,7 @@
 
 pub mod error;
 pub mod model;
-mod store;
+pub mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use error::PartnerError;
 use model::{
     Account, Assignment, Contact, Enrolment, MAX_UPLINES, Partner, PartnerKind, PartnerStatus,
-    PayInstruction, PayoutMethod, Reassignment, Upline, UplineFault,
+    PayInstruction, PayoutHold, PayoutMethod, Reassignment, Upline, UplineFault,
 };
 
 use crate::clock::Timestamp;
 use crate::edge::{App, Change, Write};
-use crate::ids::{PartnerId, ProgramId};
+use crate::ids::{OperatorId, PartnerId, ProgramId};
 use crate::money::Currency;
 use crate::programs;
 use crate::table::{self, Op};
@@ -542,4 +542,84 @@ pub async fn pay_instruction(
         currency,
         masked,
     }))
+}
+
+/// Keeps a partner's payouts back, until a time or until the hold is lifted; one that stands is replaced.
+///
+/// # Errors
+/// `NotFound`, `HoldInPast`, `Moved`, the table's.
+pub async fn hold_payouts(
+    app: &App,
+    id: PartnerId,
+    by: OperatorId,
+    until: Option<Timestamp>,
+    reason: String,
+) -> Result<Change<PayoutHold, PartnerError>, PartnerError> {
+    let now = app.now();
+    if until.is_some_and(|until| until <= now) {
+        return Err(PartnerError::HoldInPast(now));
+    }
+    let (found, before) = futures_util::future::try_join(
+        store::find_partner(&app.main, id),
+        store::find_hold(&app.main, id),
+    )
+    .await?;
+    found.ok_or(PartnerError::NotFound(id))?;
+    let hold = PayoutHold {
+        partner: id,
+        until,
+        reason,
+        placed_by: by,
+        placed_at: now,
+        lifted_at: None,
+        version: before.map_or(1, |before| before.version + 1),
+    };
+    let write = Write::new(store::save_hold(&hold)?, |_| PartnerError::Moved);
+    Ok(Change {
+        value: hold,
+        writes: vec![write],
+    })
+}
+
+/// Lifts the hold on a partner's payouts; where none stands nothing changes.
+///
+/// # Errors
+/// `NotFound`, `Moved`, the table's.
+pub async fn release_payouts(
+    app: &App,
+    id: PartnerId,
+) -> Result<Change<(), PartnerError>, PartnerError> {
+    let (found, before) = futures_util::future::try_join(
+        store::find_partner(&app.main, id),
+        store::find_hold(&app.main, id),
+    )
+    .await?;
+    found.ok_or(PartnerError::NotFound(id))?;
+    let now = app.now();
+    let Some(hold) = before.filter(|hold| hold.stands(now)) else {
+        return Ok(Change {
+            value: (),
+            writes: Vec::new(),
+        });
+    };
+    let lifted = PayoutHold {
+        lifted_at: Some(now),
+        version: hold.version + 1,
+        ..hold
+    };
+    let write = Write::new(store::save_hold(&lifted)?, |_| PartnerError::Moved);
+    Ok(Change {
+        value: (),
+        writes: vec![write],
+    })
+}
+
+/// The hold that stands on a partner's payouts.
+///
+/// # Errors
+/// The table's.
+pub async fn payout_hold(app: &App, id: PartnerId) -> Result<Option<PayoutHold>, table::Error> {
+    let now = app.now();
+    let hold = store::find_hold(&app.main, id).await?;
+    Ok(hold.filter(|hold| hold.stands(now)))
 }

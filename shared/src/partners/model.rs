@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::clock::Timestamp;
-use crate::ids::{PartnerId, ProgramId};
+use crate::ids::{OperatorId, PartnerId, ProgramId};
 use crate::money::Currency;
 
 /// Characters of a partner's or payee's name.
@@ -326,6 +326,8 @@ impl Enrolment {
 
 /// Where a partner's money goes. Never stored or logged as it is: sealed, or masked.
 #[derive(Clone, PartialEq, Eq)]
+// Few are held at a time; a box would only stand in the way of matching.
+#[allow(clippy::large_enum_variant)]
 pub enum Account {
     /// A PayPal wallet.
     Paypal {
@@ -341,6 +343,8 @@ pub enum Account {
 pub struct BankAccount {
     /// The payee's legal name.
     pub name: String,
+    /// Whether the payee is a person or a company: ACH files tell them apart.
+    pub payee_type: PayeeType,
     /// The payee's address.
     pub address: Address,
     /// Which account.
@@ -383,6 +387,33 @@ pub enum BankRoute {
         /// Its type.
         account_type: AccountType,
     },
+}
+
+/// Whose a bank account is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PayeeType {
+    /// A person's.
+    #[default]
+    Person,
+    /// A company's.
+    Company,
+}
+
+/// Types of payees by their names.
+pub const PAYEE_TYPES: &[(&str, PayeeType)] = &[
+    ("person", PayeeType::Person),
+    ("company", PayeeType::Company),
+];
+
+impl PayeeType {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Company => "company",
+        }
+    }
 }
 
 /// What kind of US account it is.
@@ -506,6 +537,33 @@ impl fmt::Debug for Account {
     /// Masked: accounts must not reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Account({})", self.masked())
+    }
+}
+
+/// That a partner is not paid for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayoutHold {
+    /// Who.
+    pub partner: PartnerId,
+    /// Until when; `None` until it is lifted.
+    pub until: Option<Timestamp>,
+    /// Why, in words.
+    pub reason: String,
+    /// Who placed it.
+    pub placed_by: OperatorId,
+    /// Since when.
+    pub placed_at: Timestamp,
+    /// When it was lifted.
+    pub lifted_at: Option<Timestamp>,
+    /// Counts changes.
+    pub version: u64,
+}
+
+impl PayoutHold {
+    /// Whether it stands at an instant.
+    #[must_use]
+    pub fn stands(&self, now: Timestamp) -> bool {
+        self.lifted_at.is_none() && self.until.is_none_or(|until| now < until)
     }
 }
 
@@ -659,6 +717,7 @@ mod tests {
     fn bank(route: BankRoute) -> Account {
         Account::Bank(BankAccount {
             name: "Ada Lovelace".to_owned(),
+            payee_type: PayeeType::Person,
             address: Address {
                 line1: "1 Mill Lane".to_owned(),
                 line2: None,
@@ -703,6 +762,31 @@ mod tests {
             panic!("b no longer comes");
         };
         assert_eq!(back.assignments.len(), 1);
+    }
+
+    #[test]
+    fn a_hold_stands_until_its_time_or_until_it_is_lifted() {
+        let now = at("2026-03-02T09:00:00Z");
+        let hold = PayoutHold {
+            partner: PartnerId::from_bytes([2; 16]),
+            until: None,
+            reason: "fraud".to_owned(),
+            placed_by: OperatorId::from_bytes([5; 16]),
+            placed_at: now,
+            lifted_at: None,
+            version: 1,
+        };
+        assert!(hold.stands(at("2099-01-01T00:00:00Z")));
+        let dated = PayoutHold {
+            until: Some(at("2026-03-03T00:00:00Z")),
+            ..hold.clone()
+        };
+        assert!(dated.stands(now) && !dated.stands(at("2026-03-03T00:00:00Z")));
+        let lifted = PayoutHold {
+            lifted_at: Some(now),
+            ..hold
+        };
+        assert!(!lifted.stands(now));
     }
 
     #[test]

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{
     ACCOUNT_TYPES, Account, Address, Assignment, BankAccount, BankRoute, Contact, Enrolment,
-    METHOD_KINDS, PARTNER_KINDS, Partner, PartnerStatus, PayoutMethod, Upline,
+    METHOD_KINDS, PARTNER_KINDS, PAYEE_TYPES, Partner, PartnerStatus, PayeeType, PayoutHold,
+    PayoutMethod, Upline,
 };
 use crate::clock::{Timestamp, stamp};
-use crate::ids::{PartnerId, ProgramId};
+use crate::ids::{OperatorId, PartnerId, ProgramId};
 use crate::table::{
     Condition, Error, Index, Item, Key, Op, Put, Range, Table, Update, from_item, int, text,
 };
@@ -37,6 +38,10 @@ fn tree_key(program: ProgramId) -> Key {
 
 fn method_key(id: PartnerId) -> Key {
     Key::new(partition(id), "PAYOUT_METHOD")
+}
+
+fn hold_key(id: PartnerId) -> Key {
+    Key::new(partition(id), "PAYOUT_HOLD")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -527,6 +532,84 @@ pub async fn find_method(table: &Table, id: PartnerId) -> Result<Option<PayoutMe
         .transpose()
 }
 
+#[derive(Serialize, Deserialize)]
+struct HoldItem {
+    pk: String,
+    sk: String,
+    partner: PartnerId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    reason: String,
+    placed_by: OperatorId,
+    placed_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lifted_at: Option<Timestamp>,
+    version: u64,
+}
+
+/// The put of a first hold, or the change of one from the version before.
+///
+/// # Errors
+/// Never for a well-formed hold.
+pub fn save_hold(hold: &PayoutHold) -> Result<Op, Error> {
+    let PayoutHold {
+        partner,
+        until,
+        reason,
+        placed_by,
+        placed_at,
+        lifted_at,
+        version,
+    } = hold.clone();
+    let Key { pk, sk } = hold_key(partner);
+    let item = HoldItem {
+        pk,
+        sk,
+        partner,
+        until,
+        reason,
+        placed_by,
+        placed_at,
+        lifted_at,
+        version,
+    };
+    if version == 1 {
+        return Ok(Op::Put(Put::new(&item)?));
+    }
+    let change = Update::rewrite(&item, &["until", "lifted_at"])?;
+    Ok(Op::Update(change.only_if(follows(version))))
+}
+
+/// The hold on a partner's payouts, standing or not.
+///
+/// # Errors
+/// The table's.
+pub async fn find_hold(table: &Table, id: PartnerId) -> Result<Option<PayoutHold>, Error> {
+    let hold = |item: HoldItem| {
+        let HoldItem {
+            pk: _,
+            sk: _,
+            partner,
+            until,
+            reason,
+            placed_by,
+            placed_at,
+            lifted_at,
+            version,
+        } = item;
+        PayoutHold {
+            partner,
+            until,
+            reason,
+            placed_by,
+            placed_at,
+            lifted_at,
+            version,
+        }
+    };
+    Ok(table.get::<HoldItem>(&hold_key(id)).await?.map(hold))
+}
+
 /// The text form of an account, to be sealed.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -546,11 +629,15 @@ enum AccountText {
         routing_number: String,
         account_number: String,
         account_type: String,
+        // Absent from what was sealed before companies were told apart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payee_type: Option<String>,
     },
 }
 
+/// An address inside a text that is sealed.
 #[derive(Serialize, Deserialize)]
-struct AddressText {
+pub struct AddressText {
     line1: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     line2: Option<String>,
@@ -559,6 +646,48 @@ struct AddressText {
     region: Option<String>,
     postcode: String,
     country: String,
+}
+
+impl From<Address> for AddressText {
+    fn from(address: Address) -> Self {
+        let Address {
+            line1,
+            line2,
+            city,
+            region,
+            postcode,
+            country,
+        } = address;
+        Self {
+            line1,
+            line2,
+            city,
+            region,
+            postcode,
+            country,
+        }
+    }
+}
+
+impl From<AddressText> for Address {
+    fn from(text: AddressText) -> Self {
+        let AddressText {
+            line1,
+            line2,
+            city,
+            region,
+            postcode,
+            country,
+        } = text;
+        Self {
+            line1,
+            line2,
+            city,
+            region,
+            postcode,
+            country,
+        }
+    }
 }
 
 /// An account as text, to be sealed and never stored otherwise.
@@ -570,25 +699,11 @@ pub fn write_account(account: &Account) -> Result<String, Error> {
         Account::Paypal { wallet } => AccountText::Paypal { wallet },
         Account::Bank(BankAccount {
             name,
+            payee_type,
             address,
             route,
         }) => {
-            let Address {
-                line1,
-                line2,
-                city,
-                region,
-                postcode,
-                country,
-            } = address;
-            let address = AddressText {
-                line1,
-                line2,
-                city,
-                region,
-                postcode,
-                country,
-            };
+            let address = AddressText::from(address);
             match route {
                 BankRoute::Iban { iban, bic } => AccountText::Iban {
                     name,
@@ -606,6 +721,7 @@ pub fn write_account(account: &Account) -> Result<String, Error> {
                     routing_number,
                     account_number,
                     account_type: account_type.name().to_owned(),
+                    payee_type: Some(payee_type.name().to_owned()),
                 },
             }
         }
@@ -620,26 +736,11 @@ pub fn write_account(account: &Account) -> Result<String, Error> {
 pub fn read_account(text: &[u8]) -> Result<Account, Error> {
     let text: AccountText = serde_json::from_slice(text)
         .map_err(|_| Error::Malformed("a sealed account".to_owned()))?;
-    let bank = |name, address: AddressText, route| {
-        let AddressText {
-            line1,
-            line2,
-            city,
-            region,
-            postcode,
-            country,
-        } = address;
-        let address = Address {
-            line1,
-            line2,
-            city,
-            region,
-            postcode,
-            country,
-        };
+    let bank = |name, payee_type, address: AddressText, route| {
         Account::Bank(BankAccount {
             name,
-            address,
+            payee_type,
+            address: address.into(),
             route,
         })
     };
@@ -650,15 +751,25 @@ pub fn read_account(text: &[u8]) -> Result<Account, Error> {
             address,
             iban,
             bic,
-        } => bank(name, address, BankRoute::Iban { iban, bic }),
+        } => bank(
+            name,
+            PayeeType::Person,
+            address,
+            BankRoute::Iban { iban, bic },
+        ),
         AccountText::Us {
             name,
             address,
             routing_number,
             account_number,
             account_type,
+            payee_type,
         } => bank(
             name,
+            payee_type
+                .map(|name| named(PAYEE_TYPES, &name))
+                .transpose()?
+                .unwrap_or_default(),
             address,
             BankRoute::Us {
                 routing_number,

@@ -1,6 +1,8 @@
 //! What can go wrong with funding accounts, batches and payouts.
 
-use super::model::PayoutState;
+use super::files::FileError;
+use super::files::returns::ReturnFileError;
+use super::model::{NoApproval, PayoutState, Rail};
 use crate::clock::Timestamp;
 use crate::edge::{KeyringError, Problem, codes};
 use crate::ids::{BatchId, PayoutId, ProgramId};
@@ -20,8 +22,14 @@ pub enum PayoutError {
     /// No such payout.
     #[error("there is no payout {0}")]
     PayoutNotFound(PayoutId),
-    /// A change of an existing funding account without its version.
-    #[error("the funding account exists; a change names its version")]
+    /// No such program.
+    #[error("there is no program {0}")]
+    ProgramNotFound(ProgramId),
+    /// The program has no schedule.
+    #[error("program {0} has no payout schedule")]
+    ScheduleNotFound(ProgramId),
+    /// A change of something that exists without its version.
+    #[error("it exists; a change names its version")]
     VersionMissing,
     /// A change based on a version that is not the current one.
     #[error("the version is stale")]
@@ -41,15 +49,43 @@ pub enum PayoutError {
     /// A cutoff that lies ahead.
     #[error("the cutoff lies after {0}")]
     CutoffAhead(Timestamp),
-    /// No payment file is made for bank accounts.
-    #[error("a batch is paid from a PayPal account; for bank accounts no payment file is made")]
-    RailUnsupported,
     /// PayPal does not pay out in that currency.
     #[error("PayPal does not pay out in {0}")]
     CurrencyUnsupported(Currency),
+    /// The funding account is no longer what the batch was made for.
+    #[error(
+        "the batch's funding account pays in another way by now; change it back to download the file"
+    )]
+    FundingChanged,
+    /// The file was asked for in another format than the batch has.
+    #[error("the batch's file is {}", .0.name())]
+    NotItsFormat(Rail),
     /// Another batch of the program is being planned.
     #[error("batch {0} of the program is still being planned")]
     AnotherPlanning(BatchId),
+    /// A batch of the same program, cutoff and paying account.
+    #[error(
+        "batch {0} pays the program's partners up to that cutoff from that account; ask for a later cutoff"
+    )]
+    PeriodTaken(BatchId),
+    /// Not a time zone.
+    #[error("is not a time zone of the IANA database, such as Europe/Berlin")]
+    TimeZoneUnknown,
+    /// The amount above which a second person is asked, changed by somebody who makes batches.
+    #[error("approval_above is changed by operators with the scope admin")]
+    ApprovalGuarded,
+    /// An approval that is none.
+    #[error("{}", no_approval(.0))]
+    NoApproval(NoApproval),
+    /// The file of a batch that waits for a second person.
+    #[error("the batch pays more than is paid without a second person's approval")]
+    ApprovalMissing,
+    /// The file of a batch that was called off.
+    #[error("the batch is cancelled")]
+    CalledOff,
+    /// A batch whose file was downloaded cannot be called off.
+    #[error("the batch is submitted: each of its payouts is settled or returned")]
+    Submitted,
     /// The file was asked for before every payout was reserved.
     #[error("the batch is still being made")]
     NotReady,
@@ -62,6 +98,9 @@ pub enum PayoutError {
     /// A payout whose batch was not submitted cannot have arrived or come back.
     #[error("the payout's batch is not submitted: nothing was paid yet")]
     NotSubmitted,
+    /// A return file that cannot be read as a whole.
+    #[error(transparent)]
+    ReturnFile(#[from] ReturnFileError),
     /// The payout's state does not allow that.
     #[error("the payout is {}", .0.name())]
     WrongState(PayoutState),
@@ -79,10 +118,20 @@ pub enum PayoutError {
     Money(#[from] MoneyError),
     /// The file cannot be written.
     #[error("the file cannot be written: {0}")]
-    File(#[from] csv::Error),
+    File(#[from] FileError),
     /// The table.
     #[error(transparent)]
     Table(#[from] table::Error),
+}
+
+fn no_approval(why: &NoApproval) -> String {
+    match why {
+        NoApproval::Maker => codes::APPROVAL_BY_MAKER.meaning.to_owned(),
+        NoApproval::NotReady => codes::BATCH_NOT_READY.meaning.to_owned(),
+        NoApproval::NotNeeded(stage) => {
+            format!("the batch is {} and waits for no approval", stage.name())
+        }
+    }
 }
 
 impl From<TransactError> for PayoutError {
@@ -101,6 +150,22 @@ impl From<PayoutError> for Problem {
             PayoutError::FundingNotFound(_) => Self::not_found("funding account"),
             PayoutError::BatchNotFound(_) => Self::not_found("batch"),
             PayoutError::PayoutNotFound(_) => Self::not_found("payout"),
+            PayoutError::ProgramNotFound(_) => Self::not_found("program"),
+            PayoutError::ScheduleNotFound(_) => Self::not_found("payout schedule"),
+            PayoutError::PeriodTaken(_) => Self::new(codes::PERIOD_TAKEN, said),
+            PayoutError::TimeZoneUnknown => {
+                Self::field(codes::TIME_ZONE_UNKNOWN, "time_zone", said)
+            }
+            PayoutError::ApprovalGuarded => Self::new(codes::FORBIDDEN, said),
+            PayoutError::NoApproval(NoApproval::Maker) => Self::new(codes::APPROVAL_BY_MAKER, said),
+            PayoutError::NoApproval(NoApproval::NotReady) => {
+                Self::new(codes::BATCH_NOT_READY, said)
+            }
+            PayoutError::ApprovalMissing => Self::new(codes::APPROVAL_MISSING, said),
+            PayoutError::ReturnFile(ReturnFileError::TooMany) => Self::new(codes::TOO_LONG, said),
+            PayoutError::ReturnFile(ReturnFileError::NotThatFormat(_)) => {
+                Self::new(codes::RETURN_FILE_UNREADABLE, said)
+            }
             PayoutError::NoSuchPart(_) => Self::new(codes::NOT_FOUND, said),
             PayoutError::VersionMissing => Self::new(codes::IF_MATCH_MISSING, said),
             PayoutError::VersionStale => {
@@ -119,9 +184,7 @@ impl From<PayoutError> for Problem {
                 Self::field(codes::CURRENCY_MISMATCH, "funding_account", said)
             }
             PayoutError::CutoffAhead(_) => Self::field(codes::TIME_IN_FUTURE, "cutoff", said),
-            PayoutError::RailUnsupported => {
-                Self::field(codes::FUNDING_KIND_UNSUPPORTED, "funding_account", said)
-            }
+            PayoutError::NotItsFormat(_) => Self::field(codes::NOT_ONE_OF, "format", said),
             PayoutError::CurrencyUnsupported(_) => {
                 Self::field(codes::CURRENCY_UNSUPPORTED, "currency", said)
             }
@@ -129,6 +192,10 @@ impl From<PayoutError> for Problem {
                 Self::new(codes::BATCH_NOT_READY, codes::BATCH_NOT_READY.meaning)
             }
             PayoutError::AnotherPlanning(_)
+            | PayoutError::NoApproval(NoApproval::NotNeeded(_))
+            | PayoutError::CalledOff
+            | PayoutError::Submitted
+            | PayoutError::FundingChanged
             | PayoutError::Empty
             | PayoutError::NotSubmitted
             | PayoutError::WrongState(_) => Self::new(codes::WRONG_STATE, said),

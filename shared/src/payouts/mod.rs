@@ -4,7 +4,10 @@
 //! batch or a payout as often as anyone likes and does what is left to do.
 
 pub mod error;
+pub mod files;
 pub mod model;
+mod returns;
+mod schedules;
 pub mod store;
 
 use std::collections::HashMap;
@@ -14,11 +17,14 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use error::PayoutError;
+use files::{Part, Payment};
 use model::{
-    Batch, BatchLine, BatchState, FundingAccount, FundingRoute, Instruction, LeftOut, LineId,
-    LineStage, Method, Omission, Payee, Payout, PayoutState, Resolved, Returned, Row, Stage, Step,
-    Tally, Total, Walk, decide,
+    Approval, Batch, BatchLine, BatchState, CalledOff, FundingAccount, FundingRoute, Instruction,
+    LeftOut, LineId, LineStage, Omission, Payee, Payer, Payout, PayoutState, Rail, Resolved,
+    Returned, Stage, Step, Tally, Total, Walk, decide,
 };
+pub use returns::{Judged, Returns, bring_back, take_returns};
+pub use schedules::{ScheduleDetails, Setter, currency_of, make_due, schedule, set_schedule};
 use store::Line;
 
 use crate::clock::Timestamp;
@@ -29,7 +35,7 @@ use crate::ledger::store::{DUE_SHARDS, post};
 use crate::money::{Currency, Money};
 use crate::partners;
 use crate::partners::error::PartnerError;
-use crate::partners::model::{Account, BankRoute, MethodKind, PartnerStatus, PayInstruction};
+use crate::partners::model::{Account, PartnerStatus, PayInstruction};
 use crate::programs;
 use crate::table::{self, Op, TransactError};
 
@@ -61,6 +67,10 @@ pub struct FundingDetails {
     pub currency: Currency,
     /// The account.
     pub route: FundingRoute,
+    /// The way it pays; it reaches what the route and the currency allow.
+    pub rail: Rail,
+    /// What its bank's file says of it, where there is such a file.
+    pub payer: Option<Payer>,
 }
 
 /// Makes a funding account, or changes it when it stands at `version`.
@@ -77,16 +87,24 @@ pub async fn keep_funding(
         name,
         currency,
         route,
+        rail,
+        payer,
     } = details;
     let standing = store::find_funding(&app.main, &id).await?;
+    let plain = match &payer {
+        Some(payer) => store::write_payer(payer)?,
+        None => store::write_route(&route)?,
+    };
     let sealed = app
         .keyring
-        .seal(&FundingAccount::place(&id), plain(&route).as_bytes())?;
+        .seal(&FundingAccount::place(&id), plain.as_bytes())?;
     let fresh = |version, created_at| FundingAccount {
         id: id.clone(),
         name,
         kind: route.kind(),
+        rail,
         currency,
+        holder: payer.map(|payer| payer.holder),
         masked: route.masked(),
         sealed,
         created_at,
@@ -110,26 +128,6 @@ pub async fn keep_funding(
         value: account,
         writes: vec![write],
     })
-}
-
-/// The account as it is sealed.
-fn plain(route: &FundingRoute) -> String {
-    let account = match route {
-        FundingRoute::Paypal { email } => serde_json::json!({ "email": email }),
-        FundingRoute::Bank(BankRoute::Iban { iban, bic }) => {
-            serde_json::json!({ "iban": iban, "bic": bic })
-        }
-        FundingRoute::Bank(BankRoute::Us {
-            routing_number,
-            account_number,
-            account_type,
-        }) => serde_json::json!({
-            "routing_number": routing_number,
-            "account_number": account_number,
-            "account_type": account_type.name(),
-        }),
-    };
-    account.to_string()
 }
 
 /// A funding account.
@@ -173,13 +171,13 @@ pub struct BatchRequest {
 
 /// A new batch. Everything else follows from its being there.
 ///
-/// Of one program only one batch is planned at a time: two would share out a partner's lines between
+/// Of one program, cutoff and paying account there is one batch. Of one program only one is planned at a time: two would share out a partner's lines between
 /// them, and both could stay below the minimum. That is a courtesy, not a lock: no line is ever in two
 /// payouts whatever happens.
 ///
 /// # Errors
-/// `ProgramUnknown`, `NotProgramCurrency`, `CutoffAhead`, `FundingUnknown`, `RailUnsupported`,
-/// `NotFundingCurrency`, `CurrencyUnsupported`, `AnotherPlanning`; the table's.
+/// `ProgramUnknown`, `NotProgramCurrency`, `CutoffAhead`, `FundingUnknown`, `NotFundingCurrency`,
+/// `CurrencyUnsupported`, `AnotherPlanning`, `PeriodTaken`; the table's.
 pub async fn ask(
     app: &App,
     by: OperatorId,
@@ -202,43 +200,94 @@ pub async fn ask(
     if cutoff > now {
         return Err(PayoutError::CutoffAhead(now));
     }
-    let funding = store::find_funding(&app.main, &funding_account)
+    let funding = paying(app, &funding_account, currency).await?;
+    let schedule = store::find_schedule(&app.main, program).await?;
+    let (usual, approval_above) = schedule.map_or((None, None), |schedule| {
+        (schedule.minimum, schedule.approval_above)
+    });
+    nobody_plans(app, program).await?;
+    let batch = new_batch(NewBatch {
+        program,
+        cutoff,
+        minimum: minimum.or(usual).unwrap_or(Money::zero(currency)),
+        approval_above,
+        funding: &funding,
+        by,
+        now,
+    });
+    let id = batch.id;
+    let put = Write::new(store::put_batch(&batch)?, move |_| {
+        PayoutError::PeriodTaken(id)
+    });
+    Ok(Change {
+        value: batch,
+        writes: vec![put],
+    })
+}
+
+/// An account that pays in a currency.
+async fn paying(app: &App, id: &str, currency: Currency) -> Result<FundingAccount, PayoutError> {
+    let funding = store::find_funding(&app.main, id)
         .await?
-        .ok_or_else(|| PayoutError::FundingUnknown(funding_account.clone()))?;
-    if funding.kind != MethodKind::Paypal {
-        return Err(PayoutError::RailUnsupported);
-    }
+        .ok_or_else(|| PayoutError::FundingUnknown(id.to_owned()))?;
     if funding.currency != currency {
         return Err(PayoutError::NotFundingCurrency(funding.currency));
     }
-    if !model::pays_in(funding.kind, currency) {
+    if !funding.rail.pays_in(currency) {
         return Err(PayoutError::CurrencyUnsupported(currency));
     }
+    Ok(funding)
+}
+
+/// Goes on unless a batch of the program is being planned.
+async fn nobody_plans(app: &App, program: ProgramId) -> Result<(), PayoutError> {
     let (recent, _) = store::batches(&app.main, None, RECENT_BATCHES).await?;
     let is_planning =
         |batch: &&Batch| batch.program == program && batch.state == BatchState::Planning;
-    if let Some(other) = recent.iter().find(is_planning) {
-        return Err(PayoutError::AnotherPlanning(other.id));
+    match recent.iter().find(is_planning) {
+        Some(other) => Err(PayoutError::AnotherPlanning(other.id)),
+        None => Ok(()),
     }
-    let batch = Batch {
-        id: app.fresh(),
+}
+
+struct NewBatch<'a> {
+    program: ProgramId,
+    cutoff: Timestamp,
+    minimum: Money,
+    approval_above: Option<Money>,
+    funding: &'a FundingAccount,
+    by: OperatorId,
+    now: Timestamp,
+}
+
+fn new_batch(new: NewBatch<'_>) -> Batch {
+    let NewBatch {
         program,
         cutoff,
-        minimum: minimum.unwrap_or(Money::zero(currency)),
-        funding_account,
-        kind: funding.kind,
+        minimum,
+        approval_above,
+        funding,
+        by,
+        now,
+    } = new;
+    Batch {
+        id: Batch::id_of(program, cutoff, &funding.id),
+        program,
+        cutoff,
+        minimum,
+        funding_account: funding.id.clone(),
+        rail: funding.rail,
         state: BatchState::Planning,
         walk: Walk::default(),
         created_by: by,
         created_at: now,
         submitted_at: None,
         frozen: None,
-    };
-    let put = Write::new(store::put_batch(&batch)?, |_| PayoutError::Raced);
-    Ok(Change {
-        value: batch,
-        writes: vec![put],
-    })
+        payer: None,
+        approval_above,
+        approval: None,
+        called_off: None,
+    }
 }
 
 /// A batch.
@@ -268,8 +317,19 @@ pub async fn batches(
 /// # Errors
 /// The table's.
 pub async fn progress(app: &App, batch: &Batch) -> Result<(Stage, Resolved), PayoutError> {
-    let resolved = store::resolved(&app.main, batch.id).await?;
+    let resolved = store::resolved(&app.main, batch).await?;
     Ok((batch.stage(resolved), resolved))
+}
+
+/// A payout as its batch shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownLine {
+    /// The line.
+    pub line: BatchLine,
+    /// Where its payout stands.
+    pub state: PayoutState,
+    /// The payee's name as it was given and as the bank's file has it, where these differ.
+    pub renamed: Option<(String, String)>,
 }
 
 /// A page of a batch's lines, each with the state of its payout, and the position to go on from.
@@ -278,19 +338,81 @@ pub async fn progress(app: &App, batch: &Batch) -> Result<(Stage, Resolved), Pay
 /// The table's.
 pub async fn batch_lines(
     app: &App,
-    id: BatchId,
+    batch: &Batch,
     after: Option<String>,
     limit: usize,
-) -> Result<(Vec<(BatchLine, PayoutState)>, Option<String>), PayoutError> {
-    let (lines, next) = store::lines(&app.main, id, after, limit).await?;
+) -> Result<(Vec<ShownLine>, Option<String>), PayoutError> {
+    let (lines, next) = store::lines(&app.main, batch.id, after, limit).await?;
     let ids: Vec<PayoutId> = lines.iter().map(|line| line.payout).collect();
     let states = settled(app, &ids).await?;
-    let with_state = |line: BatchLine| {
-        let state = states.get(&line.payout).copied()?;
-        Some((line, state))
+    let mut shown = Vec::with_capacity(lines.len());
+    for line in lines {
+        // Line and payout were written together, so each line has its payout.
+        let Some(state) = states.get(&line.payout).copied() else {
+            continue;
+        };
+        let renamed = renamed(app, batch.rail, batch.id, &line);
+        shown.push(ShownLine {
+            line,
+            state,
+            renamed,
+        });
+    }
+    Ok((shown, next))
+}
+
+/// The payee's name as it was given and as the bank's file has it, where these differ.
+fn renamed(app: &App, rail: Rail, batch: BatchId, line: &BatchLine) -> Option<(String, String)> {
+    let LineStage::Frozen(instruction) = &line.stage else {
+        return None;
     };
-    // Line and payout were written together, so each line has its payout.
-    Ok((lines.into_iter().filter_map(with_state).collect(), next))
+    let place = BatchLine::place(batch, line.payout);
+    match payee_of(app, rail, &place, instruction) {
+        Ok((_, renamed)) => renamed,
+        // The line is shown all the same; the file is what fails.
+        Err(error) => {
+            tracing::error!(%error, payout = %line.payout, "a payee cannot be read");
+            None
+        }
+    }
+}
+
+/// The payee's name in a payout as it was given and as the bank's file has it, where these differ.
+///
+/// # Errors
+/// The table's.
+pub async fn payee_names(
+    app: &App,
+    payout: &Payout,
+) -> Result<Option<(String, String)>, PayoutError> {
+    if payout.terms.rail == Rail::Paypal {
+        return Ok(None);
+    }
+    let line = store::find_line(&app.main, payout.batch, payout.id).await?;
+    Ok(line.and_then(|line| renamed(app, payout.terms.rail, payout.batch, &line)))
+}
+
+/// The account that a line's instruction pays into, as the batch's file writes it; and the payee's name as it
+/// was given and as it stands there, where these differ.
+fn payee_of(
+    app: &App,
+    rail: Rail,
+    place: &str,
+    instruction: &Instruction,
+) -> Result<(Account, Option<(String, String)>), PayoutError> {
+    let opened = app.keyring.open(place, &instruction.sealed)?;
+    if rail == Rail::Paypal {
+        let wallet = String::from_utf8(opened)
+            .map_err(|_| table::Error::Malformed("a wallet that is no text".to_owned()))?;
+        return Ok((Account::Paypal { wallet }, None));
+    }
+    let (account, given) = store::read_payee(&opened)?;
+    let account = partners::read_account(account.as_bytes())?;
+    let renamed = match (&account, given) {
+        (Account::Bank(bank), Some(given)) => Some((given, bank.name.clone())),
+        _ => None,
+    };
+    Ok((account, renamed))
 }
 
 /// A page of the partners that a batch leaves out, and the position to go on from.
@@ -306,9 +428,78 @@ pub async fn left_out(
     Ok(store::omissions(&app.main, id, after, limit).await?)
 }
 
+/// A second person's consent to a batch that pays more than the program pays without. A second time nothing
+/// happens.
+///
+/// # Errors
+/// `BatchNotFound`, `NotReady`, `MakerApproves`, `NoApprovalNeeded`, `Raced`; the table's.
+pub async fn approve(
+    app: &App,
+    by: OperatorId,
+    id: BatchId,
+) -> Result<Change<(Batch, Stage), PayoutError>, PayoutError> {
+    let batch = batch(app, id).await?;
+    let (stage, _) = progress(app, &batch).await?;
+    let step = batch.approve(by, stage).map_err(PayoutError::NoApproval)?;
+    if step == Step::Already {
+        return Ok(Change {
+            value: (batch, stage),
+            writes: Vec::new(),
+        });
+    }
+    let approval = Approval { by, at: app.now() };
+    let write = Write::new(store::approve(id, approval), |_| PayoutError::Raced);
+    let approved = Batch {
+        approval: Some(approval),
+        ..batch
+    };
+    Ok(Change {
+        value: (approved, Stage::Approved),
+        writes: vec![write],
+    })
+}
+
+/// Calls off a batch whose file was not downloaded. Its payouts are given back by `payout-run`, each with a
+/// transfer of its own; until the last of them is, the batch is `cancelling`. A second time nothing happens.
+///
+/// # Errors
+/// `BatchNotFound`, `Submitted`, `Raced`; the table's.
+pub async fn call_off(
+    app: &App,
+    by: OperatorId,
+    id: BatchId,
+    reason: String,
+) -> Result<Change<Batch, PayoutError>, PayoutError> {
+    let batch = batch(app, id).await?;
+    let step = batch.call_off().map_err(|_| PayoutError::Submitted)?;
+    if step == Step::Already {
+        return Ok(Change {
+            value: batch,
+            writes: Vec::new(),
+        });
+    }
+    let called_off = CalledOff {
+        by,
+        at: app.now(),
+        reason,
+    };
+    let write = Write::new(store::call_off(&batch, &called_off), |_| PayoutError::Raced);
+    let batch = Batch {
+        state: BatchState::Cancelling,
+        called_off: Some(called_off),
+        ..batch
+    };
+    Ok(Change {
+        value: batch,
+        writes: vec![write],
+    })
+}
+
 /// A part of a payment file.
 #[derive(Clone, Debug)]
 pub struct File {
+    /// In which format.
+    pub rail: Rail,
     /// Which part, from 1.
     pub part: u64,
     /// Of how many.
@@ -317,85 +508,149 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
-/// A part of the batch's PayPal file. The first download freezes the batch as submitted; whatever is
+/// A part of the batch's payment file. The first download freezes the batch as submitted; whatever is
 /// downloaded later, and by whomever, is byte for byte the same.
 ///
 /// # Errors
-/// `BatchNotFound`, `NotReady`, `Empty`, `NoSuchPart`; the keyring's and the table's.
-pub async fn paypal_file(app: &App, id: BatchId, part: u64) -> Result<File, PayoutError> {
-    let batch = batch(app, id).await?;
+/// `BatchNotFound`, `NotReady`, `Empty`, `NotItsFormat`, `NoSuchPart`, `FundingChanged`; the keyring's and the
+/// table's.
+pub async fn file(
+    app: &App,
+    id: BatchId,
+    format: Option<Rail>,
+    part: u64,
+) -> Result<File, PayoutError> {
+    let mut batch = batch(app, id).await?;
+    if format.is_some_and(|format| format != batch.rail) {
+        return Err(PayoutError::NotItsFormat(batch.rail));
+    }
     if batch.state == BatchState::Planning {
         return Err(PayoutError::NotReady);
     }
-    // Read once, for what is frozen as for the file: every payout of a planned batch has its line.
+    // Read once, for what is frozen as for the file: every payout of a planned batch has its line, and what
+    // is paid by it changes no more.
     let lines = store::all_lines(&app.main, id).await?;
-    let total = match batch.frozen {
-        Some(total) => total,
-        None => {
-            let resolved = model::resolved(&lines)?;
-            match batch.stage(resolved) {
-                Stage::Planning | Stage::Reserving => return Err(PayoutError::NotReady),
-                Stage::Empty => return Err(PayoutError::Empty),
-                Stage::Reserved | Stage::Submitted => Total {
-                    payouts: resolved.reserved,
-                    amount: Money::new(resolved.reserved_minor, batch.minimum.currency()),
-                },
-            }
-        }
-    };
-    let parts = model::parts(total.payouts);
-    if part == 0 || part > parts {
-        return Err(PayoutError::NoSuchPart(parts));
+    let total = total(&batch, &lines)?;
+    if let Some(at) = batch.submitted_at {
+        return compose(app, &batch, &lines, part, at, batch.payer.as_deref());
     }
-    let skip = usize::try_from(part - 1)
-        .unwrap_or(usize::MAX)
-        .saturating_mul(model::PAYPAL_ROWS);
-    let frozen = lines.into_iter().filter_map(|line| match line.stage {
-        LineStage::Frozen(instruction) => Some((line.payout, instruction)),
-        LineStage::Planned | LineStage::Withdrawn => None,
-    });
-    let rows = frozen
-        .skip(skip)
-        .take(model::PAYPAL_ROWS)
-        .map(|(payout, instruction)| row(app, id, payout, instruction))
-        .collect::<Result<Vec<Row>, PayoutError>>()?;
-    let bytes = model::paypal_csv(&rows)?;
-    // Nothing leaves before the batch is frozen; a second download at the same moment finds it frozen.
-    if batch.state != BatchState::Submitted
-        && app
-            .main
-            .update(store::freeze(id, total, app.now()))
-            .await?
-            .is_err()
-        && self::batch(app, id).await?.state != BatchState::Submitted
-    {
-        return Err(PayoutError::Raced);
+    if batch.approval.is_none() && batch.needs_approval(total.amount.minor()) {
+        return Err(PayoutError::ApprovalMissing);
     }
-    Ok(File { part, parts, bytes })
+    let now = app.now();
+    let payer = payer(app, &batch).await?;
+    let file = compose(app, &batch, &lines, part, now, payer.as_deref())?;
+    // Nothing leaves before the batch is frozen.
+    let freeze = store::freeze(&batch, total, payer.as_deref(), now);
+    if app.main.update(freeze).await?.is_ok() {
+        return Ok(file);
+    }
+    // A second download at the same moment froze it, or this one did and never heard: what stands is right.
+    batch = self::batch(app, id).await?;
+    match batch.submitted_at {
+        Some(at) => compose(app, &batch, &lines, part, at, batch.payer.as_deref()),
+        None => Err(PayoutError::Raced),
+    }
 }
 
-fn row(
+/// What a batch pays, once all of it is reserved.
+fn total(batch: &Batch, lines: &[BatchLine]) -> Result<Total, PayoutError> {
+    if let Some(total) = batch.frozen {
+        return Ok(total);
+    }
+    let resolved = model::resolved(batch.rail, lines)?;
+    match batch.stage(resolved) {
+        Stage::Planning | Stage::Reserving => Err(PayoutError::NotReady),
+        Stage::Empty => Err(PayoutError::Empty),
+        Stage::Cancelling | Stage::Cancelled => Err(PayoutError::CalledOff),
+        Stage::AwaitingApproval | Stage::Approved | Stage::Reserved | Stage::Submitted => {
+            Ok(Total {
+                payouts: resolved.reserved,
+                amount: Money::new(resolved.reserved_minor, batch.minimum.currency()),
+            })
+        }
+    }
+}
+
+/// The account that pays a batch, as its file states it, sealed for the batch; none where the file does not.
+async fn payer(app: &App, batch: &Batch) -> Result<Option<String>, PayoutError> {
+    if matches!(batch.rail, Rail::Paypal | Rail::Generic) {
+        return Ok(None);
+    }
+    let funding = store::find_funding(&app.main, &batch.funding_account)
+        .await?
+        .filter(|funding| {
+            funding.rail == batch.rail && funding.currency == batch.minimum.currency()
+        })
+        .ok_or(PayoutError::FundingChanged)?;
+    let place = FundingAccount::place(&funding.id);
+    let opened = app.keyring.open(&place, &funding.sealed)?;
+    let payer = store::read_payer(&opened)?.ok_or(PayoutError::FundingChanged)?;
+    let fitted = store::write_payer(&files::fitted_payer(batch.rail, &payer))?;
+    let place = Batch::payer_place(batch.id);
+    Ok(Some(app.keyring.seal(&place, fitted.as_bytes())?))
+}
+
+/// The account that pays a batch, opened.
+fn opened_payer(
     app: &App,
-    batch: BatchId,
-    payout: PayoutId,
-    instruction: Instruction,
-) -> Result<Row, PayoutError> {
-    let Instruction {
-        amount,
-        masked: _,
-        sealed,
-        note,
-    } = instruction;
-    let wallet = app
-        .keyring
-        .open(&BatchLine::place(batch, payout), &sealed)?;
-    let wallet = String::from_utf8(wallet)
-        .map_err(|_| table::Error::Malformed("a wallet that is no text".to_owned()))?;
-    Ok(Row {
-        wallet,
-        amount,
-        payout,
-        note,
+    batch: &Batch,
+    sealed: Option<&str>,
+) -> Result<Option<Payer>, PayoutError> {
+    let Some(sealed) = sealed else {
+        return Ok(None);
+    };
+    let opened = app.keyring.open(&Batch::payer_place(batch.id), sealed)?;
+    Ok(store::read_payer(&opened)?)
+}
+
+fn compose(
+    app: &App,
+    batch: &Batch,
+    lines: &[BatchLine],
+    part: u64,
+    at: Timestamp,
+    payer: Option<&str>,
+) -> Result<File, PayoutError> {
+    let frozen: Vec<(PayoutId, &Instruction)> = lines
+        .iter()
+        .filter_map(|line| match &line.stage {
+            LineStage::Frozen(instruction) => Some((line.payout, instruction)),
+            LineStage::Planned | LineStage::Withdrawn => None,
+        })
+        .collect();
+    let parts = model::parts(batch.rail, &model::amounts(lines));
+    let count = parts.len() as u64;
+    let range = usize::try_from(part)
+        .ok()
+        .and_then(|part| parts.get(part.checked_sub(1)?))
+        .ok_or(PayoutError::NoSuchPart(count))?;
+    let payments = frozen[range.clone()]
+        .iter()
+        .map(|(payout, instruction)| {
+            let place = BatchLine::place(batch.id, *payout);
+            let (account, _) = payee_of(app, batch.rail, &place, instruction)?;
+            Ok(Payment {
+                payout: *payout,
+                amount: instruction.amount,
+                account,
+                note: instruction.note.clone(),
+            })
+        })
+        .collect::<Result<Vec<_>, PayoutError>>()?;
+    let payer = opened_payer(app, batch, payer)?;
+    let written = Part {
+        batch: batch.id,
+        number: part,
+        before: range.start,
+        at,
+        payments: &payments,
+    };
+    Ok(File {
+        rail: batch.rail,
+        part,
+        parts: count,
+        bytes: files::write(batch.rail, payer.as_ref(), &written)?,
     })
 }
 
@@ -591,18 +846,24 @@ pub async fn come_back(
 
 // ---- payout-run: planning
 
-/// Does one step of a batch's planning, if it is being planned: decides on up to [`PLAN_PARTNERS`]
-/// partners and writes down how far it came, which starts the next step.
+/// Does what is left to do for a batch: plans it, or gives back what was called off.
 ///
 /// # Errors
 /// The table's and the keyring's; safe to repeat.
-pub async fn plan(app: &App, id: BatchId) -> Result<(), PayoutError> {
+pub async fn advance_batch(app: &App, id: BatchId) -> Result<(), PayoutError> {
     let Some(batch) = store::find_batch(&app.main, id).await? else {
         return Ok(());
     };
-    if batch.state != BatchState::Planning {
-        return Ok(());
+    match batch.state {
+        BatchState::Planning => plan(app, batch).await,
+        BatchState::Cancelling => give_back(app, batch).await,
+        BatchState::Planned | BatchState::Submitted | BatchState::Cancelled => Ok(()),
     }
+}
+
+/// Does one step of a batch's planning: decides on up to [`PLAN_PARTNERS`] partners and writes down how far
+/// it came, which starts the next step.
+async fn plan(app: &App, batch: Batch) -> Result<(), PayoutError> {
     let mut next = batch.clone();
     next.walk.step += 1;
     let mut decided = 0;
@@ -631,6 +892,57 @@ pub async fn plan(app: &App, id: BatchId) -> Result<(), PayoutError> {
     // Refused: another run has made this step.
     let _ = app.main.update(store::advance(&batch, &next)).await?;
     Ok(())
+}
+
+/// Gives back the payouts of a batch that was called off, as many as a step has time for. No line is added to
+/// such a batch any more, so when all of them are given back, it is over.
+async fn give_back(app: &App, batch: Batch) -> Result<(), PayoutError> {
+    let until = Instant::now() + Duration::from_secs(PLAN_SECONDS);
+    let lines = store::all_lines(&app.main, batch.id).await?;
+    let standing: Vec<PayoutId> = lines
+        .iter()
+        .filter(|line| line.stage != LineStage::Withdrawn)
+        .map(|line| line.payout)
+        .collect();
+    let mut is_done = true;
+    for group in standing.chunks(PLAN_AT_ONCE) {
+        if Instant::now() >= until {
+            is_done = false;
+            break;
+        }
+        try_join_all(group.iter().map(|payout| cancel(app, *payout))).await?;
+    }
+    // Refused: another run has made this step.
+    let _ = app.main.update(store::given_back(&batch, is_done)).await?;
+    Ok(())
+}
+
+/// Gives back one payout of a batch that was called off, wherever its reserving stands: what it has taken is
+/// payable again at once, its lines follow.
+async fn cancel(app: &App, id: PayoutId) -> Result<(), PayoutError> {
+    for _ in 0..CHUNK_TRIES {
+        let Some(payout) = store::find_payout(&app.main, id).await? else {
+            return Ok(());
+        };
+        if !matches!(payout.state, PayoutState::Planned | PayoutState::Reserved) {
+            return Ok(());
+        }
+        let mut ops = store::cancel(&payout);
+        if payout.amount.minor() != 0 {
+            let legs = (Bucket::InTransit, Bucket::Payable);
+            ops.extend(post(&whole(
+                &payout,
+                TransferKind::Return,
+                legs,
+                app.now(),
+            ))?);
+        }
+        // Another chunk may just have been taken: then it stands otherwise, and is read again.
+        if let Attempt::Made = attempt(app, &payout, &ops).await? {
+            return Ok(());
+        }
+    }
+    Err(PayoutError::Raced)
 }
 
 /// The next partners of the shard that a batch is in, at most `limit`, with their open lines summed; and
@@ -708,8 +1020,8 @@ async fn plan_partner(
     if tally.lines == 0 || store::is_decided(&app.main, batch.id, partner).await? {
         return Ok(());
     }
-    let (payee, _) = payee(app, partner).await?;
     let terms = batch.terms();
+    let (payee, _) = payee(app, partner, terms.rail).await?;
     let ops = match decide(tally.minor, payee, terms) {
         Ok(_) => store::put_planned(
             batch,
@@ -750,10 +1062,12 @@ async fn plan_partner(
     }
 }
 
+/// What is known of a payee, and its account as the rail's file writes it with what there was before.
 async fn payee(
     app: &App,
     partner: PartnerId,
-) -> Result<(Payee, Option<PayInstruction>), PayoutError> {
+    rail: Rail,
+) -> Result<(Payee, Option<(Account, PayInstruction)>), PayoutError> {
     // A partner that cannot be read any more is not paid.
     let suspended = match partners::partner(app, partner).await {
         Ok(found) => found.is_none_or(|partner| partner.status == PartnerStatus::Suspended),
@@ -763,7 +1077,12 @@ async fn payee(
             true
         }
     };
-    let instruction = match partners::pay_instruction(app, partner).await {
+    let (instruction, hold) = futures_util::future::join(
+        partners::pay_instruction(app, partner),
+        partners::payout_hold(app, partner),
+    )
+    .await;
+    let instruction = match instruction {
         Ok(instruction) => instruction,
         Err(PartnerError::Table(error @ (table::Error::Busy(_) | table::Error::Failed(_)))) => {
             return Err(error.into());
@@ -774,14 +1093,25 @@ async fn payee(
             None
         }
     };
-    let method = instruction.as_ref().map(|instruction| Method {
-        kind: instruction.account.kind(),
-        fit_for_file: match &instruction.account {
-            Account::Paypal { wallet } => model::is_fit_wallet(wallet),
-            Account::Bank(_) => true,
-        },
-    });
-    Ok((Payee { suspended, method }, instruction))
+    let on_hold = match hold {
+        Ok(hold) => hold.is_some(),
+        Err(error @ (table::Error::Busy(_) | table::Error::Failed(_))) => return Err(error.into()),
+        Err(error) => {
+            tracing::error!(%error, %partner, "a payout hold cannot be read; its partner is left out");
+            true
+        }
+    };
+    let fitted = instruction.map(|given| (files::fitted(rail, &given.account), given));
+    let method = fitted
+        .as_ref()
+        .map(|(fitted, _)| fitted.as_ref().map(|_| ()).map_err(|reason| *reason));
+    let payee = Payee {
+        suspended,
+        on_hold,
+        method,
+    };
+    let instruction = fitted.and_then(|(fitted, given)| Some((fitted.ok()?, given)));
+    Ok((payee, instruction))
 }
 
 // ---- payout-run: reserving and giving back
@@ -902,26 +1232,23 @@ fn chunk(app: &App, payout: &Payout, lines: &[Line]) -> Result<(Vec<Op>, Payout)
 
 /// Decides once more, on what was really taken, and freezes the instruction or gives the lines back.
 async fn finish(app: &App, payout: Payout) -> Result<(), PayoutError> {
-    let (payee, instruction) = payee(app, payout.partner).await?;
+    let rail = payout.terms.rail;
+    let (payee, instruction) = payee(app, payout.partner, rail).await?;
     let minor = payout.amount.minor();
     let ops = match (decide(minor, payee, payout.terms), instruction) {
-        (
-            Ok(amount),
-            Some(PayInstruction {
-                account: Account::Paypal { wallet },
-                masked,
-                currency: _,
-            }),
-        ) => {
+        (Ok(amount), Some((account, given))) => {
             let program = programs::program(app, payout.program)
                 .await?
                 .ok_or(PayoutError::ProgramUnknown(payout.program))?;
             let place = BatchLine::place(payout.batch, payout.id);
+            let note = model::note(&program.name, payout.cutoff);
             let instruction = Instruction {
                 amount,
-                masked,
-                sealed: app.keyring.seal(&place, wallet.as_bytes())?,
-                note: model::note(&program.name, payout.cutoff),
+                masked: given.masked,
+                sealed: app
+                    .keyring
+                    .seal(&place, sealable(&account, &given.account)?.as_bytes())?,
+                note: files::fitted_note(rail, &note),
             };
             store::reserve(&payout, &instruction)
         }
@@ -950,6 +1277,17 @@ async fn finish(app: &App, payout: Payout) -> Result<(), PayoutError> {
         Attempt::Made | Attempt::Moved => Ok(()),
         Attempt::Stale => Err(PayoutError::Raced),
     }
+}
+
+/// A payee as it is sealed into its line: what [`payee_of`] reads.
+fn sealable(account: &Account, given: &Account) -> Result<String, PayoutError> {
+    Ok(match (account, given) {
+        (Account::Paypal { wallet }, _) => wallet.clone(),
+        (Account::Bank(bank), Account::Bank(given)) if bank.name != given.name => {
+            store::write_payee(partners::write_account(account)?, Some(given.name.clone()))?
+        }
+        (Account::Bank(_), _) => store::write_payee(partners::write_account(account)?, None)?,
+    })
 }
 
 /// Opens the lines of a payout that came back, chunk by chunk. The money is payable again already.

@@ -6,14 +6,29 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
+
+use jiff::ToSpan;
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
 
 use crate::clock::Timestamp;
-use crate::ids::{BatchId, ConversionId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
+use crate::ids::{
+    BatchId, ConversionId, ImportId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId,
+};
 use crate::money::{Currency, Money, MoneyError};
-use crate::partners::model::{Account, BankRoute, MethodKind};
+use crate::partners::model::{Account, Address, BankRoute, MethodKind};
 
-/// Rows of a payment file that PayPal takes at once.
+/// Rows of a payment file that PayPal takes at once; of other tables as many.
 pub const PAYPAL_ROWS: usize = 5_000;
+/// Transfers of one SEPA message: of a kilobyte each, far below the six megabytes that a function answers.
+pub const SEPA_ROWS: usize = 2_000;
+/// The most that one SEPA credit transfer may be, in cents: 999,999,999.99.
+pub const MAX_SEPA_MINOR: i64 = 99_999_999_999;
+/// The most that one ACH entry can state, in cents: ten digits.
+pub const MAX_NACHA_MINOR: i64 = 9_999_999_999;
+/// The most that the controls of one ACH file can state, in cents: twelve digits.
+pub const MAX_NACHA_TOTAL_MINOR: i64 = 999_999_999_999;
 /// Characters of a note to the payee; PayPal takes 400.
 pub const MAX_NOTE: usize = 200;
 /// Currencies in which PayPal pays out. Left out are those that it takes in whole units only although
@@ -23,12 +38,91 @@ const PAYPAL_CURRENCIES: [&str; 22] = [
     "MYR", "NOK", "NZD", "PHP", "PLN", "SEK", "SGD", "THB", "USD",
 ];
 
-/// Whether payments of that kind can be made in a currency.
+/// Countries whose accounts SEPA credit transfers reach, by the first two letters of their IBANs.
+const SEPA_COUNTRIES: [&str; 42] = [
+    "AD", "AL", "AT", "BE", "BG", "CH", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GB", "GI",
+    "GR", "HR", "HU", "IE", "IS", "IT", "LI", "LT", "LU", "LV", "MC", "MD", "ME", "MK", "MT", "NL",
+    "NO", "PL", "PT", "RO", "RS", "SE", "SI", "SK", "SM", "VA",
+];
+
+/// Whether SEPA credit transfers reach an account.
 #[must_use]
-pub fn pays_in(kind: MethodKind, currency: Currency) -> bool {
-    match kind {
-        MethodKind::Paypal => PAYPAL_CURRENCIES.contains(&currency.code()),
-        MethodKind::Bank => true,
+pub fn is_in_sepa(iban: &str) -> bool {
+    let country = iban.get(..2).unwrap_or_default();
+    SEPA_COUNTRIES.contains(&country)
+}
+
+/// The way a batch is paid, and with it the format of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rail {
+    /// PayPal's payouts CSV, to wallets.
+    Paypal,
+    /// SEPA credit transfers in euro, to accounts by IBAN: ISO 20022 `pain.001.001.09`.
+    Sepa,
+    /// ACH credits in dollars, to US accounts: a NACHA file of PPD and CCD entries.
+    Nacha,
+    /// A CSV of bank transfers in any currency, to whatever kind of bank account.
+    Generic,
+}
+
+/// Rails by their names.
+pub const RAILS: &[(&str, Rail)] = &[
+    ("paypal", Rail::Paypal),
+    ("sepa", Rail::Sepa),
+    ("nacha", Rail::Nacha),
+    ("generic", Rail::Generic),
+];
+
+impl Rail {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Paypal => "paypal",
+            Self::Sepa => "sepa",
+            Self::Nacha => "nacha",
+            Self::Generic => "generic",
+        }
+    }
+
+    /// The rail that an account pays by unless told otherwise: its bank's own where there is one.
+    #[must_use]
+    pub fn of(route: &FundingRoute, currency: Currency) -> Self {
+        match (route, currency.code()) {
+            (FundingRoute::Paypal { .. }, _) => Self::Paypal,
+            (FundingRoute::Bank(BankRoute::Iban { .. }), "EUR") => Self::Sepa,
+            (FundingRoute::Bank(BankRoute::Us { .. }), "USD") => Self::Nacha,
+            (FundingRoute::Bank(_), _) => Self::Generic,
+        }
+    }
+
+    /// Whether payments can be made in a currency.
+    #[must_use]
+    pub fn pays_in(self, currency: Currency) -> bool {
+        match self {
+            Self::Paypal => PAYPAL_CURRENCIES.contains(&currency.code()),
+            Self::Sepa => currency.code() == "EUR",
+            Self::Nacha => currency.code() == "USD",
+            Self::Generic => true,
+        }
+    }
+
+    /// The most that one payment may be, in minor units.
+    fn most(self) -> i64 {
+        match self {
+            Self::Sepa => MAX_SEPA_MINOR,
+            Self::Nacha => MAX_NACHA_MINOR,
+            Self::Paypal | Self::Generic => i64::MAX,
+        }
+    }
+
+    /// Payments in a part of the file, and the most that they may be together, in minor units.
+    fn part(self) -> (usize, i64) {
+        match self {
+            Self::Sepa => (SEPA_ROWS, i64::MAX),
+            Self::Nacha => (PAYPAL_ROWS, MAX_NACHA_TOTAL_MINOR),
+            Self::Paypal | Self::Generic => (PAYPAL_ROWS, i64::MAX),
+        }
     }
 }
 
@@ -84,6 +178,61 @@ impl fmt::Debug for FundingRoute {
     }
 }
 
+/// What a bank's file says of the account that pays. Never stored or logged as it is: sealed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Payer {
+    /// The legal name of its holder.
+    pub holder: String,
+    /// The holder's address, where the bank wants it.
+    pub address: Option<Address>,
+    /// The account.
+    pub route: BankRoute,
+    /// What an ACH file says besides.
+    pub ach: Option<AchOrigin>,
+}
+
+impl fmt::Debug for Payer {
+    /// Masked: accounts must not reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Payer({})",
+            FundingRoute::Bank(self.route.clone()).masked()
+        )
+    }
+}
+
+/// What an ACH file says of the company that pays and of the bank that it is sent to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AchOrigin {
+    /// The company's id, which is the file's immediate origin too: ten characters.
+    pub company_id: String,
+    /// The routing number that the file is sent to.
+    pub destination: String,
+    /// The name of the bank that it is sent to.
+    pub bank_name: String,
+    /// What payees read: ten characters.
+    pub entry_description: String,
+}
+
+impl AchOrigin {
+    /// Characters of the bank's name.
+    pub const MAX_BANK_NAME: usize = 23;
+    /// Characters of what payees read.
+    pub const MAX_DESCRIPTION: usize = 10;
+    /// What payees read unless told otherwise.
+    pub const DESCRIPTION: &'static str = "COMMISSION";
+
+    /// Whether text can be a company's id: ten capital letters and digits.
+    #[must_use]
+    pub fn is_company_id(text: &str) -> bool {
+        text.len() == 10
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    }
+}
+
 /// The vendor's paying account, named by a slug of the caller's choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FundingAccount {
@@ -91,13 +240,17 @@ pub struct FundingAccount {
     pub id: String,
     /// Name.
     pub name: String,
-    /// How it pays.
+    /// What kind of account it is.
     pub kind: MethodKind,
+    /// The way it pays.
+    pub rail: Rail,
     /// In which currency.
     pub currency: Currency,
+    /// The legal name of its holder, where the rail's file states it.
+    pub holder: Option<String>,
     /// The account as people may see it, such as `GB33 •••• 5555`.
     pub masked: String,
-    /// The account itself, sealed for [`FundingAccount::place`].
+    /// The account itself and what its bank's file says of it, sealed for [`FundingAccount::place`].
     pub sealed: String,
     /// Since when.
     pub created_at: Timestamp,
@@ -131,11 +284,21 @@ pub enum BatchState {
     Planned,
     /// Its file was downloaded: frozen for ever.
     Submitted,
+    /// Called off: its payouts are given back, one by one.
+    Cancelling,
+    /// Called off, and every payout of it is given back.
+    Cancelled,
 }
 
 impl BatchState {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Planning, Self::Planned, Self::Submitted];
+    pub const ALL: [Self; 5] = [
+        Self::Planning,
+        Self::Planned,
+        Self::Submitted,
+        Self::Cancelling,
+        Self::Cancelled,
+    ];
 
     /// The name on the wire and in the store.
     #[must_use]
@@ -144,6 +307,8 @@ impl BatchState {
             Self::Planning => "planning",
             Self::Planned => "planned",
             Self::Submitted => "submitted",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -168,6 +333,26 @@ pub struct Total {
     pub amount: Money,
 }
 
+/// A second person's consent to a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Who.
+    pub by: OperatorId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why a batch is not paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalledOff {
+    /// Who called it off.
+    pub by: OperatorId,
+    /// When.
+    pub at: Timestamp,
+    /// Why, in words.
+    pub reason: String,
+}
+
 /// A payout batch of one program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -182,7 +367,7 @@ pub struct Batch {
     /// The account that pays.
     pub funding_account: String,
     /// How it is paid.
-    pub kind: MethodKind,
+    pub rail: Rail,
     /// How far it has come.
     pub state: BatchState,
     /// Where planning stands.
@@ -195,6 +380,14 @@ pub struct Batch {
     pub submitted_at: Option<Timestamp>,
     /// What was frozen then.
     pub frozen: Option<Total>,
+    /// The account that pays, as a bank's file states it: frozen then too, sealed for [`Batch::payer_place`].
+    pub payer: Option<String>,
+    /// More than that is paid only with a second person's consent; as the program had it when the batch was made.
+    pub approval_above: Option<Money>,
+    /// That consent.
+    pub approval: Option<Approval>,
+    /// That and why it is not paid.
+    pub called_off: Option<CalledOff>,
 }
 
 impl Batch {
@@ -203,8 +396,24 @@ impl Batch {
     pub fn terms(&self) -> Terms {
         Terms {
             minimum: self.minimum,
-            kind: self.kind,
+            rail: self.rail,
         }
+    }
+
+    /// The place that the account that pays a batch is sealed for.
+    #[must_use]
+    pub fn payer_place(id: BatchId) -> String {
+        format!("BATCH#{id}/payer")
+    }
+
+    /// The id of a program's batch: of one cutoff and one paying account there is one, whoever asks for it.
+    #[must_use]
+    pub fn id_of(program: ProgramId, cutoff: Timestamp, funding_account: &str) -> BatchId {
+        BatchId::derived(&[
+            &program.to_string(),
+            &crate::clock::stamp(cutoff),
+            funding_account,
+        ])
     }
 
     /// Where the batch stands, given what became of its payouts so far.
@@ -213,10 +422,177 @@ impl Batch {
         match self.state {
             BatchState::Planning => Stage::Planning,
             BatchState::Submitted => Stage::Submitted,
+            BatchState::Cancelling => Stage::Cancelling,
+            BatchState::Cancelled => Stage::Cancelled,
             BatchState::Planned if resolved.planned > 0 => Stage::Reserving,
             BatchState::Planned if resolved.reserved == 0 => Stage::Empty,
-            BatchState::Planned => Stage::Reserved,
+            BatchState::Planned => match self.approval {
+                Some(_) => Stage::Approved,
+                None if self.needs_approval(resolved.reserved_minor) => Stage::AwaitingApproval,
+                None => Stage::Reserved,
+            },
         }
+    }
+
+    /// Whether so much is paid only with a second person's consent.
+    #[must_use]
+    pub fn needs_approval(&self, total_minor: i64) -> bool {
+        self.approval_above
+            .is_some_and(|above| total_minor > above.minor())
+    }
+
+    /// What an operator's consent means now.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn approve(&self, by: OperatorId, stage: Stage) -> Result<Step, NoApproval> {
+        match stage {
+            Stage::Approved => Ok(Step::Already),
+            // It paid at that amount because somebody had agreed.
+            Stage::Submitted if self.approval.is_some() => Ok(Step::Already),
+            Stage::AwaitingApproval if by == self.created_by => Err(NoApproval::Maker),
+            Stage::AwaitingApproval => Ok(Step::Now),
+            Stage::Planning | Stage::Reserving => Err(NoApproval::NotReady),
+            Stage::Reserved
+            | Stage::Empty
+            | Stage::Submitted
+            | Stage::Cancelling
+            | Stage::Cancelled => Err(NoApproval::NotNeeded(stage)),
+        }
+    }
+
+    /// What calling it off means now: as long as its file was not downloaded.
+    ///
+    /// # Errors
+    /// `Submitted`.
+    pub fn call_off(&self) -> Result<Step, Stage> {
+        match self.state {
+            BatchState::Planning | BatchState::Planned => Ok(Step::Now),
+            BatchState::Cancelling | BatchState::Cancelled => Ok(Step::Already),
+            BatchState::Submitted => Err(Stage::Submitted),
+        }
+    }
+}
+
+/// Why consent to a batch is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoApproval {
+    /// Whoever made it cannot agree to it.
+    Maker,
+    /// What it pays is not known yet.
+    NotReady,
+    /// It waits for nobody's consent.
+    NotNeeded(Stage),
+}
+
+/// How often a program pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cadence {
+    /// When an operator asks for a batch.
+    Manual,
+    /// Once a week, as that day begins.
+    Weekly(Weekday),
+    /// Once a month, as that day begins: 1 to 28.
+    Monthly(i8),
+}
+
+/// Days of the week by their names.
+pub const WEEKDAYS: &[(&str, Weekday)] = &[
+    ("monday", Weekday::Monday),
+    ("tuesday", Weekday::Tuesday),
+    ("wednesday", Weekday::Wednesday),
+    ("thursday", Weekday::Thursday),
+    ("friday", Weekday::Friday),
+    ("saturday", Weekday::Saturday),
+    ("sunday", Weekday::Sunday),
+];
+/// The last day of the month that every month has.
+pub const LAST_DAY: i64 = 28;
+/// Days that a cutoff may lie before its batch.
+pub const MAX_CUTOFF_DAYS: i64 = 90;
+/// Characters of a time zone's name.
+pub const MAX_ZONE: usize = 64;
+
+/// When batches are made without being asked for, and from what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Regular {
+    /// The time zone in which days begin, as the IANA names it.
+    pub time_zone: String,
+    /// Lines that were payable so many days before are paid.
+    pub cutoff_days: u32,
+    /// The account that pays.
+    pub funding_account: String,
+    /// As which day the next batch is made begins.
+    pub next_at: Timestamp,
+}
+
+/// How a program pays: when, from what amount on, and above which with a second person's consent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Whose.
+    pub program: ProgramId,
+    /// How often.
+    pub cadence: Cadence,
+    /// How batches are made, where they are made regularly.
+    pub regular: Option<Regular>,
+    /// Nobody is paid less, unless a batch is asked for with another minimum.
+    pub minimum: Option<Money>,
+    /// A batch of more is paid only with a second person's consent.
+    pub approval_above: Option<Money>,
+    /// Who set it last: the maker of the batches that it makes.
+    pub set_by: OperatorId,
+    /// When.
+    pub updated_at: Timestamp,
+    /// Counts changes.
+    pub version: u64,
+}
+
+/// A time zone by its IANA name.
+#[must_use]
+pub fn time_zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok()
+}
+
+impl Cadence {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Weekly(_) => "weekly",
+            Self::Monthly(_) => "monthly",
+        }
+    }
+
+    /// The first beginning of one of its days after an instant, in a time zone; `None` for what is not regular.
+    #[must_use]
+    pub fn next_after(self, at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        // Of today the beginning has passed.
+        let today = at.to_zoned(zone.clone()).date();
+        let day = match self {
+            Self::Manual => return None,
+            Self::Weekly(weekday) => today.nth_weekday(1, weekday).ok()?,
+            Self::Monthly(day) if today.day() < day => today.with().day(day).build().ok()?,
+            Self::Monthly(day) => {
+                let month = today.first_of_month().checked_add(1.month()).ok()?;
+                month.with().day(day).build().ok()?
+            }
+        };
+        Some(day.to_zoned(zone.clone()).ok()?.timestamp())
+    }
+}
+
+impl Regular {
+    /// Until when lines are paid by the next batch: as that day begins, so many days before.
+    #[must_use]
+    pub fn cutoff(&self) -> Timestamp {
+        let before = || {
+            let zone = time_zone(&self.time_zone)?;
+            let day = self.next_at.to_zoned(zone.clone()).date();
+            let day = day.checked_sub(i64::from(self.cutoff_days).days()).ok()?;
+            Some(day.to_zoned(zone).ok()?.timestamp())
+        };
+        before().unwrap_or_else(|| crate::clock::days_before(self.next_at, self.cutoff_days))
     }
 }
 
@@ -231,14 +607,19 @@ pub struct Resolved {
     pub reserved_minor: i64,
     /// Partners that are left out, for whatever reason and whenever decided.
     pub left_out: u64,
+    /// Parts of the file of those that are reserved so far.
+    pub parts: u64,
 }
 
 /// What became of a batch's payouts, from their lines. Who is left out is not among them.
 ///
 /// # Errors
 /// `OverLimit`.
-pub fn resolved(lines: &[BatchLine]) -> Result<Resolved, MoneyError> {
-    let mut sum = Resolved::default();
+pub fn resolved(rail: Rail, lines: &[BatchLine]) -> Result<Resolved, MoneyError> {
+    let mut sum = Resolved {
+        parts: parts(rail, &amounts(lines)).len() as u64,
+        ..Resolved::default()
+    };
     for line in lines {
         match &line.stage {
             LineStage::Planned => sum.planned += 1,
@@ -262,12 +643,20 @@ pub enum Stage {
     Planning,
     /// Money is being reserved.
     Reserving,
+    /// All is reserved, and it is more than is paid without a second person's consent.
+    AwaitingApproval,
+    /// A second person has agreed: the file can be downloaded.
+    Approved,
     /// All is reserved: the file can be downloaded.
     Reserved,
     /// Nobody is paid by it.
     Empty,
     /// The file was downloaded.
     Submitted,
+    /// Called off: its payouts are being given back.
+    Cancelling,
+    /// Called off: all of it is payable again.
+    Cancelled,
 }
 
 impl Stage {
@@ -277,9 +666,13 @@ impl Stage {
         match self {
             Self::Planning => "planning",
             Self::Reserving => "planned",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Approved => "approved",
             Self::Reserved => "reserved",
             Self::Empty => "empty",
             Self::Submitted => "submitted",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -297,16 +690,19 @@ pub enum PayoutState {
     Returned,
     /// Given back before it was submitted, because too little was left of it.
     Withdrawn,
+    /// Given back before it was submitted, because its batch was called off.
+    Cancelled,
 }
 
 impl PayoutState {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Planned,
         Self::Reserved,
         Self::Settled,
         Self::Returned,
         Self::Withdrawn,
+        Self::Cancelled,
     ];
 
     /// The name on the wire and in the store.
@@ -318,13 +714,14 @@ impl PayoutState {
             Self::Settled => "settled",
             Self::Returned => "returned",
             Self::Withdrawn => "withdrawn",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Whether its lines are payable again, now or in a moment.
     #[must_use]
     pub fn gives_back(self) -> bool {
-        matches!(self, Self::Returned | Self::Withdrawn)
+        matches!(self, Self::Returned | Self::Withdrawn | Self::Cancelled)
     }
 }
 
@@ -404,6 +801,66 @@ impl Payout {
     }
 }
 
+/// What a row of a return file comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The payout came back: it is returned.
+    Returned,
+    /// It was returned before.
+    Already,
+    /// There is no such payout.
+    Unknown,
+    /// It does not stand in this batch's file.
+    NotInThisBatch,
+    /// It says of nothing that it came back.
+    Ignored,
+    /// It cannot be read.
+    Unreadable,
+}
+
+impl Verdict {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Returned => "returned",
+            Self::Already => "already",
+            Self::Unknown => "unknown",
+            Self::NotInThisBatch => "not_in_this_batch",
+            Self::Ignored => "ignored",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// A payout that a return file reports, to be returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comeback {
+    /// Which.
+    pub payout: PayoutId,
+    /// Why, in words.
+    pub reason: String,
+    /// What shows it.
+    pub evidence: String,
+}
+
+/// A return file's payouts: written down at once, returned one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Id.
+    pub id: ImportId,
+    /// Of which batch.
+    pub batch: BatchId,
+    /// What came back.
+    pub comebacks: Vec<Comeback>,
+    /// How many of them are returned.
+    pub done: usize,
+    /// Who sent it.
+    pub by: OperatorId,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Whether a request has something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -437,7 +894,7 @@ pub struct Terms {
     /// Nobody is paid less.
     pub minimum: Money,
     /// How the batch pays.
-    pub kind: MethodKind,
+    pub rail: Rail,
 }
 
 /// The open lines of one partner, summed.
@@ -482,17 +939,11 @@ pub fn tally(
 pub struct Payee {
     /// Whether it earns and is paid.
     pub suspended: bool,
-    /// How it wants to be paid, if it has said so.
-    pub method: Option<Method>,
-}
-
-/// A payee's payout method, as far as the decision goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Method {
-    /// How.
-    pub kind: MethodKind,
-    /// Whether its account can stand in a file: not so a wallet that a spreadsheet would take for a formula.
-    pub fit_for_file: bool,
+    /// Whether its payouts are on hold.
+    pub on_hold: bool,
+    /// Whether the batch's rail reaches the account that it wants to be paid into, or why not; `None` when it
+    /// has not said how it wants to be paid.
+    pub method: Option<Result<(), LeftOut>>,
 }
 
 /// Why a partner is left out of a batch.
@@ -500,6 +951,8 @@ pub struct Method {
 pub enum LeftOut {
     /// It is suspended.
     Suspended,
+    /// Its payouts are on hold.
+    OnHold,
     /// More was taken back than earned; the next batch carries it.
     NegativeBalance,
     /// What was earned and what was taken back are equal.
@@ -510,20 +963,27 @@ pub enum LeftOut {
     NoPayoutMethod,
     /// It wants to be paid otherwise than this batch pays.
     PayoutMethodDiffers,
-    /// Its wallet begins with a character that no wallet begins with.
+    /// Its wallet or its name has no characters that the file takes.
     PayoutMethodRefused,
+    /// Its IBAN is of a country that SEPA does not reach.
+    OutsideSepa,
+    /// More than the file can state in one payment.
+    AmountOverFormat,
 }
 
 impl LeftOut {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Suspended,
+        Self::OnHold,
         Self::NegativeBalance,
         Self::NothingToPay,
         Self::BelowMinimum,
         Self::NoPayoutMethod,
         Self::PayoutMethodDiffers,
         Self::PayoutMethodRefused,
+        Self::OutsideSepa,
+        Self::AmountOverFormat,
     ];
 
     /// The name on the wire and in the store.
@@ -531,12 +991,15 @@ impl LeftOut {
     pub fn name(self) -> &'static str {
         match self {
             Self::Suspended => "suspended",
+            Self::OnHold => "on_hold",
             Self::NegativeBalance => "negative_balance",
             Self::NothingToPay => "nothing_to_pay",
             Self::BelowMinimum => "below_minimum",
             Self::NoPayoutMethod => "no_payout_method",
             Self::PayoutMethodDiffers => "payout_method_differs",
             Self::PayoutMethodRefused => "payout_method_refused",
+            Self::OutsideSepa => "outside_sepa",
+            Self::AmountOverFormat => "amount_over_format",
         }
     }
 }
@@ -550,6 +1013,9 @@ pub fn decide(minor: i64, payee: Payee, terms: Terms) -> Result<Money, LeftOut> 
     if payee.suspended {
         return Err(LeftOut::Suspended);
     }
+    if payee.on_hold {
+        return Err(LeftOut::OnHold);
+    }
     if minor < 0 {
         return Err(LeftOut::NegativeBalance);
     }
@@ -559,12 +1025,11 @@ pub fn decide(minor: i64, payee: Payee, terms: Terms) -> Result<Money, LeftOut> 
     if minor < terms.minimum.minor() {
         return Err(LeftOut::BelowMinimum);
     }
-    match payee.method {
-        None => Err(LeftOut::NoPayoutMethod),
-        Some(method) if method.kind != terms.kind => Err(LeftOut::PayoutMethodDiffers),
-        Some(method) if !method.fit_for_file => Err(LeftOut::PayoutMethodRefused),
-        Some(_) => Ok(Money::new(minor, terms.minimum.currency())),
+    payee.method.ok_or(LeftOut::NoPayoutMethod)??;
+    if minor > terms.rail.most() {
+        return Err(LeftOut::AmountOverFormat);
     }
+    Ok(Money::new(minor, terms.minimum.currency()))
 }
 
 /// A partner that a batch leaves out.
@@ -598,7 +1063,7 @@ pub enum LineStage {
     Planned,
     /// Reserved: this is paid.
     Frozen(Instruction),
-    /// Given back, because too little was left of it.
+    /// Given back: too little was left of it, or the batch was called off.
     Withdrawn,
 }
 
@@ -675,10 +1140,38 @@ fn begins_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
-/// How many parts a file of so many rows has; a file always has one.
+/// What a batch's frozen lines come to, in minor units and in their order.
 #[must_use]
-pub fn parts(rows: u64) -> u64 {
-    rows.div_ceil(PAYPAL_ROWS as u64).max(1)
+pub fn amounts(lines: &[BatchLine]) -> Vec<i64> {
+    lines
+        .iter()
+        .filter_map(|line| match &line.stage {
+            LineStage::Frozen(instruction) => Some(instruction.amount.minor()),
+            LineStage::Planned | LineStage::Withdrawn => None,
+        })
+        .collect()
+}
+
+/// Which payments stand in which part of a rail's file: as many as fit, in their order. Of none, no part.
+#[must_use]
+pub fn parts(rail: Rail, amounts: &[i64]) -> Vec<Range<usize>> {
+    let (most, most_together) = rail.part();
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    let mut together = 0_i64;
+    for (at, minor) in amounts.iter().enumerate() {
+        let grown = together.saturating_add(*minor);
+        match parts.last_mut() {
+            Some(part) if part.len() < most && grown <= most_together => {
+                part.end += 1;
+                together = grown;
+            }
+            _ => {
+                parts.push(at..at + 1);
+                together = *minor;
+            }
+        }
+    }
+    parts
 }
 
 /// A PayPal payouts file: no header; wallet, amount, currency, payout id, note, `PAYPAL`; lines end in
@@ -720,10 +1213,8 @@ mod tests {
 
     const READY: Payee = Payee {
         suspended: false,
-        method: Some(Method {
-            kind: MethodKind::Paypal,
-            fit_for_file: true,
-        }),
+        on_hold: false,
+        method: Some(Ok(())),
     };
 
     fn gbp() -> Currency {
@@ -733,7 +1224,7 @@ mod tests {
     fn terms(minimum: &str) -> Terms {
         Terms {
             minimum: Money::parse(minimum, gbp()).unwrap(),
-            kind: MethodKind::Paypal,
+            rail: Rail::Paypal,
         }
     }
 
@@ -774,7 +1265,6 @@ mod tests {
 
     #[test]
     fn each_reason_to_leave_a_partner_out_is_told() {
-        let method = |kind, fit_for_file| Some(Method { kind, fit_for_file });
         for (minor, suspended, method, reason) in [
             (9_900, true, READY.method, LeftOut::Suspended),
             (-1, false, READY.method, LeftOut::NegativeBalance),
@@ -784,19 +1274,37 @@ mod tests {
             (
                 5_000,
                 false,
-                method(MethodKind::Bank, true),
+                Some(Err(LeftOut::PayoutMethodDiffers)),
                 LeftOut::PayoutMethodDiffers,
-            ),
-            (
-                5_000,
-                false,
-                method(MethodKind::Paypal, false),
-                LeftOut::PayoutMethodRefused,
             ),
         ] {
             assert_eq!(
-                decide(minor, Payee { suspended, method }, terms("50.00")),
+                decide(
+                    minor,
+                    Payee {
+                        suspended,
+                        method,
+                        ..READY
+                    },
+                    terms("50.00")
+                ),
                 Err(reason)
+            );
+        }
+        let held = Payee {
+            on_hold: true,
+            ..READY
+        };
+        assert_eq!(decide(9_900, held, terms("50.00")), Err(LeftOut::OnHold));
+        for (rail, most) in [(Rail::Nacha, MAX_NACHA_MINOR), (Rail::Sepa, MAX_SEPA_MINOR)] {
+            let terms = Terms {
+                rail,
+                ..terms("50.00")
+            };
+            assert!(decide(most, READY, terms).is_ok());
+            assert_eq!(
+                decide(most + 1, READY, terms),
+                Err(LeftOut::AmountOverFormat)
             );
         }
     }
@@ -839,13 +1347,17 @@ mod tests {
             cutoff: Timestamp::UNIX_EPOCH,
             minimum: Money::zero(gbp()),
             funding_account: "main".to_owned(),
-            kind: MethodKind::Paypal,
+            rail: Rail::Paypal,
             state: BatchState::Planned,
             walk: Walk::default(),
             created_by: OperatorId::from_bytes([5; 16]),
             created_at: Timestamp::UNIX_EPOCH,
             submitted_at: None,
             frozen: None,
+            payer: None,
+            approval_above: None,
+            approval: None,
+            called_off: None,
         };
         let stage = |planned, reserved| {
             batch.stage(Resolved {
@@ -857,6 +1369,34 @@ mod tests {
         assert_eq!(stage(1, 1), Stage::Reserving);
         assert_eq!(stage(0, 1), Stage::Reserved);
         assert_eq!(stage(0, 0), Stage::Empty);
+        let large = Batch {
+            approval_above: Some(Money::new(5_879, gbp())),
+            ..batch.clone()
+        };
+        let resolved = |reserved_minor| Resolved {
+            reserved: 1,
+            reserved_minor,
+            ..Resolved::default()
+        };
+        assert_eq!(large.stage(resolved(5_879)), Stage::Reserved);
+        let waits = large.stage(resolved(5_880));
+        assert_eq!(waits, Stage::AwaitingApproval);
+        let (maker, other) = (large.created_by, OperatorId::from_bytes([6; 16]));
+        assert_eq!(large.approve(maker, waits), Err(NoApproval::Maker));
+        assert_eq!(large.approve(other, waits), Ok(Step::Now));
+        assert_eq!(
+            large.approve(other, Stage::Reserving),
+            Err(NoApproval::NotReady)
+        );
+        let approved = Batch {
+            approval: Some(Approval {
+                by: other,
+                at: Timestamp::UNIX_EPOCH,
+            }),
+            ..large
+        };
+        assert_eq!(approved.stage(resolved(5_880)), Stage::Approved);
+        assert_eq!(approved.approve(maker, Stage::Approved), Ok(Step::Already));
         let planning = Batch {
             state: BatchState::Planning,
             ..batch
@@ -868,6 +1408,68 @@ mod tests {
             }),
             Stage::Planning
         );
+    }
+
+    #[test]
+    fn a_schedules_days_begin_in_its_own_time_zone() {
+        let berlin = time_zone("Europe/Berlin").unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        for (cadence, now, expected) in [
+            (
+                Cadence::Monthly(1),
+                "2026-03-02T09:00:00Z",
+                "2026-03-31T22:00:00Z",
+            ),
+            (
+                Cadence::Monthly(3),
+                "2026-03-02T09:00:00Z",
+                "2026-03-02T23:00:00Z",
+            ),
+            // The beginning of the day itself is over.
+            (
+                Cadence::Monthly(3),
+                "2026-03-02T23:00:00Z",
+                "2026-04-02T22:00:00Z",
+            ),
+            (
+                Cadence::Monthly(28),
+                "2026-12-31T00:00:00Z",
+                "2027-01-27T23:00:00Z",
+            ),
+            (
+                Cadence::Weekly(Weekday::Monday),
+                "2026-03-02T09:00:00Z",
+                "2026-03-08T23:00:00Z",
+            ),
+            (
+                Cadence::Weekly(Weekday::Tuesday),
+                "2026-03-02T09:00:00Z",
+                "2026-03-02T23:00:00Z",
+            ),
+            (
+                Cadence::Weekly(Weekday::Sunday),
+                "2026-03-27T09:00:00Z",
+                "2026-03-28T23:00:00Z",
+            ),
+        ] {
+            assert_eq!(
+                cadence.next_after(at(now), &berlin),
+                Some(at(expected)),
+                "{now}"
+            );
+        }
+        assert_eq!(
+            Cadence::Manual.next_after(at("2026-03-02T09:00:00Z"), &berlin),
+            None
+        );
+        let regular = Regular {
+            time_zone: "Europe/Berlin".to_owned(),
+            cutoff_days: 3,
+            funding_account: "main".to_owned(),
+            next_at: at("2026-03-31T22:00:00Z"),
+        };
+        // Summer time begins between the two.
+        assert_eq!(regular.cutoff(), at("2026-03-28T23:00:00Z"));
     }
 
     #[test]
@@ -923,15 +1525,24 @@ mod tests {
     #[test]
     fn a_file_has_a_part_for_each_five_thousand_rows() {
         for (rows, expected) in [
-            (0, 1),
+            (0, 0),
             (1, 1),
             (5_000, 1),
             (5_001, 2),
             (10_000, 2),
             (10_001, 3),
         ] {
-            assert_eq!(parts(rows), expected, "{rows}");
+            let parts = parts(Rail::Paypal, &vec![1; rows]);
+            assert_eq!(parts.len(), expected, "{rows}");
+            assert_eq!(parts.iter().map(Range::len).sum::<usize>(), rows);
         }
+    }
+
+    #[test]
+    fn an_ach_file_ends_before_its_total_has_thirteen_digits() {
+        let amounts = vec![MAX_NACHA_MINOR; 101];
+        let parts = parts(Rail::Nacha, &amounts);
+        assert_eq!(parts, [0..100, 100..101]);
     }
 
     proptest! {
@@ -957,11 +1568,11 @@ mod tests {
             minor in -1_000_000_i64..1_000_000,
             minimum in 0_i64..1_000_000,
             suspended in any::<bool>(),
-            kind in prop::option::of(prop::sample::select(vec![MethodKind::Paypal, MethodKind::Bank])),
+            method in prop::option::of(prop::sample::select(vec![Ok(()), Err(LeftOut::OutsideSepa)])),
         ) {
-            let terms = Terms { minimum: Money::new(minimum, gbp()), kind: MethodKind::Paypal };
-            let payee = Payee { suspended, method: kind.map(|kind| Method { kind, fit_for_file: true }) };
-            let is_payable = !suspended && minor > 0 && minor >= minimum && kind == Some(MethodKind::Paypal);
+            let terms = Terms { minimum: Money::new(minimum, gbp()), rail: Rail::Paypal };
+            let payee = Payee { suspended, on_hold: false, method };
+            let is_payable = !suspended && minor > 0 && minor >= minimum && method == Some(Ok(()));
             match decide(minor, payee, terms) {
                 Ok(paid) => {
                     prop_assert!(is_payable);

@@ -3,17 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    Batch, BatchLine, BatchState, FundingAccount, Instruction, LeftOut, LineId, LineStage,
-    Omission, Payout, PayoutState, Resolved, Returned, Terms, Total, Walk,
+    AchOrigin, Approval, Batch, BatchLine, BatchState, Cadence, CalledOff, Comeback,
+    FundingAccount, FundingRoute, Import, Instruction, LeftOut, LineId, LineStage, Omission, Payer,
+    Payout, PayoutState, RAILS, Rail, Regular, Resolved, Returned, Schedule, Terms, Total,
+    WEEKDAYS, Walk,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::commissions::store::outcome_key;
-use crate::ids::{BatchId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
+use crate::ids::{BatchId, ImportId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
 use crate::ledger::store::{
     due_shard, payable_partition, payable_position, transfer, transfer_key,
 };
 use crate::money::{Currency, Money};
-use crate::partners::model::{METHOD_KINDS, MethodKind};
+use crate::partners::model::{ACCOUNT_TYPES, BankRoute, METHOD_KINDS, MethodKind};
+use crate::partners::store::AddressText;
 use crate::table::{
     AttributeValue, Condition, Entry, Error, Index, Item, Key, Op, Put, Range, Table, Update,
     from_item, int, text,
@@ -62,12 +65,12 @@ fn currency(code: &str) -> Result<Currency, Error> {
         .map_err(|_| malformed("a currency that is none"))
 }
 
-fn kind(name: &str) -> Result<MethodKind, Error> {
-    METHOD_KINDS
+fn named<T: Copy>(choices: &[(&str, T)], name: &str) -> Result<T, Error> {
+    choices
         .iter()
         .find(|(word, _)| *word == name)
-        .map(|(_, kind)| *kind)
-        .ok_or_else(|| malformed("a kind of account that is none"))
+        .map(|(_, value)| *value)
+        .ok_or_else(|| malformed("a word that is not known"))
 }
 
 // ---- Funding accounts
@@ -81,7 +84,12 @@ struct FundingItem {
     id: String,
     name: String,
     kind: String,
+    // Absent from accounts that were made before banks' files were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rail: Option<String>,
     currency: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    holder: Option<String>,
     masked: String,
     sealed: String,
     created_at: Timestamp,
@@ -96,18 +104,28 @@ fn funding(item: FundingItem) -> Result<FundingAccount, Error> {
         list_sk: _,
         id,
         name,
-        kind: way,
+        kind,
+        rail,
         currency: code,
+        holder,
         masked,
         sealed,
         created_at,
         version,
     } = item;
+    let kind = named(METHOD_KINDS, &kind)?;
+    let rail = match (rail, kind) {
+        (Some(rail), _) => named(RAILS, &rail)?,
+        (None, MethodKind::Paypal) => Rail::Paypal,
+        (None, MethodKind::Bank) => Rail::Generic,
+    };
     Ok(FundingAccount {
         id,
         name,
-        kind: kind(&way)?,
+        kind,
+        rail,
         currency: currency(&code)?,
+        holder,
         masked,
         sealed,
         created_at,
@@ -120,7 +138,9 @@ fn funding_item(account: &FundingAccount) -> FundingItem {
         id,
         name,
         kind,
+        rail,
         currency,
+        holder,
         masked,
         sealed,
         created_at,
@@ -135,7 +155,9 @@ fn funding_item(account: &FundingAccount) -> FundingItem {
         id,
         name,
         kind: kind.name().to_owned(),
+        rail: Some(rail.name().to_owned()),
         currency: currency.code().to_owned(),
+        holder,
         masked,
         sealed,
         created_at,
@@ -157,7 +179,7 @@ pub fn put_funding(account: &FundingAccount) -> Result<Op, Error> {
 /// Never for a well-formed account.
 pub fn change_funding(account: &FundingAccount) -> Result<Op, Error> {
     let before = Condition::equals("version", number(account.version - 1));
-    let update = Update::rewrite(&funding_item(account), &[])?;
+    let update = Update::rewrite(&funding_item(account), &["holder"])?;
     Ok(Op::Update(update.only_if(before)))
 }
 
@@ -219,6 +241,192 @@ async fn read_all<I: serde::de::DeserializeOwned, T>(
         .collect()
 }
 
+/// The text form of a paying account, to be sealed.
+#[derive(Default, Serialize, Deserialize)]
+struct FundingText {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iban: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bic: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    routing_number: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account_number: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    holder: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<AddressText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ach: Option<AchText>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AchText {
+    company_id: String,
+    destination: String,
+    bank_name: String,
+    entry_description: String,
+}
+
+/// A paying account as text, to be sealed and never stored otherwise.
+///
+/// # Errors
+/// Never for a well-formed account.
+pub fn write_route(route: &FundingRoute) -> Result<String, Error> {
+    sealable(match route.clone() {
+        FundingRoute::Paypal { email } => FundingText {
+            email: Some(email),
+            ..FundingText::default()
+        },
+        FundingRoute::Bank(route) => route_text(route),
+    })
+}
+
+/// The same with what its bank's file says of it.
+///
+/// # Errors
+/// Never for a well-formed account.
+pub fn write_payer(payer: &Payer) -> Result<String, Error> {
+    let Payer {
+        holder,
+        address,
+        route,
+        ach,
+    } = payer.clone();
+    let ach = ach.map(
+        |AchOrigin {
+             company_id,
+             destination,
+             bank_name,
+             entry_description,
+         }| AchText {
+            company_id,
+            destination,
+            bank_name,
+            entry_description,
+        },
+    );
+    sealable(FundingText {
+        holder: Some(holder),
+        address: address.map(AddressText::from),
+        ach,
+        ..route_text(route)
+    })
+}
+
+fn sealable(text: FundingText) -> Result<String, Error> {
+    serde_json::to_string(&text).map_err(|error| Error::Malformed(error.to_string()))
+}
+
+fn route_text(route: BankRoute) -> FundingText {
+    match route {
+        BankRoute::Iban { iban, bic } => FundingText {
+            iban: Some(iban),
+            bic: Some(bic),
+            ..FundingText::default()
+        },
+        BankRoute::Us {
+            routing_number,
+            account_number,
+            account_type,
+        } => FundingText {
+            routing_number: Some(routing_number),
+            account_number: Some(account_number),
+            account_type: Some(account_type.name().to_owned()),
+            ..FundingText::default()
+        },
+    }
+}
+
+/// What a bank's file says of a paying account; `None` where nothing was said.
+///
+/// # Errors
+/// `Malformed`, without a word of the text.
+pub fn read_payer(text: &[u8]) -> Result<Option<Payer>, Error> {
+    let FundingText {
+        email: _,
+        iban,
+        bic,
+        routing_number,
+        account_number,
+        account_type,
+        holder,
+        address,
+        ach,
+    } = serde_json::from_slice(text).map_err(|_| malformed("a sealed paying account"))?;
+    let Some(holder) = holder else {
+        return Ok(None);
+    };
+    let route = match (iban, bic, routing_number, account_number, account_type) {
+        (Some(iban), Some(bic), None, None, None) => BankRoute::Iban { iban, bic },
+        (None, None, Some(routing_number), Some(account_number), Some(account_type)) => {
+            BankRoute::Us {
+                routing_number,
+                account_number,
+                account_type: named(ACCOUNT_TYPES, &account_type)?,
+            }
+        }
+        _ => return Err(malformed("a sealed paying account of no kind")),
+    };
+    let ach = ach.map(
+        |AchText {
+             company_id,
+             destination,
+             bank_name,
+             entry_description,
+         }| AchOrigin {
+            company_id,
+            destination,
+            bank_name,
+            entry_description,
+        },
+    );
+    Ok(Some(Payer {
+        holder,
+        address: address.map(Into::into),
+        route,
+        ach,
+    }))
+}
+
+/// The text form of a payee in a bank's file, to be sealed: its account as the file writes it, and its name
+/// as it was given where the file writes another.
+#[derive(Serialize, Deserialize)]
+struct PayeeText {
+    account: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given_name: Option<String>,
+}
+
+/// A payee in a bank's file as text, to be sealed and never stored otherwise. `account` is the account's own
+/// text.
+///
+/// # Errors
+/// Never.
+pub fn write_payee(account: String, given_name: Option<String>) -> Result<String, Error> {
+    let text = PayeeText {
+        account,
+        given_name,
+    };
+    serde_json::to_string(&text).map_err(|error| Error::Malformed(error.to_string()))
+}
+
+/// What [`write_payee`] was given.
+///
+/// # Errors
+/// `Malformed`, without a word of the text.
+pub fn read_payee(text: &[u8]) -> Result<(String, Option<String>), Error> {
+    let PayeeText {
+        account,
+        given_name,
+    } = serde_json::from_slice(text).map_err(|_| malformed("a sealed payee"))?;
+    Ok((account, given_name))
+}
+
 // ---- Batches
 
 #[derive(Serialize, Deserialize)]
@@ -237,7 +445,9 @@ struct BatchItem {
     cutoff: Timestamp,
     minimum_minor: i64,
     funding_account: String,
-    kind: String,
+    /// The rail; PayPal was one before there were others.
+    #[serde(rename = "kind")]
+    rail: String,
     state: String,
     shard: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -251,6 +461,24 @@ struct BatchItem {
     frozen_payouts: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     frozen_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approval_above_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approved_by: Option<OperatorId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approved_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled_by: Option<OperatorId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancel_reason: Option<String>,
+}
+
+fn batch_work(batch: &Batch) -> String {
+    format!("{}#{}", stamp(batch.created_at), batch.id)
 }
 
 /// The put of a new batch, due until it is planned.
@@ -258,22 +486,30 @@ struct BatchItem {
 /// # Errors
 /// Never for a well-formed batch.
 pub fn put_batch(batch: &Batch) -> Result<Op, Error> {
+    let position = batch_work(batch);
     let Batch {
         id,
         program,
         cutoff,
         minimum,
         funding_account,
-        kind,
+        rail,
         state,
         walk: Walk { shard, after, step },
         created_by,
         created_at,
         submitted_at,
         frozen,
+        payer,
+        approval_above,
+        approval,
+        called_off,
     } = batch.clone();
     let Key { pk, sk } = batch_key(id);
-    let position = format!("{}#{id}", stamp(created_at));
+    let (cancelled_by, cancelled_at, cancel_reason) = match called_off {
+        Some(CalledOff { by, at, reason }) => (Some(by), Some(at), Some(reason)),
+        None => (None, None, None),
+    };
     Ok(Op::Put(Put::new(&BatchItem {
         pk,
         sk,
@@ -287,7 +523,7 @@ pub fn put_batch(batch: &Batch) -> Result<Op, Error> {
         cutoff,
         minimum_minor: minimum.minor(),
         funding_account,
-        kind: kind.name().to_owned(),
+        rail: rail.name().to_owned(),
         state: state.name().to_owned(),
         shard,
         after,
@@ -297,6 +533,13 @@ pub fn put_batch(batch: &Batch) -> Result<Op, Error> {
         submitted_at,
         frozen_payouts: frozen.map(|total| total.payouts),
         frozen_minor: frozen.map(|total| total.amount.minor()),
+        payer,
+        approval_above_minor: approval_above.map(Money::minor),
+        approved_by: approval.map(|approval| approval.by),
+        approved_at: approval.map(|approval| approval.at),
+        cancelled_by,
+        cancelled_at,
+        cancel_reason,
     })?))
 }
 
@@ -314,7 +557,7 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
         cutoff,
         minimum_minor,
         funding_account,
-        kind: way,
+        rail,
         state,
         shard,
         after,
@@ -324,6 +567,13 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
         submitted_at,
         frozen_payouts,
         frozen_minor,
+        payer,
+        approval_above_minor,
+        approved_by,
+        approved_at,
+        cancelled_by,
+        cancelled_at,
+        cancel_reason,
     } = item;
     let currency = currency(&code)?;
     Ok(Batch {
@@ -332,7 +582,7 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
         cutoff,
         minimum: Money::new(minimum_minor, currency),
         funding_account,
-        kind: kind(&way)?,
+        rail: named(RAILS, &rail)?,
         state: BatchState::ALL
             .into_iter()
             .find(|known| known.name() == state)
@@ -347,6 +597,16 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
                 payouts,
                 amount: Money::new(minor, currency),
             }),
+        payer,
+        approval_above: approval_above_minor.map(|minor| Money::new(minor, currency)),
+        approval: approved_by
+            .zip(approved_at)
+            .map(|(by, at)| Approval { by, at }),
+        called_off: cancelled_by.zip(cancelled_at).map(|(by, at)| CalledOff {
+            by,
+            at,
+            reason: cancel_reason.unwrap_or_default(),
+        }),
     })
 }
 
@@ -398,16 +658,69 @@ pub fn advance(before: &Batch, after: &Batch) -> Update {
     update.only_if(in_step(before))
 }
 
-/// The freezing of a planned batch: its file is what it is from now on.
+/// The freezing of a planned batch: its file is what it is from now on, with the sealed account that pays
+/// where the file states it.
 #[must_use]
-pub fn freeze(id: BatchId, total: Total, now: Timestamp) -> Update {
-    Update::at(batch_key(id))
+pub fn freeze(batch: &Batch, total: Total, payer: Option<&str>, now: Timestamp) -> Update {
+    let mut update = Update::at(batch_key(batch.id))
         .set("state", text(BatchState::Submitted.name()))
         .set("submitted_at", text(now.to_string()))
-        .set("format", text("paypal"))
+        .set("format", text(batch.rail.name()))
         .set("frozen_payouts", number(total.payouts))
-        .set("frozen_minor", signed(total.amount.minor()))
-        .only_if(Condition::equals("state", text(BatchState::Planned.name())))
+        .set("frozen_minor", signed(total.amount.minor()));
+    if let Some(payer) = payer {
+        update = update.set("payer", text(payer));
+    }
+    let mut planned = Condition::equals("state", text(BatchState::Planned.name()));
+    if batch.needs_approval(total.amount.minor()) {
+        planned = planned.and_exists("approved_by");
+    }
+    update.only_if(planned)
+}
+
+/// A second person's consent to a batch that is not submitted.
+#[must_use]
+pub fn approve(id: BatchId, approval: Approval) -> Op {
+    let Approval { by, at } = approval;
+    let planned = Condition::equals("state", text(BatchState::Planned.name()));
+    Op::Update(
+        Update::at(batch_key(id))
+            .set("approved_by", text(by.to_string()))
+            .set("approved_at", text(at.to_string()))
+            .only_if(planned.and_absent("approved_by")),
+    )
+}
+
+/// The batch is called off, unless it has moved on; due until all of it is given back.
+#[must_use]
+pub fn call_off(batch: &Batch, called_off: &CalledOff) -> Op {
+    let CalledOff { by, at, reason } = called_off;
+    Op::Update(
+        Update::at(batch_key(batch.id))
+            .set("state", text(BatchState::Cancelling.name()))
+            .set("cancelled_by", text(by.to_string()))
+            .set("cancelled_at", text(at.to_string()))
+            .set("cancel_reason", text(reason))
+            .set("due_pk", text(WORK))
+            .set("due_sk", text(batch_work(batch)))
+            .only_if(Condition::equals("state", text(batch.state.name()))),
+    )
+}
+
+/// One more step of giving back a batch that was called off, which starts the next; or, when all is given
+/// back, the end.
+#[must_use]
+pub fn given_back(batch: &Batch, is_done: bool) -> Update {
+    let cancelling = Condition::equals("state", text(BatchState::Cancelling.name()))
+        .and_equals("step", number(batch.walk.step));
+    let mut update = Update::at(batch_key(batch.id)).set("step", number(batch.walk.step + 1));
+    if is_done {
+        update = update
+            .set("state", text(BatchState::Cancelled.name()))
+            .remove("due_pk")
+            .remove("due_sk");
+    }
+    update.only_if(cancelling)
 }
 
 /// The demand that a batch is submitted.
@@ -417,6 +730,353 @@ pub fn check_submitted(id: BatchId) -> Op {
         batch_key(id),
         Condition::equals("state", text(BatchState::Submitted.name())),
     )
+}
+
+// ---- Schedules
+
+/// The due partition of schedules, by the beginning of the day on which their next batch is made.
+const SCHEDULES: &str = "WORK#schedules";
+
+fn schedule_key(program: ProgramId) -> Key {
+    Key::new(format!("SCHED#{program}"), "SCHEDULE")
+}
+
+#[derive(Serialize, Deserialize)]
+struct ScheduleItem {
+    pk: String,
+    sk: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_sk: Option<String>,
+    program: ProgramId,
+    currency: String,
+    cadence: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weekday: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    day: Option<i8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cutoff_days: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    funding_account: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    minimum_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approval_above_minor: Option<i64>,
+    set_by: OperatorId,
+    updated_at: Timestamp,
+    version: u64,
+}
+
+/// What a change of a schedule may clear.
+const SCHEDULE_CLEARABLE: [&str; 10] = [
+    "due_pk",
+    "due_sk",
+    "weekday",
+    "day",
+    "time_zone",
+    "cutoff_days",
+    "funding_account",
+    "next_at",
+    "minimum_minor",
+    "approval_above_minor",
+];
+
+fn schedule_work(program: ProgramId, next_at: Timestamp) -> String {
+    format!("{}#{program}", stamp(next_at))
+}
+
+fn schedule_item(schedule: &Schedule, currency: Currency) -> ScheduleItem {
+    let Schedule {
+        program,
+        cadence,
+        regular,
+        minimum,
+        approval_above,
+        set_by,
+        updated_at,
+        version,
+    } = schedule.clone();
+    let Key { pk, sk } = schedule_key(program);
+    let weekday = match cadence {
+        Cadence::Weekly(weekday) => WEEKDAYS
+            .iter()
+            .find(|(_, known)| *known == weekday)
+            .map(|(name, _)| (*name).to_owned()),
+        Cadence::Manual | Cadence::Monthly(_) => None,
+    };
+    let day = match cadence {
+        Cadence::Monthly(day) => Some(day),
+        Cadence::Manual | Cadence::Weekly(_) => None,
+    };
+    let (time_zone, cutoff_days, funding_account, next_at) = match regular {
+        Some(Regular {
+            time_zone,
+            cutoff_days,
+            funding_account,
+            next_at,
+        }) => (
+            Some(time_zone),
+            Some(cutoff_days),
+            Some(funding_account),
+            Some(next_at),
+        ),
+        None => (None, None, None, None),
+    };
+    ScheduleItem {
+        pk,
+        sk,
+        due_pk: next_at.map(|_| SCHEDULES.to_owned()),
+        due_sk: next_at.map(|at| schedule_work(program, at)),
+        program,
+        currency: currency.code().to_owned(),
+        cadence: cadence.name().to_owned(),
+        weekday,
+        day,
+        time_zone,
+        cutoff_days,
+        funding_account,
+        next_at,
+        minimum_minor: minimum.map(Money::minor),
+        approval_above_minor: approval_above.map(Money::minor),
+        set_by,
+        updated_at,
+        version,
+    }
+}
+
+fn schedule(item: ScheduleItem) -> Result<Schedule, Error> {
+    let ScheduleItem {
+        pk: _,
+        sk: _,
+        due_pk: _,
+        due_sk: _,
+        program,
+        currency: code,
+        cadence,
+        weekday,
+        day,
+        time_zone,
+        cutoff_days,
+        funding_account,
+        next_at,
+        minimum_minor,
+        approval_above_minor,
+        set_by,
+        updated_at,
+        version,
+    } = item;
+    let currency = currency(&code)?;
+    let cadence = match (cadence.as_str(), weekday, day) {
+        ("manual", ..) => Cadence::Manual,
+        ("weekly", Some(weekday), _) => Cadence::Weekly(named(WEEKDAYS, &weekday)?),
+        ("monthly", _, Some(day)) => Cadence::Monthly(day),
+        _ => return Err(malformed("a schedule of no kind")),
+    };
+    let regular = match (time_zone, cutoff_days, funding_account, next_at) {
+        (Some(time_zone), Some(cutoff_days), Some(funding_account), Some(next_at)) => {
+            Some(Regular {
+                time_zone,
+                cutoff_days,
+                funding_account,
+                next_at,
+            })
+        }
+        _ => None,
+    };
+    Ok(Schedule {
+        program,
+        cadence,
+        regular,
+        minimum: minimum_minor.map(|minor| Money::new(minor, currency)),
+        approval_above: approval_above_minor.map(|minor| Money::new(minor, currency)),
+        set_by,
+        updated_at,
+        version,
+    })
+}
+
+/// The put of a program's first schedule, or the change of one from the version before.
+///
+/// # Errors
+/// Never for a well-formed schedule.
+pub fn save_schedule(saved: &Schedule, currency: Currency) -> Result<Op, Error> {
+    let item = schedule_item(saved, currency);
+    if saved.version == 1 {
+        return Ok(Op::Put(Put::new(&item)?));
+    }
+    let before = Condition::equals("version", number(saved.version - 1));
+    let change = Update::rewrite(&item, &SCHEDULE_CLEARABLE)?;
+    Ok(Op::Update(change.only_if(before)))
+}
+
+/// A program's schedule.
+///
+/// # Errors
+/// The table's.
+pub async fn find_schedule(table: &Table, program: ProgramId) -> Result<Option<Schedule>, Error> {
+    table
+        .get::<ScheduleItem>(&schedule_key(program))
+        .await?
+        .map(schedule)
+        .transpose()
+}
+
+/// Programs whose schedules are due, those that are due longest first, at most `limit`.
+///
+/// # Errors
+/// The table's.
+pub async fn due_schedules(
+    table: &Table,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<ProgramId>, Error> {
+    // `$` is the character after `#`: what is due at this very instant is included.
+    let range =
+        Range::partition(Index::Due, SCHEDULES, limit).between("", format!("{}$", stamp(now)));
+    let (entries, _) = table.entries(&range).await?;
+    Ok(entries
+        .iter()
+        .filter_map(|entry| entry.key.pk.strip_prefix("SCHED#")?.parse().ok())
+        .collect())
+}
+
+/// The schedule has made its batch of that day; the next is due then. Of two runs one is refused.
+#[must_use]
+pub fn made(schedule: &Schedule, due_at: Timestamp, next_at: Timestamp) -> Update {
+    Update::at(schedule_key(schedule.program))
+        .set("next_at", text(next_at.to_string()))
+        .set("due_sk", text(schedule_work(schedule.program, next_at)))
+        .only_if(
+            Condition::equals("version", number(schedule.version))
+                .and_equals("next_at", text(due_at.to_string())),
+        )
+}
+
+// ---- Imported return files
+
+fn import_key(id: ImportId) -> Key {
+    Key::new(format!("RETURNS#{id}"), "RETURNS")
+}
+
+#[derive(Serialize, Deserialize)]
+struct ImportItem {
+    pk: String,
+    sk: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_sk: Option<String>,
+    id: ImportId,
+    batch: BatchId,
+    comebacks: Vec<ComebackItem>,
+    done: usize,
+    by: OperatorId,
+    at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ComebackItem {
+    payout: PayoutId,
+    reason: String,
+    evidence: String,
+}
+
+/// The put of an imported return file, due until all of its payouts are returned.
+///
+/// # Errors
+/// Never for a well-formed import.
+pub fn put_import(import: &Import) -> Result<Op, Error> {
+    let Import {
+        id,
+        batch,
+        comebacks,
+        done,
+        by,
+        at,
+    } = import.clone();
+    let Key { pk, sk } = import_key(id);
+    let comebacks = comebacks.into_iter().map(
+        |Comeback {
+             payout,
+             reason,
+             evidence,
+         }| ComebackItem {
+            payout,
+            reason,
+            evidence,
+        },
+    );
+    Ok(Op::Put(Put::new(&ImportItem {
+        pk,
+        sk,
+        due_pk: Some(WORK.to_owned()),
+        due_sk: Some(format!("{}#{id}", stamp(at))),
+        id,
+        batch,
+        comebacks: comebacks.collect(),
+        done,
+        by,
+        at,
+    })?))
+}
+
+/// An imported return file.
+///
+/// # Errors
+/// The table's.
+pub async fn find_import(table: &Table, id: ImportId) -> Result<Option<Import>, Error> {
+    let import = |item: ImportItem| {
+        let ImportItem {
+            pk: _,
+            sk: _,
+            due_pk: _,
+            due_sk: _,
+            id,
+            batch,
+            comebacks,
+            done,
+            by,
+            at,
+        } = item;
+        let comebacks = comebacks.into_iter().map(
+            |ComebackItem {
+                 payout,
+                 reason,
+                 evidence,
+             }| Comeback {
+                payout,
+                reason,
+                evidence,
+            },
+        );
+        Import {
+            id,
+            batch,
+            comebacks: comebacks.collect(),
+            done,
+            by,
+            at,
+        }
+    };
+    Ok(table.get::<ImportItem>(&import_key(id)).await?.map(import))
+}
+
+/// That many of an import's payouts are returned; it is no longer due when all are.
+#[must_use]
+pub fn imported(import: &Import, done: usize) -> Update {
+    let mut update = Update::at(import_key(import.id))
+        .set("done", number(done as u64))
+        .only_if(Condition::equals("done", number(import.done as u64)));
+    if done >= import.comebacks.len() {
+        update = update.remove("due_pk").remove("due_sk");
+    }
+    update
 }
 
 // ---- Lines and omissions of a batch
@@ -524,6 +1184,35 @@ pub fn withdraw(payout: &Payout, omission: &Omission) -> Result<Vec<Op>, Error> 
         Op::Update(line_update(payout, "withdrawn")),
         put_omission(payout.batch, omission)?,
     ])
+}
+
+/// The payout is given back because its batch was called off: from where it stands, with its line. It is due
+/// while it has lines to give back.
+#[must_use]
+pub fn cancel(payout: &Payout) -> Vec<Op> {
+    let mut update =
+        Update::at(payout_key(payout.id)).set("state", text(PayoutState::Cancelled.name()));
+    update = if payout.chunks == 0 {
+        update.remove("due_pk").remove("due_sk")
+    } else {
+        update
+            .set("due_pk", text(WORK))
+            .set("due_sk", text(payout_work(payout)))
+    };
+    let stands = Condition::equals("state", text(payout.state.name()))
+        .and_equals("chunks", number(u64::from(payout.chunks)));
+    let stage = match payout.state {
+        PayoutState::Planned => "planned",
+        _ => "frozen",
+    };
+    // Nobody is paid by it any more: the account need not be kept.
+    let line = Update::at(line_key(payout.batch, payout.id))
+        .set("stage", text("withdrawn"))
+        .remove("masked")
+        .remove("sealed")
+        .remove("note")
+        .only_if(Condition::equals("stage", text(stage)));
+    vec![Op::Update(update.only_if(stands)), Op::Update(line)]
 }
 
 fn batch_line(item: BatchLineItem) -> Result<BatchLine, Error> {
@@ -650,6 +1339,22 @@ pub async fn all_lines(table: &Table, id: BatchId) -> Result<Vec<BatchLine>, Err
         .collect()
 }
 
+/// One line of a batch.
+///
+/// # Errors
+/// The table's.
+pub async fn find_line(
+    table: &Table,
+    batch: BatchId,
+    payout: PayoutId,
+) -> Result<Option<BatchLine>, Error> {
+    table
+        .get::<BatchLineItem>(&line_key(batch, payout))
+        .await?
+        .map(batch_line)
+        .transpose()
+}
+
 /// Items of a batch read in one query; DynamoDB itself stops at 1 MB.
 const LINES_PAGE: usize = 1_000;
 
@@ -657,11 +1362,13 @@ const LINES_PAGE: usize = 1_000;
 ///
 /// # Errors
 /// The table's.
-pub async fn resolved(table: &Table, id: BatchId) -> Result<Resolved, Error> {
-    let omissions = Range::partition(Index::Base, batch_key(id).pk, LINES_PAGE).beginning("LEFT#");
+pub async fn resolved(table: &Table, batch: &Batch) -> Result<Resolved, Error> {
+    let partition = batch_key(batch.id).pk;
+    let omissions = Range::partition(Index::Base, partition, LINES_PAGE).beginning("LEFT#");
     let left_out = table.all::<OmissionItem>(omissions).await?.len() as u64;
-    let lines = all_lines(table, id).await?;
-    let resolved = super::model::resolved(&lines).map_err(|error| malformed(&error.to_string()))?;
+    let lines = all_lines(table, batch.id).await?;
+    let resolved = super::model::resolved(batch.rail, &lines)
+        .map_err(|error| malformed(&error.to_string()))?;
     Ok(Resolved {
         left_out,
         ..resolved
@@ -737,7 +1444,8 @@ struct PayoutItem {
     currency: String,
     cutoff: Timestamp,
     minimum_minor: i64,
-    kind: String,
+    #[serde(rename = "kind")]
+    rail: String,
     state: String,
     chunks: u32,
     reopened: u32,
@@ -767,7 +1475,7 @@ fn put_payout(payout: &Payout) -> Result<Op, Error> {
         partner,
         program,
         cutoff,
-        terms: Terms { minimum, kind },
+        terms: Terms { minimum, rail },
         state,
         chunks,
         reopened,
@@ -800,7 +1508,7 @@ fn put_payout(payout: &Payout) -> Result<Op, Error> {
         currency: amount.currency().code().to_owned(),
         cutoff,
         minimum_minor: minimum.minor(),
-        kind: kind.name().to_owned(),
+        rail: rail.name().to_owned(),
         state: state.name().to_owned(),
         chunks,
         reopened,
@@ -829,7 +1537,7 @@ fn payout(item: PayoutItem) -> Result<Payout, Error> {
         currency: code,
         cutoff,
         minimum_minor,
-        kind: way,
+        rail,
         state,
         chunks,
         reopened,
@@ -850,7 +1558,7 @@ fn payout(item: PayoutItem) -> Result<Payout, Error> {
         cutoff,
         terms: Terms {
             minimum: Money::new(minimum_minor, currency),
-            kind: kind(&way)?,
+            rail: named(RAILS, &rail)?,
         },
         state: PayoutState::ALL
             .into_iter()
@@ -1104,7 +1812,8 @@ impl Line {
             update = update.set("state", text("in_transit"));
         }
         // An open line may have been corrected since it was read: then it is another amount.
-        let open = Condition::equals("line", text("open")).and_equals("line_minor", int(self.minor));
+        let open =
+            Condition::equals("line", text("open")).and_equals("line_minor", int(self.minor));
         Op::Update(update.only_if(self.unchanged(open)))
     }
 
