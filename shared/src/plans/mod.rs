@@ -1,3 +1,6 @@
 //! Plans: what partners are signed on.
 
 pub mod model;
+pub mod sentences;
+pub mod store;
+pub mod wire;

@@ -30,6 +30,12 @@ pub enum ProgramError {
     /// Somebody else made the plan's next version at the same moment.
     #[error("another version was made at the same moment")]
     VersionTaken,
+    /// A plan's later version, or another plan for one who has one, effective before now.
+    #[error("what was computed already would change")]
+    EffectiveInPast {
+        /// The request's field.
+        field: &'static str,
+    },
     /// It is no longer the version that the change is based on.
     #[error("it has another version by now")]
     Stale,
@@ -89,6 +95,12 @@ impl From<ProgramError> for Problem {
             ProgramError::VersionTaken | ProgramError::Moved => {
                 Self::new(codes::CONFLICT, codes::CONFLICT.meaning)
             }
+            ProgramError::EffectiveInPast { field } => Self::field(
+                codes::EFFECTIVE_IN_PAST,
+                field,
+                "lies in the past, and commissions computed since then stay as they are; leave it out or let it \
+                 begin from now on, and settle the past by adjustments, after a what-if run if need be",
+            ),
             ProgramError::Stale => Self::new(codes::VERSION_STALE, codes::VERSION_STALE.meaning),
             ProgramError::SecretsLimit => Self::new(
                 codes::LIMIT_REACHED,

@@ -18,6 +18,7 @@ use crate::edge::{App, Change, KeyringError, Write, hash_secret};
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
 use crate::money::Currency;
 use crate::partners;
+use crate::plans;
 use crate::plans::model::{PlanVersion, Terms};
 use crate::table;
 
@@ -267,8 +268,11 @@ pub struct NewPlan {
 /// The next version of a plan. Its number follows the last one, so of two at once one is refused with
 /// `VersionTaken` and asks again.
 ///
+/// The first may be effective in the past: nothing was computed by it. A later one may not: events since
+/// then were paid by the version before, and what was computed stays as it is.
+///
 /// # Errors
-/// `VersionTaken`, the table's.
+/// `EffectiveInPast`, `VersionTaken`, the table's.
 pub async fn add_plan(
     app: &App,
     program: &Program,
@@ -280,8 +284,12 @@ pub async fn add_plan(
         hold_days,
         terms,
     } = new;
-    let last = store::last_version(&app.main, program.id, &code).await?;
+    let last = plans::store::last_version(&app.main, program.id, &code).await?;
     let now = app.now();
+    if last > 0 && effective_from.is_some_and(|from| from < now) {
+        let field = "effective_from";
+        return Err(ProgramError::EffectiveInPast { field });
+    }
     app.cache.forget(&plan_name(program.id, &code));
     let plan = PlanVersion {
         program: program.id,
@@ -292,7 +300,7 @@ pub async fn add_plan(
         terms,
         created_at: now,
     };
-    let put = Write::new(store::put_plan(&plan, program.currency)?, |_| {
+    let put = Write::new(plans::store::put_plan(&plan, program.currency)?, |_| {
         ProgramError::VersionTaken
     });
     Ok(Change {
@@ -316,7 +324,7 @@ pub async fn plan_versions(
     code: &str,
 ) -> Result<Option<Arc<Vec<PlanVersion>>>, table::Error> {
     app.cached(&plan_name(program, code), || async {
-        let versions = store::plan_versions(&app.main, program, code).await?;
+        let versions = plans::store::plan_versions(&app.main, program, code).await?;
         Ok((!versions.is_empty()).then_some(versions))
     })
     .await
@@ -334,7 +342,7 @@ pub async fn plans(
     limit: usize,
 ) -> Result<(Vec<PlanVersion>, Option<String>), ProgramError> {
     let first = after.is_none();
-    let (found, position) = store::plans(&app.main, program, code, after, limit).await?;
+    let (found, position) = plans::store::plans(&app.main, program, code, after, limit).await?;
     match code {
         Some(code) if first && found.is_empty() => Err(ProgramError::PlanNotFound(code.to_owned())),
         _ => Ok((found, position)),
