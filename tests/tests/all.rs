@@ -16,6 +16,7 @@ mod loss;
 mod main_job;
 mod money;
 mod payouts;
+mod plans;
 mod readme;
 mod requests;
 mod roles;

@@ -94,8 +94,11 @@ fn models_are_pure() {
         .filter(|path| path.exists())
         .collect();
     assert!(models.len() >= 7, "the models have moved");
+    // What is said of plans is as pure, though it knows the calculation.
+    let said = ["plans/sentences.rs", "plans/examples.rs"].map(|path| shared.join(path));
     let mut found: Vec<String> = models
         .iter()
+        .chain(&said)
         .flat_map(|path| forbid(path, &impure, "models are pure"))
         .collect();
     // Of another noun a model knows its model; of its own noun, nothing but itself.

@@ -387,6 +387,14 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
         .await;
     let plan = json!({ "code": "standard", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z", "components": [{ "kind": "percent", "event": "sale", "rate": "0.30" }] });
     let _ = court
+        .ask(
+            "POST /v1/programs/{id}/plans:preview",
+            &[&id],
+            "",
+            Some(plan.clone()),
+        )
+        .await;
+    let _ = court
         .ask("POST /v1/programs/{id}/plans", &[&id], "", Some(plan))
         .await;
     let _ = court

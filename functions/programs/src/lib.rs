@@ -34,6 +34,7 @@ pub fn routes() -> Router<App> {
             "/v1/programs/{id}/plans",
             post(plans::create).get(plans::list),
         )
+        .route("/v1/programs/{id}/plans:preview", post(plans::preview))
         .route("/v1/programs/{id}/plans/{plan}", get(plans::find))
         .route("/v1/links", post(links::create).get(links::list))
         .route("/v1/links/{id}", get(links::find).patch(links::amend))
@@ -48,7 +49,7 @@ pub fn routes() -> Router<App> {
 #[openapi(
     paths(
         create, list, find, amend, rotate,
-        plans::create, plans::list, plans::find,
+        plans::create, plans::preview, plans::list, plans::find,
         links::create, links::list, links::find, links::amend, links::disable,
         coupons::create, coupons::list, coupons::find, coupons::disable,
     ),

@@ -82,6 +82,30 @@ fn read(body: &Value, currency: Currency) -> Result<NewPlan, Problem> {
     })
 }
 
+/// Preview a plan.
+///
+/// Takes a plan as it would be made and makes nothing: says in plain sentences what it pays, and works out
+/// examples by the calculation that pays real events.
+#[utoipa::path(post, path = "/v1/programs/{id}/plans:preview", tag = "programs", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The program's id")),
+    request_body = schema::NewPlanBody,
+    responses((status = 200, description = "What it would pay", body = schema::PlanPreviewView)))]
+pub(crate) async fn preview(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    body: Body,
+) -> Result<Reply, Problem> {
+    operator.demand(&[Scope::Read])?;
+    let id: ProgramId = path_id(&path, "program")?;
+    let program = programs::program(&app, id)
+        .await?
+        .ok_or(ProgramError::NotFound(id))?;
+    let new = read(&body.0, program.currency)?;
+    let plan = programs::draft(&app, id, new);
+    Ok(Reply::ok(&schema::preview(&plan, program.currency)))
+}
+
 /// List the versions of a program's plans, by code and version.
 #[utoipa::path(get, path = "/v1/programs/{id}/plans", tag = "programs", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The program's id"),

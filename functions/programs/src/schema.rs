@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tributary::edge::App;
 use tributary::money::Currency;
+use tributary::plans::examples::{Example, ExampleStep, examples};
 use tributary::plans::model::PlanVersion;
+use tributary::plans::sentences::sentences;
 use tributary::plans::wire;
 use tributary::programs::model::{Attribution, Coupon, Link, Program};
 use tributary::programs::{self, Secrets};
@@ -183,8 +185,8 @@ pub struct ComponentBody {
     pub when: Option<ConditionBody>,
     /// For how long a customer pays. Not of a milestone.
     pub duration: Option<DurationBody>,
-    /// Pays at least that for a conversion, unless it pays nothing; decimal string. `flat`, `percent`, `tiered`
-    /// but for `interpolated`.
+    /// Pays at least that for a conversion, unless it pays nothing; decimal string. `flat`, `percent`, and `tiered`
+    /// in the modes `attained` and `marginal`, where each conversion pays by itself.
     pub minimum: Option<String>,
     /// Pays at most that for a conversion; decimal string. Where `minimum` may stand.
     pub maximum: Option<String>,
@@ -382,6 +384,45 @@ pub struct PlanView {
     pub created_at: String,
 }
 
+/// What a plan would pay.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanPreview, example = json!({"sentences": ["Plan standard pays for events from 2026-11-23T07:00:00Z on; what it pays is held for 30 days from the event.", "For each sale: 20 % of the amount."], "examples": [{"about": "Component 1: what one event pays", "steps": [{"at": "2027-01-01T00:00:00Z", "what": "sale of 100.00 GBP", "amount": "20.00", "currency": "GBP", "uplines": [], "why": ["Component 1: 20.00 GBP."]}]}]}))]
+pub struct PlanPreviewView {
+    /// What it pays, in plain sentences.
+    pub sentences: Vec<String>,
+    /// What it pays for made-up events: each component below, at and above the points at which something
+    /// changes, then each cap, reached and used up. The whole plan applies in each.
+    pub examples: Vec<PlanExampleView>,
+}
+
+/// What a plan pays for a few events in a row.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanExample)]
+pub struct PlanExampleView {
+    /// What it shows.
+    pub about: String,
+    /// In their order.
+    pub steps: Vec<PlanExampleStepView>,
+}
+
+/// What one event pays, or the end of a period.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanExampleStep)]
+pub struct PlanExampleStepView {
+    /// When.
+    pub at: String,
+    /// What happens.
+    pub what: String,
+    /// What the partner gets for it; what is negative takes back.
+    pub amount: String,
+    /// The currency of all amounts here.
+    pub currency: &'static str,
+    /// What the partner's uplines get, the nearest first.
+    pub uplines: Vec<String>,
+    /// How that comes about.
+    pub why: Vec<String>,
+}
+
 /// A page of plan versions.
 #[derive(Serialize, ToSchema)]
 #[schema(as = PlanVersionList)]
@@ -568,6 +609,36 @@ pub(crate) fn plan(plan: &PlanVersion, currency: Currency) -> PlanView {
         caps: term("caps"),
         levels: term("levels"),
         created_at: created_at.to_string(),
+    }
+}
+
+pub(crate) fn preview(plan: &PlanVersion, currency: Currency) -> PlanPreviewView {
+    let step = |step: ExampleStep| {
+        let ExampleStep {
+            at,
+            what,
+            pay,
+            levels,
+            why,
+        } = step;
+        PlanExampleStepView {
+            at: at.to_string(),
+            what,
+            amount: pay.to_string(),
+            currency: pay.currency().code(),
+            uplines: levels.iter().map(ToString::to_string).collect(),
+            why,
+        }
+    };
+    let examples = examples(plan, currency).into_iter();
+    PlanPreviewView {
+        sentences: sentences(plan, currency),
+        examples: examples
+            .map(|Example { about, steps }| PlanExampleView {
+                about,
+                steps: steps.into_iter().map(step).collect(),
+            })
+            .collect(),
     }
 }
 

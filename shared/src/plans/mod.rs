@@ -1,5 +1,6 @@
 //! Plans: what partners are signed on.
 
+pub mod examples;
 pub mod model;
 pub mod sentences;
 pub mod store;

@@ -206,11 +206,16 @@ fn component(f: &mut Fields<'_>, currency: Currency) -> Option<Component> {
     })
 }
 
-/// Whether what a component pays is the sum of what it pays for each conversion, which alone has a
-/// minimum and a maximum.
+/// Whether what a component pays is the sum of what it pays for each conversion by itself, which alone has
+/// a minimum and a maximum.
 fn pays_each(kind: Option<Kind>, pay: Option<&Pay>) -> bool {
-    let interpolated = matches!(pay, Some(Pay::Tiered(tiers)) if tiers.mode == Mode::Interpolated);
-    kind != Some(Kind::RevenueShare) && !interpolated
+    let of_the_whole = match pay {
+        Some(Pay::Tiered(tiers)) => {
+            matches!(tiers.mode, Mode::Interpolated | Mode::Retroactive)
+        }
+        _ => kind == Some(Kind::RevenueShare),
+    };
+    !of_the_whole
 }
 
 fn bounds(f: &mut Fields<'_>, currency: Currency) -> (Option<Money>, Option<Money>) {

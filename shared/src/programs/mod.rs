@@ -265,6 +265,30 @@ pub struct NewPlan {
     pub terms: Terms,
 }
 
+/// A plan as it would be made, which is none.
+#[must_use]
+pub fn draft(app: &App, program: ProgramId, new: NewPlan) -> PlanVersion {
+    plan_of(program, 0, new, app.now())
+}
+
+fn plan_of(program: ProgramId, last: u32, new: NewPlan, now: Timestamp) -> PlanVersion {
+    let NewPlan {
+        code,
+        effective_from,
+        hold_days,
+        terms,
+    } = new;
+    PlanVersion {
+        program,
+        code,
+        version: last + 1,
+        effective_from: effective_from.unwrap_or(now),
+        hold_days,
+        terms,
+        created_at: now,
+    }
+}
+
 /// The next version of a plan. Its number follows the last one, so of two at once one is refused with
 /// `VersionTaken` and asks again.
 ///
@@ -278,28 +302,14 @@ pub async fn add_plan(
     program: &Program,
     new: NewPlan,
 ) -> Result<Change<PlanVersion, ProgramError>, ProgramError> {
-    let NewPlan {
-        code,
-        effective_from,
-        hold_days,
-        terms,
-    } = new;
-    let last = plans::store::last_version(&app.main, program.id, &code).await?;
+    let last = plans::store::last_version(&app.main, program.id, &new.code).await?;
     let now = app.now();
-    if last > 0 && effective_from.is_some_and(|from| from < now) {
+    if last > 0 && new.effective_from.is_some_and(|from| from < now) {
         let field = "effective_from";
         return Err(ProgramError::EffectiveInPast { field });
     }
-    app.cache.forget(&plan_name(program.id, &code));
-    let plan = PlanVersion {
-        program: program.id,
-        code,
-        version: last + 1,
-        effective_from: effective_from.unwrap_or(now),
-        hold_days,
-        terms,
-        created_at: now,
-    };
+    app.cache.forget(&plan_name(program.id, &new.code));
+    let plan = plan_of(program.id, last, new, now);
     let put = Write::new(plans::store::put_plan(&plan, program.currency)?, |_| {
         ProgramError::VersionTaken
     });

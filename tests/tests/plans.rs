@@ -1,0 +1,317 @@
+//! The plan language over HTTP: what is made reads back, what is wrong is refused whole, and what a plan
+//! would pay is told before it is made.
+
+use serde_json::{Value, json};
+use tributary_tests::{START, World};
+
+/// A plan of every kind, in the form in which answers state it.
+fn every_kind() -> Value {
+    json!({
+        "code": "hybrid", "hold_days": 30, "time_zone": "Europe/London", "pays": "all",
+        "components": [
+            { "kind": "flat", "event": "lead", "amount": "25.00", "currency": "GBP", "duration": "first_sale",
+                "when": { "all": [
+                    { "field": "country", "in": ["GB", "IE"] },
+                    { "any": [{ "field": "sub1", "not_in": ["internal"] }, { "field": "customer", "is": "new" }] },
+                ] } },
+            { "kind": "percent", "event": "renewal", "rate": "0.05", "of": "margin", "currency": "GBP",
+                "minimum": "1.00", "maximum": "50.00", "duration": { "months": 12 },
+                "gate": { "measure": { "unit": "count", "events": ["sale"], "scope": "own" },
+                    "window": { "kind": "quarter" }, "at_least": 10 } },
+            { "kind": "tiered", "event": "sale", "measure": { "unit": "amount", "events": ["sale"], "scope": "own" },
+                "window": { "kind": "month" }, "mode": "marginal", "of": "amount", "currency": "GBP",
+                "brackets": [{ "from": "0.00", "rate": "0.10" }, { "from": "5000.00", "rate": "0.12" }] },
+            { "kind": "revenue_share", "event": "bet", "window": { "kind": "month" }, "currency": "GBP",
+                "rate": "0.30", "carryover": "carry" },
+            { "kind": "milestone", "event": "sale", "measure": { "unit": "count", "events": ["sale"], "scope": "subtree" },
+                "window": { "kind": "lifetime" }, "at": 100, "amount": "500.00", "currency": "GBP" },
+        ],
+        "caps": [{ "scope": "partner", "window": { "kind": "month" }, "amount": "5000.00", "currency": "GBP" }],
+        "levels": [{ "rate": "0.10", "of": "commission", "rounding": "floor" }],
+    })
+}
+
+async fn program(world: &World) -> String {
+    let components = json!([{ "kind": "percent", "event": "sale", "rate": "0.20" }]);
+    world.program(30, components).await.0
+}
+
+/// The field and code of everything that is wrong.
+fn wrong(answer: &tributary_tests::Answer) -> Vec<(&str, &str)> {
+    let errors = answer.body["errors"].as_array().unwrap();
+    errors
+        .iter()
+        .map(|error| {
+            (
+                error["field"].as_str().unwrap(),
+                error["code"].as_str().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_plan_of_every_kind_reads_back_as_it_was_made() {
+    let world = World::start().await;
+    let path = format!("/v1/programs/{}/plans", program(&world).await);
+    let made = world.post(&path, every_kind()).await.expect(201);
+    for (name, stated) in every_kind().as_object().unwrap() {
+        if name == "components" {
+            continue;
+        }
+        assert_eq!(&made.body[name], stated, "{name}");
+    }
+    let mut stated = every_kind()["components"].clone();
+    // What a milestone pays for is its measure's event.
+    stated[4]["event"] = json!("sale");
+    assert_eq!(made.body["components"], stated);
+    let found = world.get(&format!("{path}/hybrid")).await.expect(200);
+    assert_eq!(found.items(), [made.body]);
+}
+
+#[tokio::test]
+async fn what_is_read_may_be_sent_again() {
+    let world = World::start().await;
+    let path = format!("/v1/programs/{}/plans", program(&world).await);
+    let made = world.post(&path, every_kind()).await.expect(201);
+    let mut copy = made.body.clone();
+    for name in ["program", "version", "created_at", "effective_from"] {
+        copy.as_object_mut().unwrap().remove(name);
+    }
+    copy["code"] = json!("copy");
+    let copied = world.post(&path, copy).await.expect(201);
+    assert_eq!(copied.body["components"], made.body["components"]);
+}
+
+#[tokio::test]
+async fn a_preview_says_and_works_out_what_a_plan_pays_and_makes_nothing() {
+    let world = World::start().await;
+    let program = program(&world).await;
+    let before = world.scan("main").await.len();
+    let path = format!("/v1/programs/{program}/plans:preview");
+    let preview = world.post(&path, every_kind()).await.expect(200);
+    assert_eq!(world.scan("main").await.len(), before);
+    let sentences = preview.body["sentences"].as_array().unwrap();
+    assert!(
+        sentences.contains(&json!(
+            "3. For each sale, by the amount of sale events in the calendar month: 10 % of the amount up to \
+             5,000.00 GBP, 12 % of what is above. What crosses a bound is split there."
+        )),
+        "{sentences:#?}"
+    );
+    let examples = preview.body["examples"].as_array().unwrap();
+    let find = |about: &str| {
+        let found = examples.iter().find(|example| example["about"] == about);
+        found.unwrap_or_else(|| panic!("{about}: {examples:#?}"))
+    };
+    // 4,000 of sales pay 400, 5,000 pay 500, and 6,000 pay 620; a tenth of each goes to the upline.
+    let tiers = find("Component 3: below, at and above each bracket");
+    let column = |name: &str| -> Vec<String> {
+        let steps = tiers["steps"].as_array().unwrap().iter();
+        steps
+            .map(|step| match &step[name] {
+                Value::Array(list) => list[0].as_str().unwrap().to_owned(),
+                one => one.as_str().unwrap().to_owned(),
+            })
+            .collect()
+    };
+    assert_eq!(column("amount"), ["400.00", "100.00", "120.00"]);
+    assert_eq!(column("uplines"), ["40.00", "10.00", "12.00"]);
+    assert_eq!(
+        column("why")[2],
+        "Component 3: 120.00 GBP with the measure going from 5,000.00 GBP to 6,000.00 GBP."
+    );
+    // The plan's quarter begins at midnight in London, where it is summer by then.
+    assert_eq!(column("at")[0], "2026-03-31T23:00:00Z");
+    for about in [
+        "Component 1: its condition holds, and does not",
+        "Component 1: a customer's first, and the next",
+        "Component 2: its gate is missed",
+        "Component 2: its gate is reached",
+        "Component 2: a customer's first, its last month, and after",
+        "Component 4: what a period below zero leaves to the next",
+        "Component 5: before, at and after the threshold",
+        "Cap 1: more than a partner may get, and once more",
+    ] {
+        assert!(!find(about)["steps"].as_array().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_preview_refuses_what_making_the_plan_would_refuse() {
+    let world = World::start().await;
+    let program = program(&world).await;
+    let mut plan = every_kind();
+    plan["components"][2]["brackets"][1]["from"] = json!("0.00");
+    plan["components"][0]["colour"] = json!("red");
+    let mut told = Vec::new();
+    for route in ["plans", "plans:preview"] {
+        let path = format!("/v1/programs/{program}/{route}");
+        let refused = world
+            .post(&path, plan.clone())
+            .await
+            .problem(422, "invalid");
+        told.push(refused.body["errors"].clone());
+        assert_eq!(
+            wrong(&refused),
+            [
+                ("components[0].colour", "unknown_field"),
+                ("components[2].brackets[1].from", "brackets_overlap"),
+            ]
+        );
+    }
+    assert_eq!(told[0], told[1]);
+    let nowhere = "/v1/programs/prg_00000000000000000000000000/plans:preview";
+    let _ = world
+        .post(nowhere, every_kind())
+        .await
+        .problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn plans_that_cannot_be_meant_are_refused_with_their_own_codes() {
+    let world = World::start().await;
+    let path = format!("/v1/programs/{}/plans", program(&world).await);
+    for (place, value, field, code) in [
+        (
+            "/components/2/brackets",
+            json!([{ "from": "0.00", "to": "4000.00", "rate": "0.1" }, { "from": "5000.00", "rate": "0.2" }]),
+            "components[2].brackets[0].to",
+            "brackets_gap",
+        ),
+        (
+            "/components/2/brackets",
+            json!([{ "from": "0.00", "to": "6000.00", "rate": "0.1" }, { "from": "5000.00", "rate": "0.2" }]),
+            "components[2].brackets[0].to",
+            "brackets_overlap",
+        ),
+        (
+            "/components/2/brackets",
+            json!([{ "from": "1.00", "rate": "0.1" }]),
+            "components[2].brackets[0].from",
+            "brackets_start",
+        ),
+        (
+            "/components/2/brackets",
+            json!([{ "from": "0.00", "amount": "1.00" }]),
+            "components[2].brackets[0].amount",
+            "bracket_pay_unsupported",
+        ),
+        (
+            "/components/2/brackets/1/rate",
+            json!("1.2"),
+            "components[2].brackets[1].rate",
+            "rate_over_limit",
+        ),
+        (
+            "/components/2/measure/unit",
+            json!("visits"),
+            "components[2].measure.unit",
+            "not_one_of",
+        ),
+        (
+            "/components/2/window",
+            json!({ "kind": "trailing", "days": 30 }),
+            "components[2].window.kind",
+            "window_unsupported",
+        ),
+        (
+            "/components/1/gate/window",
+            json!({ "kind": "lifetime" }),
+            "components[1].gate.window.kind",
+            "window_unsupported",
+        ),
+        (
+            "/components/1/minimum",
+            json!("50.01"),
+            "components[1].minimum",
+            "range_empty",
+        ),
+        (
+            "/components/0/when",
+            json!({ "field": "colour", "in": ["red"] }),
+            "components[0].when.field",
+            "not_one_of",
+        ),
+        (
+            "/components/0/when",
+            json!({ "any": [{ "any": [{ "any": [{ "any": [{ "any": [{ "any": [{ "field": "customer", "is": "new" }] }] }] }] }] }] }),
+            "components[0].when.any[0].any[0].any[0].any[0].any[0].any",
+            "condition_too_large",
+        ),
+        (
+            "/components/0/currency",
+            json!("USD"),
+            "components[0].currency",
+            "currency_mismatch",
+        ),
+        (
+            "/components/0/amount",
+            json!(25),
+            "components[0].amount",
+            "decimal_string_expected",
+        ),
+        (
+            "/caps",
+            json!(vec![json!({ "scope": "conversion", "amount": "1.00" }); 2]),
+            "caps[1]",
+            "cap_repeated",
+        ),
+        (
+            "/caps/0/window",
+            json!({ "kind": "trailing", "days": 30 }),
+            "caps[0].window.kind",
+            "window_unsupported",
+        ),
+        (
+            "/levels",
+            json!(vec![json!({ "rate": "0.1", "of": "sale" }); 6]),
+            "levels",
+            "too_long",
+        ),
+        (
+            "/time_zone",
+            json!("Mars/Olympus"),
+            "time_zone",
+            "time_zone_unknown",
+        ),
+    ] {
+        let mut plan = every_kind();
+        *plan.pointer_mut(place).unwrap() = value.clone();
+        let refused = world.post(&path, plan).await.problem(422, code);
+        assert_eq!(wrong(&refused), [(field, code)], "{value}");
+    }
+    assert_eq!(world.get(&path).await.expect(200).items().len(), 1);
+}
+
+#[tokio::test]
+async fn no_later_version_takes_effect_in_the_past() {
+    let world = World::start().await;
+    let path = format!("/v1/programs/{}/plans", program(&world).await);
+    let version = |from: Option<&str>| {
+        json!({
+            "code": "gold", "hold_days": 0, "effective_from": from,
+            "components": [{ "kind": "flat", "event": "lead", "amount": "1.00" }],
+        })
+    };
+    // Nothing was computed by a plan that did not exist.
+    let long_past = Some("2000-01-01T00:00:00Z");
+    let _ = world.post(&path, version(long_past)).await.expect(201);
+    let a_moment_ago = Some("2026-03-02T08:59:59.999Z");
+    for from in [long_past, a_moment_ago] {
+        let refused = world
+            .post(&path, version(from))
+            .await
+            .problem(422, "effective_in_past");
+        assert_eq!(refused.str("/errors/0/field"), "effective_from");
+        assert!(refused.str("detail").contains("let it begin from now on"));
+    }
+    for (from, number) in [
+        (Some(START), 2),
+        (None, 3),
+        (Some("2026-04-01T00:00:00Z"), 4),
+    ] {
+        let made = world.post(&path, version(from)).await.expect(201);
+        assert_eq!(made.body["version"], number);
+    }
+}
