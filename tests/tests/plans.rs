@@ -315,3 +315,66 @@ async fn no_later_version_takes_effect_in_the_past() {
         assert_eq!(made.body["version"], number);
     }
 }
+
+/// The plans of the documentation, each with the rows of the table behind it.
+fn documented() -> Vec<(Value, Vec<Vec<String>>)> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/plans.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks = text.split("```json\n").skip(1);
+    blocks
+        .filter_map(|block| {
+            let (json, rest) = block.split_once("```\n").unwrap();
+            let plan: Value = serde_json::from_str(json).unwrap();
+            let table = rest.trim_start().lines();
+            let rows = table
+                .take_while(|line| line.starts_with('|'))
+                .skip(2)
+                .map(|line| {
+                    let cells = line.trim_matches('|').split(" | ");
+                    cells.map(|cell| cell.trim().to_owned()).collect()
+                })
+                .collect();
+            // A component alone shows its form.
+            plan["components"].is_array().then_some((plan, rows))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_documented_examples_are_what_previews_say() {
+    let world = World::start().await;
+    let path = format!("/v1/programs/{}/plans:preview", program(&world).await);
+    let documented = documented();
+    assert!(documented.len() >= 9, "the examples have moved");
+    for (mut plan, rows) in documented {
+        plan["code"] = json!("documented");
+        plan["hold_days"] = json!(30);
+        let preview = world.post(&path, plan.clone()).await.expect(200);
+        let examples = preview.body["examples"].as_array().unwrap();
+        let told: Vec<Vec<Vec<String>>> = examples
+            .iter()
+            .map(|example| {
+                let steps = example["steps"].as_array().unwrap().iter();
+                steps
+                    .map(|step| {
+                        let text = |name: &str| step[name].as_str().unwrap().to_owned();
+                        let mut row = vec![text("what"), text("amount")];
+                        let uplines = step["uplines"].as_array().unwrap();
+                        let uplines: Vec<&str> = uplines
+                            .iter()
+                            .map(|share| share.as_str().unwrap())
+                            .collect();
+                        if !uplines.is_empty() {
+                            row.push(uplines.join(", "));
+                        }
+                        row
+                    })
+                    .collect()
+            })
+            .collect();
+        assert!(
+            told.contains(&rows),
+            "{plan}: {rows:#?} is none of {told:#?}"
+        );
+    }
+}
