@@ -1,8 +1,8 @@
 //! The plan language over HTTP: what is made reads back, what is wrong is refused whole, and what a plan
-//! would pay is told before it is made.
+//! would pay is told before it is made. And whose plan it is that pays: a link's, a partner's, a program's.
 
 use serde_json::{Value, json};
-use tributary_tests::{START, World};
+use tributary_tests::{START, Stand, World};
 
 /// A plan of every kind, in the form in which answers state it.
 fn every_kind() -> Value {
@@ -377,4 +377,192 @@ async fn the_documented_examples_are_what_previews_say() {
             "{plan}: {rows:#?} is none of {told:#?}"
         );
     }
+}
+
+/// The plans `tenth`, `fifth` and `half`, which pay that share of a sale.
+async fn three_plans(world: &World, program: &str) {
+    for (code, rate) in [("tenth", "0.10"), ("fifth", "0.20"), ("half", "0.50")] {
+        let plan = json!({ "code": code, "hold_days": 0, "effective_from": "2000-01-01T00:00:00Z",
+            "components": [{ "kind": "percent", "event": "sale", "rate": rate }] });
+        let path = format!("/v1/programs/{program}/plans");
+        let _ = world.post(&path, plan).await.expect(201);
+    }
+}
+
+/// What a sale of a hundred pays that a click on the link or a coupon brings, and by which plan.
+async fn paid(world: &World, stand: &Stand, order: &str, by_click: bool) -> (String, String) {
+    let mut sale = json!({ "transaction_id": order, "amount": "100.00", "currency": "GBP" });
+    if by_click {
+        sale["click_id"] = json!(world.click(&stand.link).await);
+    } else {
+        sale["coupon"] = json!(stand.coupon);
+    }
+    let posted = world.postback(stand, sale).await.expect(201);
+    world.settle().await;
+    let path = format!("/v1/conversions/{}", posted.str("conversion"));
+    let found = world.get(&path).await.expect(200);
+    let text = |field: &str| found.str(&format!("/outcome/{field}")).to_owned();
+    (text("commission"), text("plan"))
+}
+
+async fn link_of(world: &World, stand: &Stand) -> String {
+    let links = format!("/v1/links?partner={}", stand.partner);
+    let found = world.get(&links).await.expect(200);
+    found.str("/items/0/id").to_owned()
+}
+
+fn pay(amount: &str, plan: &str) -> (String, String) {
+    (amount.to_owned(), plan.to_owned())
+}
+
+#[tokio::test]
+async fn a_links_plan_goes_before_the_partners_and_only_for_its_clicks() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    three_plans(&world, &stand.program).await;
+    let path = format!("/v1/links/{}/plan", link_of(&world, &stand).await);
+    assert_eq!(
+        paid(&world, &stand, "o-1", true).await,
+        pay("30.00", "standard")
+    );
+    let half = json!({ "plan": "half" });
+    let set = world.put(&path, half.clone()).await.expect(200);
+    let since = json!([{ "plan": "half", "effective_from": START }]);
+    assert_eq!(set.body["plans"], since);
+    let again = world.put(&path, half).await.expect(200);
+    assert_eq!(again.body, set.body, "the same plan again changes nothing");
+    assert_eq!(
+        paid(&world, &stand, "o-2", true).await,
+        pay("50.00", "half")
+    );
+    assert_eq!(
+        paid(&world, &stand, "o-3", false).await,
+        pay("30.00", "standard")
+    );
+    let early = world.click(&stand.link).await;
+    world.advance_days(1).await;
+    let dropped = world.delete(&path).await.expect(200);
+    assert_eq!(dropped.body["plans"][1]["plan"], Value::Null);
+    assert_eq!(world.delete(&path).await.expect(200).body, dropped.body);
+    assert_eq!(
+        paid(&world, &stand, "o-4", true).await,
+        pay("30.00", "standard")
+    );
+    // What happened while the link's plan stood is its, whenever it is reported.
+    let late = json!({ "transaction_id": "o-5", "click_id": early, "amount": "100.00", "currency": "GBP",
+        "occurred_at": "2026-03-02T10:00:00Z" });
+    let posted = world.postback(&stand, late).await.expect(201);
+    world.settle().await;
+    let path = format!("/v1/conversions/{}", posted.str("conversion"));
+    let found = world.get(&path).await.expect(200);
+    assert_eq!(found.str("/outcome/commission"), "50.00");
+}
+
+#[tokio::test]
+async fn partners_without_a_plan_are_paid_by_the_programs_default() {
+    let world = World::start().await;
+    let mut stand = world.stand().await;
+    three_plans(&world, &stand.program).await;
+    let partner =
+        json!({ "name": "Bob", "email": "bob@example.com", "country": "GB", "kind": "affiliate" });
+    let bob = world.post("/v1/partners", partner).await.expect(201);
+    stand.partner = bob.str("id").to_owned();
+    let enrolments = format!("/v1/partners/{}/enrolments", stand.partner);
+    let enrol = json!({ "program": stand.program });
+    let refused = world
+        .post(&enrolments, enrol.clone())
+        .await
+        .problem(422, "required");
+    assert_eq!(refused.str("/errors/0/field"), "plan");
+    let default = format!("/v1/programs/{}/default-plan", stand.program);
+    let _ = world
+        .put(&default, json!({ "plan": "none" }))
+        .await
+        .problem(422, "reference_unknown");
+    let set = world
+        .put(&default, json!({ "plan": "tenth" }))
+        .await
+        .expect(200);
+    let from_the_beginning = json!([{ "plan": "tenth", "effective_from": null }]);
+    assert_eq!(set.body["default_plans"], from_the_beginning);
+    world.advance_days(1).await;
+    let enrolled = world.post(&enrolments, enrol.clone()).await.expect(201);
+    assert_eq!(
+        enrolled.body["plans"],
+        json!([{ "plan": null, "effective_from": null }])
+    );
+    for (path, body) in [
+        (
+            "/v1/links",
+            json!({ "destination": "https://shop.example/", "code": "bobs" }),
+        ),
+        ("/v1/coupons", json!({ "code": "BOB" })),
+    ] {
+        let mut body = body;
+        body["program"] = json!(stand.program);
+        body["partner"] = json!(stand.partner);
+        let _ = world.post(path, body).await.expect(201);
+    }
+    (stand.link, stand.coupon) = ("bobs".to_owned(), "BOB".to_owned());
+    assert_eq!(
+        paid(&world, &stand, "o-1", false).await,
+        pay("10.00", "tenth")
+    );
+    // A later default pays from then on; a plan of the partner's own goes before it; and `null` gives it up.
+    let _ = world
+        .put(&default, json!({ "plan": "fifth" }))
+        .await
+        .expect(200);
+    world.advance_days(1).await;
+    assert_eq!(
+        paid(&world, &stand, "o-2", true).await,
+        pay("20.00", "fifth")
+    );
+    let own = json!({ "program": stand.program, "plan": "half" });
+    let _ = world.post(&enrolments, own).await.expect(200);
+    world.advance_days(1).await;
+    assert_eq!(
+        paid(&world, &stand, "o-3", true).await,
+        pay("50.00", "half")
+    );
+    let unsaid = world.post(&enrolments, enrol).await.expect(200);
+    assert_eq!(unsaid.body["version"], 2, "what is not said stays");
+    let given_up = json!({ "program": stand.program, "plan": null });
+    let _ = world.post(&enrolments, given_up).await.expect(200);
+    world.advance_days(1).await;
+    assert_eq!(
+        paid(&world, &stand, "o-4", true).await,
+        pay("20.00", "fifth")
+    );
+}
+
+#[tokio::test]
+async fn no_assignment_reaches_back_over_what_was_computed() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    three_plans(&world, &stand.program).await;
+    let default = format!("/v1/programs/{}/default-plan", stand.program);
+    let _ = world
+        .put(&default, json!({ "plan": "tenth" }))
+        .await
+        .expect(200);
+    let link = format!("/v1/links/{}/plan", link_of(&world, &stand).await);
+    let past = json!({ "plan": "half", "effective_from": "2026-03-01T00:00:00Z" });
+    for path in [&default, &link] {
+        let refused = world
+            .put(path, past.clone())
+            .await
+            .problem(422, "effective_in_past");
+        assert_eq!(refused.str("/errors/0/field"), "effective_from");
+    }
+    let mut enrolment = past;
+    enrolment["program"] = json!(stand.program);
+    let enrolments = format!("/v1/partners/{}/enrolments", stand.partner);
+    let _ = world
+        .post(&enrolments, enrolment.clone())
+        .await
+        .problem(422, "effective_in_past");
+    enrolment["effective_from"] = json!("2026-04-01T00:00:00Z");
+    let later = world.post(&enrolments, enrolment).await.expect(200);
+    assert_eq!(later.body["plans"].as_array().unwrap().len(), 2);
 }

@@ -497,6 +497,26 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
             Some(json!({ "destination": "https://shop.example/tulips" })),
         )
         .await;
+    let standard = json!({ "plan": "standard" });
+    let _ = court
+        .ask(
+            "PUT /v1/programs/{id}/default-plan",
+            &[&id],
+            "",
+            Some(standard.clone()),
+        )
+        .await;
+    let _ = court
+        .ask(
+            "PUT /v1/links/{id}/plan",
+            &[link.str("id")],
+            "",
+            Some(standard),
+        )
+        .await;
+    let _ = court
+        .ask("DELETE /v1/links/{id}/plan", &[link.str("id")], "", None)
+        .await;
     let coupon = json!({ "program": id, "partner": ada, "code": "ADA10" });
     let coupon = court
         .ask("POST /v1/coupons", &[], "", Some(coupon))

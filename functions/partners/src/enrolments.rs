@@ -8,15 +8,17 @@ use tributary::edge::{
 };
 use tributary::ids::PartnerId;
 use tributary::operators::model::Scope;
-use tributary::partners::{self, Enrolled};
+use tributary::partners::{self, Enrolled, Terms};
 use tributary::programs::model::{MAX_CODE, is_plan_code};
 
 use crate::schema;
 
 /// Enrol a partner in a program.
 ///
-/// Another plan for a partner who is enrolled pays from `effective_from` on, now unless told, and
-/// replaces what was to begin after it; the same plan again changes nothing. Asks for the scope `channel`.
+/// Without a plan of its own the partner is paid by the program's default, and what a link's clicks bring by
+/// the link's plan where it has one. Another plan for a partner who is enrolled pays from `effective_from` on,
+/// now unless told and not in the past, and replaces what was to begin after it; the same plan again changes
+/// nothing. Asks for the scope `channel`.
 #[utoipa::path(post, path = "/v1/partners/{id}/enrolments", tag = "partners", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The partner's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
@@ -36,19 +38,25 @@ pub(crate) async fn enrol(
         return Ok(reply.into_response());
     }
     let id: PartnerId = path_id(&path, "partner")?;
-    let (program, plan, effective_from) = Fields::read(&body.0, |f| {
+    let (program, terms, effective_from) = Fields::read(&body.0, |f| {
         let program = f.id("program");
-        let plan = f.parsed(
+        let is_said = f.mentions("plan");
+        let plan = f.opt_parsed(
             "plan",
             MAX_CODE,
             codes::CHARACTERS_REFUSED,
             "is a plan's code",
             |text| is_plan_code(text).then(|| text.to_owned()),
         );
+        let terms = match (plan, is_said) {
+            (Some(plan), _) => Terms::Plan(plan),
+            (None, true) => Terms::Default,
+            (None, false) => Terms::Unsaid,
+        };
         let effective_from = f.opt_time("effective_from");
-        Some((program?, plan?, effective_from))
+        Some((program?, terms, effective_from))
     })?;
-    let change = partners::enrol(&app, id, program, plan, effective_from).await?;
+    let change = partners::enrol(&app, id, program, terms, effective_from).await?;
     let reply = match &change.value {
         Enrolled::New(enrolment) => Reply::created(&schema::enrolment(enrolment)),
         Enrolled::Again(enrolment) => Reply::ok(&schema::enrolment(enrolment)),

@@ -4,7 +4,8 @@ use serde::Serialize;
 use tributary::edge::ApiKey;
 use tributary::operators::model::KeyRecord;
 use tributary::partners::Known;
-use tributary::partners::model::{Assignment, Contact, Enrolment, Partner, PayoutMethod};
+use tributary::partners::model::{Contact, Enrolment, Partner, PayoutMethod};
+use tributary::plans::model::Assignment;
 use utoipa::ToSchema;
 
 /// A new partner.
@@ -73,9 +74,11 @@ pub struct PartnerListView {
 pub struct NewEnrolmentBody {
     /// The program's id.
     pub program: String,
-    /// The code of one of its plans.
-    pub plan: String,
-    /// From when on the plan pays. Absent in a first enrolment: all events; in a later one: from now on.
+    /// The code of one of its plans; `null` for the program's default. Absent: the default at first, and later
+    /// what it was.
+    pub plan: Option<String>,
+    /// From when on the plan pays. Absent in a first enrolment: all events; in a later one: from now on. Not in
+    /// the past in a later one.
     pub effective_from: Option<String>,
 }
 
@@ -99,8 +102,8 @@ pub struct EnrolmentView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Assignment)]
 pub struct AssignmentView {
-    /// The plan's code.
-    pub plan: String,
+    /// The plan's code; `null` for the program's default.
+    pub plan: Option<String>,
     /// From when on; `null` from the beginning of time.
     pub effective_from: Option<String>,
 }

@@ -3,8 +3,10 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
+use tributary::clock::Timestamp;
 use tributary::edge::{
     App, Body, Cursor, Fields, Limit, Once, Operator, Path, Problem, Query, Reply, codes, path_id,
+    versioned,
 };
 use tributary::ids::ProgramId;
 use tributary::money::Currency;
@@ -140,6 +142,53 @@ pub(crate) async fn find(
         return Err(ProgramError::PlanNotFound(plan).into());
     }
     page(&app, &path, Some(&plan), &query).await
+}
+
+/// Let a plan pay all partners who have none of their own.
+///
+/// It pays from `effective_from` on, now unless told and not in the past, and replaces what was to begin after
+/// it; a program's first default covers all time before it too unless told. A link's plan goes before the
+/// partner's, and that before this. The same plan again changes nothing. It takes effect within 30 seconds.
+/// Asks for the scope `channel`.
+#[utoipa::path(put, path = "/v1/programs/{id}/default-plan", tag = "programs", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The program's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    request_body = schema::AssignmentBody,
+    responses((status = 200, description = "It is so", body = schema::ProgramView)))]
+pub(crate) async fn set_default(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    once: Once,
+    body: Body,
+) -> Result<Response, Problem> {
+    operator.demand(&[Scope::Channel])?;
+    let once = once.of(&operator.id.to_string(), &body.0);
+    if let Some(reply) = once.answered(&app).await? {
+        return Ok(reply.into_response());
+    }
+    let id: ProgramId = path_id(&path, "program")?;
+    let (plan, effective_from) = read_assignment(&body.0)?;
+    let change = programs::set_default_plan(&app, id, plan, effective_from).await?;
+    let view = schema::program(&app, &change.value, None);
+    let reply = versioned(change.value.version, &view);
+    once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
+        .await
+}
+
+/// A plan, and from when on.
+pub(crate) fn read_assignment(body: &Value) -> Result<(String, Option<Timestamp>), Problem> {
+    Fields::read(body, |f| {
+        let plan = f.parsed(
+            "plan",
+            MAX_CODE,
+            codes::CHARACTERS_REFUSED,
+            "is a plan's code",
+            |text| is_plan_code(text).then(|| text.to_owned()),
+        );
+        let effective_from = f.opt_time("effective_from");
+        Some((plan?, effective_from))
+    })
 }
 
 async fn page(app: &App, path: &str, plan: Option<&str>, query: &Query) -> Result<Reply, Problem> {

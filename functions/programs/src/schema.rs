@@ -5,7 +5,7 @@ use serde_json::Value;
 use tributary::edge::App;
 use tributary::money::Currency;
 use tributary::plans::examples::{Example, ExampleStep, examples};
-use tributary::plans::model::PlanVersion;
+use tributary::plans::model::{Assignment, PlanVersion};
 use tributary::plans::sentences::sentences;
 use tributary::plans::wire;
 use tributary::programs::model::{Attribution, Coupon, Link, Program};
@@ -73,7 +73,7 @@ pub struct AttributionView {
 
 /// A program. `postback_token` and `signing_secret` are in the answer that made them and never again.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Program, example = json!({"id": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "name": "Shop", "currency": "GBP", "attribution": {"model": "last_click", "window_days": 30}, "postback_dialect": "native", "payout_is_amount": false, "fallback_url": null, "allowed_destination_hosts": ["shop.example"], "postback_url": "https://go.vendor.example/v1/postbacks/prg_01kar52v4e8qzr5n3m6x7p9tdc", "secrets": [{"expires_at": null}], "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
+#[schema(as = Program, example = json!({"id": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "name": "Shop", "currency": "GBP", "attribution": {"model": "last_click", "window_days": 30}, "postback_dialect": "native", "payout_is_amount": false, "fallback_url": null, "allowed_destination_hosts": ["shop.example"], "postback_url": "https://go.vendor.example/v1/postbacks/prg_01kar52v4e8qzr5n3m6x7p9tdc", "secrets": [{"expires_at": null}], "default_plans": [{"plan": "standard", "effective_from": null}], "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
 pub struct ProgramView {
     /// Id.
     pub id: String,
@@ -95,6 +95,8 @@ pub struct ProgramView {
     pub postback_url: String,
     /// The tokens and signing secrets that are good, the current pair first: until when each.
     pub secrets: Vec<SecretView>,
+    /// What pays partners without a plan of their own, from when on, oldest first.
+    pub default_plans: Vec<AssignmentView>,
     /// Since when.
     pub created_at: String,
     /// Counts changes; also the `ETag`.
@@ -105,6 +107,26 @@ pub struct ProgramView {
     /// Signs postbacks per Standard Webhooks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_secret: Option<String>,
+}
+
+/// A plan from a moment on.
+#[derive(ToSchema)]
+#[schema(as = NewAssignment, example = json!({"plan": "gold", "effective_from": "2027-01-01T00:00:00Z"}))]
+pub struct AssignmentBody {
+    /// The code of one of the program's plans.
+    pub plan: String,
+    /// From when on; now unless told, and not in the past.
+    pub effective_from: Option<String>,
+}
+
+/// A plan from a moment on.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanAssignment)]
+pub struct AssignmentView {
+    /// The plan's code; `null` for none here, so that the partner's or the program's pays.
+    pub plan: Option<String>,
+    /// From when on; `null` from the beginning of time.
+    pub effective_from: Option<String>,
 }
 
 /// Until when a postback token and its signing secret are good.
@@ -458,7 +480,7 @@ pub struct LinkPatchBody {
 
 /// A tracking link.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Link, example = json!({"id": "lnk_01kar52v4e8qzr5n3m6x7p9tdc", "code": "summer", "url": "https://go.vendor.example/c/summer", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "destination": "https://shop.example/summer", "disabled_at": null, "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
+#[schema(as = Link, example = json!({"id": "lnk_01kar52v4e8qzr5n3m6x7p9tdc", "code": "summer", "url": "https://go.vendor.example/c/summer", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "destination": "https://shop.example/summer", "disabled_at": null, "plans": [], "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
 pub struct LinkView {
     /// Id.
     pub id: String,
@@ -474,6 +496,8 @@ pub struct LinkView {
     pub destination: String,
     /// Since when it no longer leads there.
     pub disabled_at: Option<String>,
+    /// What pays what its clicks bring, in place of the partner's plan, from when on, oldest first.
+    pub plans: Vec<AssignmentView>,
     /// Since when.
     pub created_at: String,
     /// Counts changes; also the `ETag`.
@@ -532,6 +556,14 @@ pub struct CouponListView {
     pub next_cursor: Option<String>,
 }
 
+fn assignments(assignments: &[Assignment]) -> Vec<AssignmentView> {
+    let view = |Assignment { plan, from }: &Assignment| AssignmentView {
+        plan: plan.clone(),
+        effective_from: from.map(|from| from.to_string()),
+    };
+    assignments.iter().map(view).collect()
+}
+
 pub(crate) fn program(app: &App, program: &Program, shown: Option<Secrets>) -> ProgramView {
     let Program {
         id,
@@ -545,6 +577,7 @@ pub(crate) fn program(app: &App, program: &Program, shown: Option<Secrets>) -> P
         tokens,
         // Both kinds rotate together, so the tokens' terms are theirs too.
         signing_secrets: _,
+        default_plans,
         created_at,
         version,
     } = program;
@@ -578,6 +611,7 @@ pub(crate) fn program(app: &App, program: &Program, shown: Option<Secrets>) -> P
         allowed_destination_hosts: allowed_destination_hosts.clone(),
         postback_url: format!("{}/v1/postbacks/{id}", app.config.public_base_url),
         secrets,
+        default_plans: assignments(default_plans),
         created_at: created_at.to_string(),
         version: *version,
         postback_token,
@@ -650,6 +684,7 @@ pub(crate) fn link(app: &App, link: &Link) -> LinkView {
         partner,
         destination,
         disabled_at,
+        plans,
         created_at,
         version,
     } = link;
@@ -661,6 +696,7 @@ pub(crate) fn link(app: &App, link: &Link) -> LinkView {
         partner: partner.to_string(),
         destination: destination.clone(),
         disabled_at: disabled_at.map(|at| at.to_string()),
+        plans: assignments(plans),
         created_at: created_at.to_string(),
         version: *version,
     }

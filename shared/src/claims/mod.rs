@@ -5,13 +5,15 @@ mod store;
 
 use std::sync::Arc;
 
-use model::{CLOCK_SLACK_MINUTES, Candidate, Evidence, Ruling, Source, Unattributed, attribute};
+use model::{
+    CLOCK_SLACK_MINUTES, Candidate, Claim, Evidence, Ruling, Source, Unattributed, attribute,
+};
 
 use crate::clock::{Timestamp, days_before, minutes_after};
 use crate::edge::App;
 use crate::ids::{LinkId, PartnerId};
-use crate::plans::model::PlanVersion;
-use crate::programs::model::{AttributionModel, Coupon, Program};
+use crate::plans::model::{AssignedBy, PlanVersion};
+use crate::programs::model::{AttributionModel, Coupon, Link, Program};
 use crate::table::{Error, Stored};
 use crate::tracking::model::Facts;
 use crate::{partners, programs};
@@ -23,6 +25,8 @@ pub struct Verdict {
     pub ruling: Ruling,
     /// The version in force when the event occurred; there is one whenever there is a winner.
     pub plan: Option<Arc<PlanVersion>>,
+    /// Whose assignment named its plan.
+    pub assigned_by: Option<AssignedBy>,
 }
 
 /// Rules on a conversion. Where the first click of a customer counts, the conversion's own is recorded
@@ -58,11 +62,28 @@ async fn weigh(
         candidates.push(by_click(app, program, link, at, facts.occurred_at).await?);
     }
     let ruling = attribute(program.attribution, facts.occurred_at, candidates);
-    let plan = match ruling.winner.as_ref().and_then(|winner| winner.partner) {
-        Some(partner) => plan(app, program, partner, facts.occurred_at).await?.ok(),
-        None => None,
+    let payer = match &ruling.winner {
+        Some(Claim {
+            partner: Some(partner),
+            evidence,
+            ..
+        }) => {
+            let link = match evidence {
+                Evidence::Click { link, .. } => programs::link(app, *link).await?,
+                Evidence::Coupon { .. } => None,
+            };
+            plan(app, program, *partner, link.as_deref(), facts.occurred_at)
+                .await?
+                .ok()
+        }
+        _ => None,
     };
-    Ok(Verdict { ruling, plan })
+    let (plan, assigned_by) = payer.unzip();
+    Ok(Verdict {
+        ruling,
+        plan,
+        assigned_by,
+    })
 }
 
 /// The clicks that speak for a conversion: its own, and with it, where the first one counts, the
@@ -104,7 +125,9 @@ async fn by_coupon(
         Some(coupon) => Some(Source {
             partner: coupon.partner,
             disabled_at: coupon.disabled_at,
-            partner_fault: plan(app, program, coupon.partner, occurred_at).await?.err(),
+            partner_fault: plan(app, program, coupon.partner, None, occurred_at)
+                .await?
+                .err(),
         }),
     };
     let coupon = Coupon::id_of(program.id, code);
@@ -129,7 +152,9 @@ async fn by_click(
         Some(link) => Some(Source {
             partner: link.partner,
             disabled_at: link.disabled_at,
-            partner_fault: plan(app, program, link.partner, occurred_at).await?.err(),
+            partner_fault: plan(app, program, link.partner, Some(link), occurred_at)
+                .await?
+                .err(),
         }),
     };
     Ok(Candidate {
@@ -138,27 +163,30 @@ async fn by_click(
     })
 }
 
-/// The plan version that pays a partner for an event of that time, or why none does.
+/// The plan version that pays a partner for an event of that time, brought by a link or not, with whose
+/// assignment names the plan; or why none does.
 async fn plan(
     app: &App,
     program: &Program,
     partner: PartnerId,
+    link: Option<&Link>,
     occurred_at: Timestamp,
-) -> Result<Result<Arc<PlanVersion>, Unattributed>, Error> {
+) -> Result<Result<(Arc<PlanVersion>, AssignedBy), Unattributed>, Error> {
     let record = partners::partner(app, partner).await?;
     let enrolment = partners::enrolment(app, partner, program.id).await?;
-    let code = enrolment
-        .as_ref()
-        .and_then(|enrolment| enrolment.plan_at(occurred_at));
-    let versions = match code {
-        Some(code) => programs::plan_versions(app, program.id, code).await?,
+    let assigned = model::assigned(link, enrolment.as_deref(), program, occurred_at);
+    let versions = match assigned {
+        Some((code, _)) => programs::plan_versions(app, program.id, code).await?,
         None => None,
     };
     let standing = model::standing(
         record.as_deref(),
         enrolment.as_deref(),
-        |_| versions.as_deref().map(Vec::as_slice),
+        versions.as_deref().map(Vec::as_slice),
         occurred_at,
     );
-    Ok(standing.map(|version| Arc::new(version.clone())))
+    Ok(standing.and_then(|version| {
+        let (_, assigned_by) = assigned.ok_or(Unattributed::NoPlan)?;
+        Ok((Arc::new(version.clone()), assigned_by))
+    }))
 }

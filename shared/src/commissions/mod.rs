@@ -233,7 +233,7 @@ async fn rule(
         .await
         .map_err(|error| error.to_string())?
         .ok_or("its program does not exist")?;
-    let claims::Verdict { ruling, plan } = claims::rule(app, &program, facts)
+    let claims::Verdict { ruling, plan, .. } = claims::rule(app, &program, facts)
         .await
         .map_err(|error| error.to_string())?;
     outcome(

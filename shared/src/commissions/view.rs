@@ -316,7 +316,7 @@ pub async fn preview(app: &App, facts: &Facts) -> Result<OutcomeView, Error> {
             commission: None,
         });
     };
-    let claims::Verdict { ruling, plan } = claims::foresee(app, &program, facts).await?;
+    let claims::Verdict { ruling, plan, .. } = claims::foresee(app, &program, facts).await?;
     let partner = ruling.winner.as_ref().and_then(|winner| winner.partner);
     let attribution = attribution_view(&ruling, ruling.reason());
     let event = Event::of(facts, program.currency);

@@ -202,6 +202,17 @@ impl Problem {
         Self::new(codes::NOT_FOUND, format!("there is no such {what}"))
     }
 
+    /// 422 for terms that would change what was computed already.
+    #[must_use]
+    pub fn effective_in_past(field: &str) -> Self {
+        Self::field(
+            codes::EFFECTIVE_IN_PAST,
+            field,
+            "lies in the past, and commissions computed since then stay as they are; leave it out or let it \
+             begin from now on, and settle the past by adjustments, after a what-if run if need be",
+        )
+    }
+
     /// 500; `error` goes to the log only.
     #[must_use]
     pub fn internal(error: &dyn std::fmt::Display) -> Self {

@@ -28,6 +28,12 @@ pub enum PartnerError {
     /// The partner is suspended.
     #[error("the partner is suspended")]
     Suspended,
+    /// A first enrolment names no plan, and the program has no default.
+    #[error("no plan is named, and the program has no default")]
+    PlanMissing,
+    /// Another plan, effective before now, for a partner who is enrolled.
+    #[error("what was computed already would change")]
+    EffectiveInPast,
     /// More plans over time than an enrolment may name.
     #[error("the enrolment names too many plans")]
     TooManyPlans,
@@ -68,6 +74,12 @@ impl From<PartnerError> for Problem {
                 "plan",
                 format!("the program has no plan {code}"),
             ),
+            PartnerError::PlanMissing => Self::field(
+                codes::REQUIRED,
+                "plan",
+                "is missing, and the program has no default plan",
+            ),
+            PartnerError::EffectiveInPast => Self::effective_in_past("effective_from"),
             PartnerError::NotEnrolled(_) => {
                 Self::field(codes::NOT_ENROLLED, "partner", codes::NOT_ENROLLED.meaning)
             }

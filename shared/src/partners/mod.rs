@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use error::PartnerError;
 use model::{
-    Account, Assignment, Contact, Enrolment, Partner, PartnerKind, PartnerStatus, PayInstruction,
-    PayoutMethod, Reassignment,
+    Account, Contact, Enrolment, Partner, PartnerKind, PartnerStatus, PayInstruction, PayoutMethod,
 };
 
 use crate::clock::Timestamp;
 use crate::edge::{App, Change, Write};
 use crate::ids::{PartnerId, ProgramId};
 use crate::money::Currency;
+use crate::plans::model::{Assignment, Reassignment, reassigned};
 use crate::programs;
 use crate::table;
 pub use store::{read_account, write_account};
@@ -252,36 +252,57 @@ pub enum Enrolled {
     Again(Enrolment),
 }
 
-/// Puts a partner into a program under a plan.
+/// What an enrolment says of the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Terms {
+    /// That plan.
+    Plan(String),
+    /// The program's default, whichever it is.
+    Default,
+    /// Nothing: the program's default at first, and later what it was.
+    Unsaid,
+}
+
+/// Puts a partner into a program, under a plan of its own or the program's default.
 ///
-/// A first enrolment without `effective_from` covers all time before it too; another plan for one who is
-/// enrolled pays from `effective_from` on, now when absent, and replaces what was to begin after it. The
-/// same plan again changes nothing.
+/// A first enrolment without `effective_from` covers all time before it too; other terms for one who is
+/// enrolled hold from `effective_from` on, now when absent, and replace what was to begin after it, but may
+/// not reach back: what was computed stays as it is. The same terms again change nothing.
 ///
 /// # Errors
-/// `NotFound`, `ProgramUnknown`, `PlanUnknown`, `TooManyPlans`, `Moved`, the table's.
+/// `NotFound`, `ProgramUnknown`, `PlanUnknown`, `PlanMissing`, `EffectiveInPast`, `TooManyPlans`, `Moved`, the
+/// table's.
 pub async fn enrol(
     app: &App,
     partner: PartnerId,
     program: ProgramId,
-    plan: String,
+    terms: Terms,
     effective_from: Option<Timestamp>,
 ) -> Result<Change<Enrolled, PartnerError>, PartnerError> {
     let reads = futures_util::future::try_join(
         store::find_partner(&app.main, partner),
         store::find_enrolment(&app.main, partner, program),
     );
-    let catalogue = futures_util::future::try_join(
-        programs::program(app, program),
-        programs::plan_versions(app, program, &plan),
-    );
-    let ((found, enrolled), (known_program, versions)) =
-        futures_util::future::try_join(reads, catalogue).await?;
+    let ((found, enrolled), known_program) =
+        futures_util::future::try_join(reads, programs::program(app, program)).await?;
     found.ok_or(PartnerError::NotFound(partner))?;
-    known_program.ok_or(PartnerError::ProgramUnknown)?;
-    if versions.is_none() {
-        return Err(PartnerError::PlanUnknown(plan));
-    }
+    let known_program = known_program.ok_or(PartnerError::ProgramUnknown)?;
+    let plan = match (terms, &enrolled) {
+        (Terms::Plan(code), _) => match programs::plan_versions(app, program, &code).await? {
+            Some(_) => Some(code),
+            None => return Err(PartnerError::PlanUnknown(code)),
+        },
+        (Terms::Unsaid, Some(before)) => {
+            return Ok(Change {
+                value: Enrolled::Again(before.clone()),
+                writes: Vec::new(),
+            });
+        }
+        (Terms::Default | Terms::Unsaid, _) if known_program.default_plans.is_empty() => {
+            return Err(PartnerError::PlanMissing);
+        }
+        (Terms::Default | Terms::Unsaid, _) => None,
+    };
     let now = app.now();
     app.cache.forget(&enrolment_name(partner, program));
     let (enrolment, value) = match enrolled {
@@ -298,16 +319,29 @@ pub async fn enrol(
             };
             (enrolment.clone(), Enrolled::New(enrolment))
         }
-        Some(before) => match before.reassigned(&plan, effective_from.unwrap_or(now)) {
-            Reassignment::Changed(after) => (after.clone(), Enrolled::Again(after)),
-            Reassignment::TooMany => return Err(PartnerError::TooManyPlans),
-            Reassignment::Unchanged => {
-                return Ok(Change {
-                    value: Enrolled::Again(before),
-                    writes: Vec::new(),
-                });
+        Some(before) => {
+            let from = effective_from.unwrap_or(now);
+            match reassigned(&before.assignments, plan.as_deref(), from) {
+                Reassignment::Changed(_) if from < now => {
+                    return Err(PartnerError::EffectiveInPast);
+                }
+                Reassignment::Changed(assignments) => {
+                    let after = Enrolment {
+                        assignments,
+                        version: before.version + 1,
+                        ..before
+                    };
+                    (after.clone(), Enrolled::Again(after))
+                }
+                Reassignment::TooMany => return Err(PartnerError::TooManyPlans),
+                Reassignment::Unchanged => {
+                    return Ok(Change {
+                        value: Enrolled::Again(before),
+                        writes: Vec::new(),
+                    });
+                }
             }
-        },
+        }
     };
     let write = Write::new(store::save_enrolment(&enrolment)?, |_| PartnerError::Moved);
     Ok(Change {

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::clock::Timestamp;
 use crate::ids::{PartnerId, ProgramId};
 use crate::money::Currency;
+use crate::plans::model::{Assignment, assigned_at};
 
 /// Characters of a partner's or payee's name.
 pub const MAX_NAME: usize = 120;
@@ -12,8 +13,6 @@ pub const MAX_NAME: usize = 120;
 pub const MAX_ADDRESS_LINE: usize = 120;
 /// Characters of a postcode.
 pub const MAX_POSTCODE: usize = 16;
-/// Plans that one enrolment may name over time.
-pub const MAX_ASSIGNMENTS: usize = 100;
 
 /// Kinds of partners by their names.
 pub const PARTNER_KINDS: &[(&str, PartnerKind)] = &[
@@ -128,7 +127,8 @@ pub struct Enrolment {
     pub partner: PartnerId,
     /// Program.
     pub program: ProgramId,
-    /// Plans in order of their start; the first may have no start and then covers all before the second.
+    /// Plans in order of their start, the enrolment's being the first's; that may have no start and then covers
+    /// all before the second.
     pub assignments: Vec<Assignment>,
     /// Since when it stands.
     pub created_at: Timestamp,
@@ -136,68 +136,18 @@ pub struct Enrolment {
     pub version: u64,
 }
 
-/// A plan's code from a moment on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assignment {
-    /// The plan's code.
-    pub plan: String,
-    /// From when on; `None` from the beginning of time.
-    pub from: Option<Timestamp>,
-}
-
 impl Enrolment {
-    /// The plan that pays an event of that time.
+    /// Whether the partner was in the program at that time.
+    #[must_use]
+    pub fn covers(&self, occurred_at: Timestamp) -> bool {
+        let begins = self.assignments.first().map(|first| first.from);
+        begins.is_some_and(|from| from.is_none_or(|from| from <= occurred_at))
+    }
+
+    /// The plan of its own that pays an event of that time; `None` for the program's.
     #[must_use]
     pub fn plan_at(&self, occurred_at: Timestamp) -> Option<&str> {
-        self.assignments
-            .iter()
-            .rev()
-            .find(|assignment| assignment.from.is_none_or(|from| from <= occurred_at))
-            .map(|assignment| assignment.plan.as_str())
-    }
-}
-
-/// What an enrolment with a plan changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reassignment {
-    /// The enrolment with another plan and the next version.
-    Changed(Enrolment),
-    /// The plan pays already from then on.
-    Unchanged,
-    /// More plans over time than [`MAX_ASSIGNMENTS`].
-    TooMany,
-}
-
-impl Enrolment {
-    /// The enrolment with that plan from `from` on, for good: what was to begin at or after `from` no
-    /// longer does.
-    #[must_use]
-    pub fn reassigned(&self, plan: &str, from: Timestamp) -> Reassignment {
-        let begins_before =
-            |assignment: &Assignment| assignment.from.is_none_or(|begins| begins < from);
-        let nothing_later = self
-            .assignments
-            .iter()
-            .all(|assignment| assignment.from.is_none_or(|begins| begins <= from));
-        if nothing_later && self.plan_at(from) == Some(plan) {
-            return Reassignment::Unchanged;
-        }
-        let mut assignments = self.assignments.clone();
-        assignments.retain(begins_before);
-        if assignments.last().is_none_or(|last| last.plan != plan) {
-            assignments.push(Assignment {
-                plan: plan.to_owned(),
-                from: Some(from),
-            });
-        }
-        if assignments.len() > MAX_ASSIGNMENTS {
-            return Reassignment::TooMany;
-        }
-        Reassignment::Changed(Self {
-            assignments,
-            version: self.version + 1,
-            ..self.clone()
-        })
+        assigned_at(&self.assignments, occurred_at)
     }
 }
 
@@ -486,26 +436,6 @@ mod tests {
 
     use super::*;
 
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn enrolment(assignments: &[(&str, Option<&str>)]) -> Enrolment {
-        Enrolment {
-            partner: PartnerId::from_bytes([2; 16]),
-            program: ProgramId::from_bytes([1; 16]),
-            assignments: assignments
-                .iter()
-                .map(|(plan, from)| Assignment {
-                    plan: (*plan).to_owned(),
-                    from: from.map(at),
-                })
-                .collect(),
-            created_at: at("2026-01-01T00:00:00Z"),
-            version: 1,
-        }
-    }
-
     fn bank(route: BankRoute) -> Account {
         Account::Bank(BankAccount {
             name: "Ada Lovelace".to_owned(),
@@ -522,37 +452,21 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_that_began_last_pays() {
-        let enrolment = enrolment(&[("a", None), ("b", Some("2026-03-01T00:00:00Z"))]);
-        assert_eq!(enrolment.plan_at(at("2010-01-01T00:00:00Z")), Some("a"));
-        assert_eq!(enrolment.plan_at(at("2026-02-28T23:59:59Z")), Some("a"));
-        assert_eq!(enrolment.plan_at(at("2026-03-01T00:00:00Z")), Some("b"));
-    }
-
-    #[test]
-    fn the_same_plan_again_changes_nothing() {
-        let enrolment = enrolment(&[("a", None)]);
-        assert_eq!(
-            enrolment.reassigned("a", at("2026-05-01T00:00:00Z")),
-            Reassignment::Unchanged
-        );
-    }
-
-    #[test]
-    fn another_plan_pays_from_its_start_and_replaces_what_was_to_come() {
-        let march = at("2026-03-01T00:00:00Z");
-        let before = enrolment(&[("a", None), ("b", Some("2026-04-01T00:00:00Z"))]);
-        let Reassignment::Changed(after) = before.reassigned("c", march) else {
-            panic!("it changes");
+    fn an_enrolment_begins_with_its_first_plan_be_it_the_programs() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let enrolment = Enrolment {
+            partner: PartnerId::from_bytes([2; 16]),
+            program: ProgramId::from_bytes([1; 16]),
+            assignments: vec![Assignment {
+                plan: None,
+                from: Some(at("2026-03-01T00:00:00Z")),
+            }],
+            created_at: at("2026-01-01T00:00:00Z"),
+            version: 1,
         };
-        assert_eq!(after.version, 2);
-        assert_eq!(after.plan_at(at("2026-02-01T00:00:00Z")), Some("a"));
-        assert_eq!(after.plan_at(march), Some("c"));
-        assert_eq!(after.plan_at(at("2027-01-01T00:00:00Z")), Some("c"));
-        let Reassignment::Changed(back) = before.reassigned("a", march) else {
-            panic!("b no longer comes");
-        };
-        assert_eq!(back.assignments.len(), 1);
+        assert!(!enrolment.covers(at("2026-02-28T23:59:59Z")));
+        assert!(enrolment.covers(at("2026-03-01T00:00:00Z")));
+        assert_eq!(enrolment.plan_at(at("2026-03-01T00:00:00Z")), None);
     }
 
     #[test]
@@ -636,24 +550,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn reassignments_leave_the_past_and_hold_from_their_start(
-            steps in prop::collection::vec((0_i64..1_000, prop::sample::select(vec!["a", "b", "c"])), 1..20),
-            probe in 0_i64..1_000,
-        ) {
-            let day = |n: i64| Timestamp::from_second(n * 86_400).unwrap();
-            let mut enrolment = enrolment(&[("a", None)]);
-            for (from, plan) in steps {
-                let before = enrolment.clone();
-                if let Reassignment::Changed(after) = enrolment.reassigned(plan, day(from)) {
-                    enrolment = after;
-                }
-                let expected = if probe < from { before.plan_at(day(probe)) } else { Some(plan) };
-                prop_assert_eq!(enrolment.plan_at(day(probe)), expected);
-                prop_assert!(enrolment.assignments.is_sorted_by_key(|a| a.from));
-            }
-        }
-
         #[test]
         fn a_routing_number_with_one_wrong_digit_is_refused(at in 2_usize..9, digit in 0_u8..10) {
             let right = "021000021";

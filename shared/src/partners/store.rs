@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    ACCOUNT_TYPES, Account, Address, Assignment, BankAccount, BankRoute, Contact, Enrolment,
-    METHOD_KINDS, PARTNER_KINDS, Partner, PartnerStatus, PayoutMethod,
+    ACCOUNT_TYPES, Account, Address, BankAccount, BankRoute, Contact, Enrolment, METHOD_KINDS,
+    PARTNER_KINDS, Partner, PartnerStatus, PayoutMethod,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{PartnerId, ProgramId};
+use crate::plans;
+use crate::plans::store::{AssignmentItem, assignment_items};
 use crate::table::{
     Condition, Error, Index, Item, Key, Op, Put, Range, Table, Update, from_item, int, text,
 };
@@ -52,13 +54,6 @@ struct ContactItem {
     sk: String,
     name: String,
     email: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct AssignmentItem {
-    plan: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    from: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -289,10 +284,7 @@ fn enrolment_item(enrolment: &Enrolment) -> EnrolmentItem {
         sk,
         partner,
         program,
-        assignments: assignments
-            .into_iter()
-            .map(|Assignment { plan, from }| AssignmentItem { plan, from })
-            .collect(),
+        assignments: assignment_items(assignments),
         created_at,
         version,
     }
@@ -311,10 +303,7 @@ fn enrolment(item: EnrolmentItem) -> Enrolment {
     Enrolment {
         partner,
         program,
-        assignments: assignments
-            .into_iter()
-            .map(|AssignmentItem { plan, from }| Assignment { plan, from })
-            .collect(),
+        assignments: plans::store::assignments(assignments),
         created_at,
         version,
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::model::{PlanVersion, Terms};
+use super::model::{Assignment, PlanVersion, Terms};
 use super::wire;
 use crate::clock::Timestamp;
 use crate::ids::ProgramId;
@@ -33,6 +33,33 @@ struct PlanItem {
     /// The terms as requests state them, as one JSON text: they are read whole or not at all.
     terms: String,
     created_at: Timestamp,
+}
+
+/// A plan from a moment on, as links, enrolments and programs hold it.
+#[derive(Serialize, Deserialize)]
+pub struct AssignmentItem {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<Timestamp>,
+}
+
+/// Assignments as they are stored.
+#[must_use]
+pub fn assignment_items(assignments: Vec<Assignment>) -> Vec<AssignmentItem> {
+    assignments
+        .into_iter()
+        .map(|Assignment { plan, from }| AssignmentItem { plan, from })
+        .collect()
+}
+
+/// Assignments that were stored.
+#[must_use]
+pub fn assignments(items: Vec<AssignmentItem>) -> Vec<Assignment> {
+    items
+        .into_iter()
+        .map(|AssignmentItem { plan, from }| Assignment { plan, from })
+        .collect()
 }
 
 /// The put of a plan version.

@@ -19,7 +19,7 @@ use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
 use crate::money::Currency;
 use crate::partners;
 use crate::plans;
-use crate::plans::model::{PlanVersion, Terms};
+use crate::plans::model::{Assignment, PlanVersion, Reassignment, Terms, reassigned};
 use crate::table;
 
 /// Programs read at a time by [`all_programs`].
@@ -115,6 +115,7 @@ pub fn create(
         allowed_destination_hosts,
         tokens: vec![token],
         signing_secrets: vec![secret],
+        default_plans: Vec::new(),
         created_at: app.now(),
         version: 1,
     };
@@ -359,6 +360,71 @@ pub async fn plans(
     }
 }
 
+/// What a dated assignment changes: the assignments after it, or `None` when it is so already. It may not
+/// reach back: what was computed stays as it is.
+fn assign(
+    before: &[Assignment],
+    plan: Option<&str>,
+    from: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Vec<Assignment>>, ProgramError> {
+    match reassigned(before, plan, from) {
+        Reassignment::Unchanged => Ok(None),
+        Reassignment::Changed(_) if from < now => Err(ProgramError::EffectiveInPast {
+            field: "effective_from",
+        }),
+        Reassignment::Changed(after) => Ok(Some(after)),
+        Reassignment::TooMany => Err(ProgramError::TooManyPlans),
+    }
+}
+
+async fn known_plan(app: &App, program: ProgramId, plan: &str) -> Result<(), ProgramError> {
+    match plan_versions(app, program, plan).await? {
+        Some(_) => Ok(()),
+        None => Err(ProgramError::PlanUnknown(plan.to_owned())),
+    }
+}
+
+/// Lets a plan pay all partners of a program who have none of their own, from `effective_from` on, now when
+/// absent, in place of what was to begin after it. The first without `effective_from` covers all time before
+/// it too: it changes nothing that was paid.
+///
+/// # Errors
+/// `NotFound`, `PlanUnknown`, `EffectiveInPast`, `TooManyPlans`, `Moved`, the table's.
+pub async fn set_default_plan(
+    app: &App,
+    id: ProgramId,
+    plan: String,
+    effective_from: Option<Timestamp>,
+) -> Result<Change<Program, ProgramError>, ProgramError> {
+    let program = find(app, id).await?;
+    known_plan(app, id, &plan).await?;
+    let now = app.now();
+    let default_plans = if program.default_plans.is_empty() {
+        vec![Assignment {
+            plan: Some(plan),
+            from: effective_from,
+        }]
+    } else {
+        let from = effective_from.unwrap_or(now);
+        match assign(&program.default_plans, Some(&plan), from, now)? {
+            Some(after) => after,
+            None => return Ok(unchanged(program)),
+        }
+    };
+    let program = Program {
+        default_plans,
+        version: program.version + 1,
+        ..program
+    };
+    app.cache.forget(&program_name(id));
+    let write = Write::new(store::change_program(&program)?, |_| ProgramError::Moved);
+    Ok(Change {
+        value: program,
+        writes: vec![write],
+    })
+}
+
 /// A link to be made.
 #[derive(Clone, Debug)]
 pub struct NewLink {
@@ -396,6 +462,7 @@ pub async fn add_link(app: &App, new: NewLink) -> Result<Change<Link, ProgramErr
         partner,
         destination,
         disabled_at: None,
+        plans: Vec::new(),
         created_at: app.now(),
         version: 1,
     };
@@ -509,6 +576,39 @@ pub async fn disable_link(
     }
     let link = Link {
         disabled_at: Some(app.now()),
+        version: link.version + 1,
+        ..link
+    };
+    app.cache.forget(&link_name(id));
+    let write = Write::new(store::change_link(&link)?, |_| ProgramError::Moved);
+    Ok(Change {
+        value: link,
+        writes: vec![write],
+    })
+}
+
+/// Lets a plan pay what a link's clicks bring, in place of its partner's, from `effective_from` on, now when
+/// absent, and in place of what was to begin after it; without a plan its partner's pays again.
+///
+/// # Errors
+/// `LinkNotFound`, `PlanUnknown`, `EffectiveInPast`, `TooManyPlans`, `Moved`, the table's.
+pub async fn set_link_plan(
+    app: &App,
+    id: LinkId,
+    plan: Option<String>,
+    effective_from: Option<Timestamp>,
+) -> Result<Change<Link, ProgramError>, ProgramError> {
+    let link = find_link(app, id).await?;
+    if let Some(plan) = &plan {
+        known_plan(app, link.program, plan).await?;
+    }
+    let now = app.now();
+    let from = effective_from.unwrap_or(now);
+    let Some(plans) = assign(&link.plans, plan.as_deref(), from, now)? else {
+        return Ok(unchanged(link));
+    };
+    let link = Link {
+        plans,
         version: link.version + 1,
         ..link
     };

@@ -6,6 +6,7 @@ use url::{Host, Url};
 use crate::clock::Timestamp;
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
 use crate::money::Currency;
+use crate::plans::model::Assignment;
 
 /// Characters of a name.
 pub const MAX_NAME: usize = 120;
@@ -145,6 +146,9 @@ pub struct Program {
     pub tokens: Vec<TokenRecord>,
     /// Secrets that postbacks may be signed with, the current one first.
     pub signing_secrets: Vec<SigningSecret>,
+    /// What pays partners without a plan of their own, in order of their start; the first may have no start
+    /// and then covers all before the second.
+    pub default_plans: Vec<Assignment>,
     /// Since when.
     pub created_at: Timestamp,
     /// Counts changes.
@@ -295,6 +299,8 @@ pub struct Link {
     pub destination: String,
     /// Since when it no longer leads there.
     pub disabled_at: Option<Timestamp>,
+    /// Plans that pay what its clicks bring, in place of its partner's, in order of their start.
+    pub plans: Vec<Assignment>,
     /// Since when.
     pub created_at: Timestamp,
     /// Counts changes.
@@ -573,6 +579,7 @@ mod tests {
             partner: PartnerId::from_bytes([2; 16]),
             destination: destination.to_owned(),
             disabled_at: None,
+            plans: Vec::new(),
             created_at: at("2026-11-23T07:00:00Z"),
             version: 1,
         }
@@ -593,6 +600,7 @@ mod tests {
             allowed_destination_hosts: vec!["shop.example".to_owned()],
             tokens: vec![token("a", None)],
             signing_secrets: vec![secret("a")],
+            default_plans: Vec::new(),
             created_at: at("2026-11-23T07:00:00Z"),
             version: 1,
         }

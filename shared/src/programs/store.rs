@@ -8,6 +8,7 @@ use super::model::{
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
 use crate::money::Currency;
+use crate::plans::store::{AssignmentItem, assignment_items, assignments};
 use crate::table::{
     Condition, Error, Index, Item, Key, Op, Put, Range, Table, Update, from_item, int,
 };
@@ -50,6 +51,7 @@ struct ProgramItem {
     hosts: Vec<String>,
     tokens: Vec<SecretItem>,
     secrets: Vec<SecretItem>,
+    default_plans: Vec<AssignmentItem>,
     created_at: Timestamp,
     version: u64,
 }
@@ -67,6 +69,7 @@ struct LinkItem {
     destination: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     disabled_at: Option<Timestamp>,
+    plans: Vec<AssignmentItem>,
     created_at: Timestamp,
     version: u64,
 }
@@ -99,6 +102,7 @@ fn program_item(program: &Program) -> ProgramItem {
         allowed_destination_hosts,
         tokens,
         signing_secrets,
+        default_plans,
         created_at,
         version,
     } = program.clone();
@@ -131,6 +135,7 @@ fn program_item(program: &Program) -> ProgramItem {
                 expires_at,
             })
             .collect(),
+        default_plans: assignment_items(default_plans),
         created_at,
         version,
     }
@@ -166,6 +171,7 @@ fn program(item: ProgramItem) -> Result<Program, Error> {
         hosts,
         tokens,
         secrets,
+        default_plans,
         created_at,
         version,
     } = item;
@@ -195,6 +201,7 @@ fn program(item: ProgramItem) -> Result<Program, Error> {
                 expires_at,
             })
             .collect(),
+        default_plans: assignments(default_plans),
         created_at,
         version,
     })
@@ -283,6 +290,7 @@ fn link_item(link: &Link) -> LinkItem {
         partner,
         destination,
         disabled_at,
+        plans,
         created_at,
         version,
     } = link.clone();
@@ -298,6 +306,7 @@ fn link_item(link: &Link) -> LinkItem {
         partner,
         destination,
         disabled_at,
+        plans: assignment_items(plans),
         created_at,
         version,
     }
@@ -315,6 +324,7 @@ fn link(item: LinkItem) -> Link {
         partner,
         destination,
         disabled_at,
+        plans,
         created_at,
         version,
     } = item;
@@ -325,6 +335,7 @@ fn link(item: LinkItem) -> Link {
         partner,
         destination,
         disabled_at,
+        plans: assignments(plans),
         created_at,
         version,
     }

@@ -200,6 +200,7 @@ mod tests {
             allowed_destination_hosts: Vec::new(),
             tokens: Vec::new(),
             signing_secrets: Vec::new(),
+            default_plans: Vec::new(),
             created_at: now(),
             version: 1,
         }
