@@ -566,3 +566,26 @@ async fn no_assignment_reaches_back_over_what_was_computed() {
     let later = world.post(&enrolments, enrolment).await.expect(200);
     assert_eq!(later.body["plans"].as_array().unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn previews_stand_at_the_ends_of_time_and_of_numbers() {
+    let world = World::start().await;
+    let path = format!("/v1/programs/{}/plans:preview", program(&world).await);
+    let most = "10000000000.00";
+    for from in ["0000-01-01T00:00:00Z", "9999-12-30T22:00:00Z"] {
+        let mut plan = every_kind();
+        plan["effective_from"] = json!(from);
+        plan["components"][1]["duration"] = json!({ "months": 600 });
+        plan["components"][1]["gate"]["at_least"] = json!(1_000_000_000_000_i64);
+        plan["components"][2]["brackets"][1]["from"] = json!(most);
+        plan["components"][3] = json!({ "kind": "revenue_share", "event": "bet", "window": { "kind": "quarter" },
+            "rate": "1", "carryover": "capped", "carryover_limit": most });
+        plan["components"][4]["at"] = json!(1_000_000_000_000_i64);
+        plan["caps"][0]["amount"] = json!(most);
+        let preview = world.post(&path, plan).await.expect(200);
+        assert!(
+            preview.body["examples"].as_array().unwrap().len() >= 5,
+            "{from}"
+        );
+    }
+}
