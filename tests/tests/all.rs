@@ -20,6 +20,7 @@ mod loss;
 mod main_job;
 mod money;
 mod payouts;
+mod plans;
 mod rates;
 mod readme;
 mod requests;

@@ -98,8 +98,11 @@ fn models_are_pure() {
         .filter(|path| path.exists())
         .collect();
     assert!(models.len() >= 7, "the models have moved");
+    // What is said of plans is as pure, though it knows the calculation.
+    let said = ["plans/sentences.rs", "plans/examples.rs"].map(|path| shared.join(path));
     let mut found: Vec<String> = models
         .iter()
+        .chain(&said)
         .flat_map(|path| forbid(path, &IMPURE, "models are pure"))
         .collect();
     // Of another noun a model knows its model; of its own noun, nothing but itself.
@@ -322,7 +325,8 @@ fn nothing_scans_a_table() {
 fn product_code_does_not_unwrap() {
     let sources = rust_files(&root().join("shared/src"))
         .into_iter()
-        .chain(rust_files(&root().join("functions")));
+        .chain(rust_files(&root().join("functions")))
+        .filter(|path| !path.ends_with("tests.rs"));
     let words = [
         ".unwrap()",
         "panic!(",

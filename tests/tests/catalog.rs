@@ -157,7 +157,7 @@ async fn wrong_plans_are_refused_whole() {
                 {"kind": "flat", "event": "lead", "amount": 25},
                 {"kind": "flat", "event": "lead", "amount": "25.001", "rate": "0.1"},
                 {"kind": "percent", "event": "Sale", "rate": "1.01"},
-                {"kind": "tiered"},
+                {"kind": "stepped"},
             ]}),
         )
         .await

@@ -456,6 +456,14 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
         .await;
     let plan = json!({ "code": "standard", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z", "components": [{ "kind": "percent", "event": "sale", "rate": "0.30" }] });
     let _ = court
+        .ask(
+            "POST /v1/programs/{id}/plans:preview",
+            &[&id],
+            "",
+            Some(plan.clone()),
+        )
+        .await;
+    let _ = court
         .ask("POST /v1/programs/{id}/plans", &[&id], "", Some(plan))
         .await;
     let _ = court
@@ -575,6 +583,26 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
             "",
             Some(json!({ "destination": "https://shop.example/tulips" })),
         )
+        .await;
+    let standard = json!({ "plan": "standard" });
+    let _ = court
+        .ask(
+            "PUT /v1/programs/{id}/default-plan",
+            &[&id],
+            "",
+            Some(standard.clone()),
+        )
+        .await;
+    let _ = court
+        .ask(
+            "PUT /v1/links/{id}/plan",
+            &[link.str("id")],
+            "",
+            Some(standard),
+        )
+        .await;
+    let _ = court
+        .ask("DELETE /v1/links/{id}/plan", &[link.str("id")], "", None)
         .await;
     let coupon = json!({ "program": id, "partner": ada, "code": "ADA10" });
     let coupon = court

@@ -309,6 +309,15 @@ impl<'a> Writer<'a> {
 
     fn type_name(&self, schema: &'a Value) -> String {
         let (found, name) = self.resolved(schema);
+        let choices = list(&found["oneOf"]);
+        if !choices.is_empty() {
+            let names: Vec<String> = choices
+                .iter()
+                .filter(|one| one["type"] != "null")
+                .map(|one| self.type_name(one))
+                .collect();
+            return names.join(" or ");
+        }
         let base = match &found["type"] {
             Value::String(kind) => kind.clone(),
             Value::Array(kinds) => kinds
@@ -327,15 +336,25 @@ impl<'a> Writer<'a> {
 
     fn fields_table(&self, caption: &str, schema: &'a Value) -> String {
         let mut rows = Vec::new();
-        self.fields(schema, "", 0, &mut rows);
+        self.fields(schema, "", &mut Vec::new(), &mut rows);
         table(caption, &["Field", "Type", "Meaning"], &rows)
     }
 
-    fn fields(&self, schema: &'a Value, prefix: &str, depth: usize, rows: &mut Vec<Vec<String>>) {
-        if depth > MAX_DEPTH {
+    /// The rows of an object's fields; `within` are the names of those that it stands in.
+    fn fields(
+        &self,
+        schema: &'a Value,
+        prefix: &str,
+        within: &mut Vec<&'a str>,
+        rows: &mut Vec<Vec<String>>,
+    ) {
+        let (schema, name) = self.resolved(schema);
+        let name = name.unwrap_or_default();
+        // What nests in itself is unfolded once.
+        if within.len() > MAX_DEPTH || (!name.is_empty() && within.contains(&name)) {
             return;
         }
-        let (schema, _) = self.resolved(schema);
+        within.push(name);
         let required: Vec<&str> = list(&schema["required"])
             .iter()
             .filter_map(Value::as_str)
@@ -367,8 +386,9 @@ impl<'a> Writer<'a> {
             } else {
                 (field, format!("{prefix}{name}."))
             };
-            self.fields(inner, &path, depth + 1, rows);
+            self.fields(inner, &path, within, rows);
         }
+        within.pop();
     }
 
     fn example_of(&self, media: &'a Value) -> Option<Value> {

@@ -8,7 +8,7 @@ use tributary::edge::{
 };
 use tributary::ids::PartnerId;
 use tributary::operators::model::Scope;
-use tributary::partners::{self, Enrolled, Placement};
+use tributary::partners::{self, Enrolled, Placement, Terms};
 use tributary::programs::model::{MAX_CODE, is_plan_code};
 
 use crate::schema;
@@ -18,10 +18,12 @@ const MAX_TRIES: usize = 8;
 
 /// Enrol a partner in a program.
 ///
-/// Another plan or upline for a partner who is enrolled holds from `effective_from` on, now unless told, and
-/// replaces what was to begin after it; the same again changes nothing. The upline, who earns on what the
-/// partner sells where the plan has levels, is in the program itself; nobody stands below itself, and at
-/// most ten stand above a partner. An upline changes from now on or later. Asks for the scope `channel`.
+/// Without a plan of its own the partner is paid by the program's default, and what a link's clicks bring by
+/// the link's plan where it has one. Another plan or upline for a partner who is enrolled holds from
+/// `effective_from` on, now unless told and not in the past, and replaces what was to begin after it; the same
+/// again changes nothing. The upline, who earns on what the partner sells where the plan has levels, is in the
+/// program itself; nobody stands below itself, and at most ten stand above a partner. Asks for the scope
+/// `channel`.
 #[utoipa::path(post, path = "/v1/partners/{id}/enrolments", tag = "partners", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The partner's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
@@ -44,19 +46,25 @@ pub(crate) async fn enrol(
     let id: PartnerId = path_id(&path, "partner")?;
     let placement = Fields::read(&body.0, |f| {
         let program = f.id("program");
-        let plan = f.parsed(
+        let is_said = f.mentions("plan");
+        let plan = f.opt_parsed(
             "plan",
             MAX_CODE,
             codes::CHARACTERS_REFUSED,
             "is a plan's code",
             |text| is_plan_code(text).then(|| text.to_owned()),
         );
+        let terms = match (plan, is_said) {
+            (Some(plan), _) => Terms::Plan(plan),
+            (None, true) => Terms::Default,
+            (None, false) => Terms::Unsaid,
+        };
         // `null` says that nobody stands above it any more.
         let upline = f.mentions("upline").then(|| f.opt_id("upline"));
         let effective_from = f.opt_time("effective_from");
         Some(Placement {
             program: program?,
-            plan: plan?,
+            terms,
             upline,
             effective_from,
         })

@@ -4,9 +4,8 @@ use serde::Serialize;
 use tributary::edge::ApiKey;
 use tributary::operators::model::KeyRecord;
 use tributary::partners::Known;
-use tributary::partners::model::{
-    Assignment, Contact, Enrolment, Partner, PayoutHold, PayoutMethod, Upline,
-};
+use tributary::partners::model::{Contact, Enrolment, Partner, PayoutHold, PayoutMethod, Upline};
+use tributary::plans::model::Assignment;
 use utoipa::ToSchema;
 
 /// A new partner.
@@ -75,11 +74,13 @@ pub struct PartnerListView {
 pub struct NewEnrolmentBody {
     /// The program's id.
     pub program: String,
-    /// The code of one of its plans.
-    pub plan: String,
+    /// The code of one of its plans; `null` for the program's default. Absent: the default at first, and later
+    /// what it was.
+    pub plan: Option<String>,
     /// The partner to stand below, who is in the program; `null` for nobody. Absent, that stays as it is.
     pub upline: Option<String>,
-    /// From when on that holds. Absent in a first enrolment: for all events; in a later one: from now on.
+    /// From when on that holds. Absent in a first enrolment: for all events; in a later one: from now on. Not in
+    /// the past in a later one.
     pub effective_from: Option<String>,
 }
 
@@ -106,8 +107,8 @@ pub struct EnrolmentView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Assignment)]
 pub struct AssignmentView {
-    /// The plan's code.
-    pub plan: String,
+    /// The plan's code; `null` for the program's default.
+    pub plan: Option<String>,
     /// From when on; `null` from the beginning of time.
     pub effective_from: Option<String>,
 }

@@ -9,7 +9,7 @@ pub mod schema;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use serde_json::Value;
 use tributary::edge::{
     App, Body, Cursor, Fields, IfMatch, Limit, Once, Operator, Path, Problem, Query, Reply, codes,
@@ -35,9 +35,15 @@ pub fn routes() -> Router<App> {
             "/v1/programs/{id}/plans",
             post(plans::create).get(plans::list),
         )
+        .route("/v1/programs/{id}/plans:preview", post(plans::preview))
         .route("/v1/programs/{id}/plans/{plan}", get(plans::find))
+        .route("/v1/programs/{id}/default-plan", put(plans::set_default))
         .route("/v1/links", post(links::create).get(links::list))
         .route("/v1/links/{id}", get(links::find).patch(links::amend))
+        .route(
+            "/v1/links/{id}/plan",
+            put(links::set_plan).delete(links::drop_plan),
+        )
         .route("/v1/links/{id}/disable", post(links::disable))
         .route("/v1/coupons", post(coupons::create).get(coupons::list))
         .route("/v1/coupons/{id}", get(coupons::find))
@@ -49,8 +55,8 @@ pub fn routes() -> Router<App> {
 #[openapi(
     paths(
         create, list, find, amend, rotate,
-        plans::create, plans::list, plans::find,
-        links::create, links::list, links::find, links::amend, links::disable,
+        plans::create, plans::preview, plans::list, plans::find, plans::set_default,
+        links::create, links::list, links::find, links::amend, links::set_plan, links::drop_plan, links::disable,
         coupons::create, coupons::list, coupons::find, coupons::disable,
     ),
     tags(

@@ -12,6 +12,7 @@ use tributary::operators::model::Scope;
 use tributary::programs::model::{MAX_CODE, MAX_URL, is_link_code};
 use tributary::programs::{self, NewLink};
 
+use crate::plans::read_assignment;
 use crate::schema;
 
 /// Make a link.
@@ -150,6 +151,62 @@ pub(crate) async fn amend(
     let id: LinkId = path_id(&path, "link")?;
     let destination = Fields::read(&body.0, |f| f.text("destination", MAX_URL))?;
     let change = programs::redirect_link(&app, id, based_on, &destination).await?;
+    let reply = versioned(change.value.version, &schema::link(&app, &change.value));
+    once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
+        .await
+}
+
+/// Let a plan pay what a link's clicks bring.
+///
+/// It pays in place of the partner's from `effective_from` on, now unless told and not in the past, and
+/// replaces what was to begin after it. The same plan again changes nothing. It takes effect within 30
+/// seconds. Asks for the scope `channel`.
+#[utoipa::path(put, path = "/v1/links/{id}/plan", tag = "links", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The link's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    request_body = schema::AssignmentBody,
+    responses((status = 200, description = "It is so", body = schema::LinkView)))]
+pub(crate) async fn set_plan(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    once: Once,
+    body: Body,
+) -> Result<Response, Problem> {
+    operator.demand(&[Scope::Channel])?;
+    let once = once.of(&operator.id.to_string(), &body.0);
+    if let Some(reply) = once.answered(&app).await? {
+        return Ok(reply.into_response());
+    }
+    let id: LinkId = path_id(&path, "link")?;
+    let (plan, effective_from) = read_assignment(&body.0)?;
+    let change = programs::set_link_plan(&app, id, Some(plan), effective_from).await?;
+    let reply = versioned(change.value.version, &schema::link(&app, &change.value));
+    once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
+        .await
+}
+
+/// Let the partner's plan pay again what a link's clicks bring.
+///
+/// From now on, and nothing that was to begin later does. A second time changes nothing. It takes effect
+/// within 30 seconds. Asks for the scope `channel`.
+#[utoipa::path(delete, path = "/v1/links/{id}/plan", tag = "links", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The link's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    responses((status = 200, description = "It is so", body = schema::LinkView)))]
+pub(crate) async fn drop_plan(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    once: Once,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    operator.demand(&[Scope::Channel])?;
+    let once = once.of(&operator.id.to_string(), &json!({}));
+    if let Some(reply) = once.answered(&app).await? {
+        return Ok(reply.into_response());
+    }
+    let change = programs::set_link_plan(&app, path_id(&path, "link")?, None, None).await?;
     let reply = versioned(change.value.version, &schema::link(&app, &change.value));
     once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
         .await

@@ -1,8 +1,13 @@
 //! What programs', plans', links' and coupons' requests and answers look like.
 
 use serde::Serialize;
+use serde_json::Value;
 use tributary::edge::App;
-use tributary::plans::model::{Component, Pay, PlanVersion};
+use tributary::money::Currency;
+use tributary::plans::examples::{Example, ExampleStep, examples};
+use tributary::plans::model::{Assignment, PlanVersion};
+use tributary::plans::sentences::sentences;
+use tributary::plans::wire;
 use tributary::programs::model::{Attribution, Coupon, Link, Program};
 use tributary::programs::{self, Secrets};
 use utoipa::ToSchema;
@@ -72,7 +77,7 @@ pub struct AttributionView {
 
 /// A program. `postback_token` and `signing_secret` are in the answer that made them and never again.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Program, example = json!({"id": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "name": "Shop", "currency": "GBP", "attribution": {"model": "last_click", "window_days": 30}, "postback_dialect": "native", "payout_is_amount": false, "fallback_url": null, "allowed_destination_hosts": ["shop.example"], "dispute_days": 60, "postback_url": "https://go.vendor.example/v1/postbacks/prg_01kar52v4e8qzr5n3m6x7p9tdc", "secrets": [{"expires_at": null}], "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
+#[schema(as = Program, example = json!({"id": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "name": "Shop", "currency": "GBP", "attribution": {"model": "last_click", "window_days": 30}, "postback_dialect": "native", "payout_is_amount": false, "fallback_url": null, "allowed_destination_hosts": ["shop.example"], "dispute_days": 60, "postback_url": "https://go.vendor.example/v1/postbacks/prg_01kar52v4e8qzr5n3m6x7p9tdc", "secrets": [{"expires_at": null}], "default_plans": [{"plan": "standard", "effective_from": null}], "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
 pub struct ProgramView {
     /// Id.
     pub id: String,
@@ -96,6 +101,8 @@ pub struct ProgramView {
     pub postback_url: String,
     /// The tokens and signing secrets that are good, the current pair first: until when each.
     pub secrets: Vec<SecretView>,
+    /// What pays partners without a plan of their own, from when on, oldest first.
+    pub default_plans: Vec<AssignmentView>,
     /// Since when.
     pub created_at: String,
     /// Counts changes; also the `ETag`.
@@ -106,6 +113,26 @@ pub struct ProgramView {
     /// Signs postbacks per Standard Webhooks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_secret: Option<String>,
+}
+
+/// A plan from a moment on.
+#[derive(ToSchema)]
+#[schema(as = NewAssignment, example = json!({"plan": "gold", "effective_from": "2027-01-01T00:00:00Z"}))]
+pub struct AssignmentBody {
+    /// The code of one of the program's plans.
+    pub plan: String,
+    /// From when on; now unless told, and not in the past.
+    pub effective_from: Option<String>,
+}
+
+/// A plan from a moment on.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanAssignment)]
+pub struct AssignmentView {
+    /// The plan's code; `null` for none here, so that the partner's or the program's pays.
+    pub plan: Option<String>,
+    /// From when on; `null` from the beginning of time.
+    pub effective_from: Option<String>,
 }
 
 /// Until when a postback token and its signing secret are good.
@@ -150,56 +177,211 @@ pub struct SecretsView {
     pub previous_valid_until: String,
 }
 
-/// What one event pays: `flat` with an `amount`, or `percent` with a `rate`.
+/// What one event pays. Which fields a component has depends on its `kind`.
 #[derive(ToSchema)]
-#[schema(as = NewComponent, example = json!({"kind": "percent", "event": "sale", "rate": "0.20"}))]
+#[schema(as = Component, example = json!({"kind": "percent", "event": "sale", "rate": "0.20"}))]
 pub struct ComponentBody {
-    /// `flat` (an amount for each unit of quantity) or `percent` (a share of the event's amount).
+    /// `flat` (an amount for each unit of quantity), `percent` (a share), `tiered` (by brackets that a measure
+    /// reaches), `revenue_share` (a share of a period's net revenue) or `milestone` (a bonus, once in its window).
     pub kind: String,
-    /// The event that pays, such as `sale` or `lead`.
-    pub event: String,
-    /// `flat`: decimal string in the program's currency.
+    /// The event that pays, such as `sale` or `lead`. `milestone`: the first of its measure unless told.
+    pub event: Option<String>,
+    /// The program's currency, that of all amounts here.
+    pub currency: Option<String>,
+    /// `flat`, `milestone`: decimal string in the program's currency.
     pub amount: Option<String>,
-    /// `percent`: decimal string from 0 to 1; `"0.20"` is 20 %.
+    /// `percent`, `revenue_share` without brackets: decimal string from 0 to 1; `"0.20"` is 20 %.
     pub rate: Option<String>,
+    /// `percent`, `tiered`: what rates are taken of: `amount` (unless told), `margin` or `net_revenue`, which
+    /// come with the event.
+    pub of: Option<String>,
+    /// `tiered`, `milestone`: what is measured.
+    pub measure: Option<MeasureBody>,
+    /// `tiered`, `revenue_share`, `milestone`: over which time.
+    pub window: Option<WindowBody>,
+    /// `tiered`: `attained`, `marginal`, `interpolated` or `retroactive`.
+    pub mode: Option<String>,
+    /// `tiered`, `revenue_share`: 1 to 50; the first begins at 0, and each ends where the next begins.
+    pub brackets: Option<Vec<BracketBody>>,
+    /// `revenue_share`: what a period below zero leaves to the next: `carry`, `reset` or `capped`.
+    pub carryover: Option<String>,
+    /// `capped`: how much of it at most; decimal string.
+    pub carryover_limit: Option<String>,
+    /// `milestone`: the threshold.
+    pub at: Option<ThresholdBody>,
+    /// What else must hold of the event. Not of a milestone.
+    pub when: Option<ConditionBody>,
+    /// For how long a customer pays. Not of a milestone.
+    pub duration: Option<DurationBody>,
+    /// Pays at least that for a conversion, unless it pays nothing; decimal string. `flat`, `percent`, and `tiered`
+    /// in the modes `attained` and `marginal`, where each conversion pays by itself.
+    pub minimum: Option<String>,
+    /// Pays at most that for a conversion; decimal string. Where `minimum` may stand.
+    pub maximum: Option<String>,
+    /// Pays only if its window reaches a threshold. Not of a milestone.
+    pub gate: Option<GateBody>,
+}
+
+/// What is measured.
+#[derive(ToSchema)]
+#[schema(as = Measure, example = json!({"unit": "amount", "events": ["sale"], "scope": "own"}))]
+pub struct MeasureBody {
+    /// `count` (events, each as many as its quantity) or `amount` (their amounts).
+    pub unit: String,
+    /// Which events, 1 to 20; the component's own unless told.
+    pub events: Option<Vec<String>>,
+    /// `own` (the partner's, unless told) or `subtree` (with those of all partners below it).
+    pub scope: Option<String>,
+}
+
+/// Over which time something is measured.
+#[derive(ToSchema)]
+#[schema(as = Window, example = json!({"kind": "month"}))]
+pub struct WindowBody {
+    /// `month` or `quarter` of the calendar in the plan's time zone, `trailing` or `lifetime`. Gates and revenue
+    /// shares have month or quarter; only the mode `attained` has trailing.
+    pub kind: String,
+    /// `trailing`: so many days of 24 hours up to the event, 1 to 400.
+    pub days: Option<u32>,
+}
+
+/// A threshold: of an amount a decimal string in the program's currency, of a count a whole number.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Threshold)]
+pub enum ThresholdBody {
+    /// Of an amount.
+    Amount(String),
+    /// Of a count.
+    Count(i64),
+}
+
+/// One bracket.
+#[derive(ToSchema)]
+#[schema(as = Bracket, example = json!({"from": "5000.00", "rate": "0.12"}))]
+pub struct BracketBody {
+    /// Where it begins, included.
+    pub from: ThresholdBody,
+    /// Where it ends, excluded: the next one's `from`. Need not be told, is checked when it is, and not kept.
+    pub to: Option<ThresholdBody>,
+    /// A share; decimal string from 0 to 1.
+    pub rate: Option<String>,
+    /// In place of `rate`: an amount for each unit of quantity. Not where amounts are split (`marginal`).
+    pub amount: Option<String>,
+    /// `interpolated`: all that is paid once the measure stands at `from`; 0 in the first bracket.
+    pub pay: Option<String>,
+}
+
+/// Pays only if a window reaches a threshold, known when the window closes.
+#[derive(ToSchema)]
+#[schema(as = Gate, example = json!({"measure": {"unit": "count", "events": ["sale"]}, "window": {"kind": "month"}, "at_least": 10}))]
+pub struct GateBody {
+    /// What is measured.
+    pub measure: MeasureBody,
+    /// Month or quarter.
+    pub window: WindowBody,
+    /// The threshold, included.
+    pub at_least: ThresholdBody,
+}
+
+/// For how long a customer pays, from its first conversion that the component pays for: `"forever"` (unless
+/// told), `"first_sale"` (the first conversion alone), or a number of calendar months.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Duration)]
+pub enum DurationBody {
+    /// `forever` or `first_sale`.
+    Word(String),
+    /// Calendar months in the plan's time zone.
+    Months {
+        /// 1 to 600.
+        months: u32,
+    },
+}
+
+/// What must hold of an event: `all` or `any` of several conditions, or one test of a `field`. At most 50
+/// tests, nested at most 5 deep.
+#[derive(ToSchema)]
+#[schema(as = Condition, example = json!({"all": [{"field": "country", "in": ["GB", "IE"]}, {"field": "amount", "at_least": "100.00"}]}))]
+pub struct ConditionBody {
+    /// Every one of these.
+    #[schema(no_recursion)]
+    pub all: Option<Vec<ConditionBody>>,
+    /// At least one of these.
+    #[schema(no_recursion)]
+    pub any: Option<Vec<ConditionBody>>,
+    /// A text: `country`, `product`, `event`, `coupon`, `sub1` to `sub5`, `meta.<name>`; a number: `amount`,
+    /// `margin`, `net_revenue`, `quantity`, `months_since_first_sale`; or `customer`.
+    pub field: Option<String>,
+    /// A text is one of these, without regard to case; 1 to 100.
+    pub r#in: Option<Vec<String>>,
+    /// A text is none of these.
+    pub not_in: Option<Vec<String>>,
+    /// A number lies from there on, included; amounts as decimal strings, counts as integers.
+    pub at_least: Option<ThresholdBody>,
+    /// A number lies below there.
+    pub below: Option<ThresholdBody>,
+    /// The customer is `new` or `returning`.
+    pub is: Option<String>,
+}
+
+/// A limit on what a plan pays.
+#[derive(ToSchema)]
+#[schema(as = Cap, example = json!({"scope": "partner", "window": {"kind": "month"}, "amount": "1000.00", "currency": "GBP"}))]
+pub struct CapBody {
+    /// `conversion`, `customer` (of one partner), `partner` or `program` (all partners on the plan).
+    pub scope: String,
+    /// Month, quarter or lifetime; a conversion has none.
+    pub window: Option<WindowBody>,
+    /// How much; decimal string.
+    pub amount: String,
+    /// The program's currency.
+    pub currency: Option<String>,
+}
+
+/// What one upline gets of each conversion.
+#[derive(ToSchema)]
+#[schema(as = Level, example = json!({"rate": "0.10", "of": "commission", "rounding": "floor"}))]
+pub struct LevelBody {
+    /// Decimal string from 0 to 1.
+    pub rate: String,
+    /// `sale` (of its amount) or `commission` (of what the level below gets).
+    pub of: String,
+    /// `half_up` (unless told) or `floor`.
+    pub rounding: Option<String>,
 }
 
 /// A plan's next version.
 #[derive(ToSchema)]
-#[schema(as = NewPlan, example = json!({"code": "standard", "hold_days": 30, "components": [{"kind": "percent", "event": "sale", "rate": "0.20"}, {"kind": "flat", "event": "lead", "amount": "25.00"}]}))]
+#[schema(as = NewPlan, example = json!({"code": "standard", "hold_days": 30, "time_zone": "Europe/London", "components": [
+    {"kind": "tiered", "event": "sale", "measure": {"unit": "amount"}, "window": {"kind": "month"}, "mode": "marginal",
+        "brackets": [{"from": "0.00", "rate": "0.10"}, {"from": "5000.00", "rate": "0.12"}]},
+    {"kind": "flat", "event": "lead", "amount": "25.00", "when": {"field": "customer", "is": "new"}}],
+    "caps": [{"scope": "partner", "window": {"kind": "month"}, "amount": "1000.00"}],
+    "levels": [{"rate": "0.10", "of": "commission"}]}))]
 pub struct NewPlanBody {
     /// The plan's code: lower-case letters, digits, `_` and `-`, at most 64.
     pub code: String,
-    /// Events from then on are paid by it; now unless told.
+    /// Events from then on are paid by it; now unless told. Not in the past for a version after the first.
     pub effective_from: Option<String>,
     /// Days of 24 hours, from the event, that commissions are held; 0 to 365.
     pub hold_days: u32,
-    /// What pays; several for one event add up; 1 to 20.
+    /// IANA name of the time zone in which months and quarters begin; `UTC` unless told.
+    pub time_zone: Option<String>,
+    /// When several components match an event: `all` add up (unless told), the `first` of the list pays, or the
+    /// one that pays `highest`. Milestones always pay.
+    pub pays: Option<String>,
+    /// What pays; 1 to 20.
     pub components: Vec<ComponentBody>,
-}
-
-/// What one event pays.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Component)]
-pub struct ComponentView {
-    /// `flat` or `percent`.
-    pub kind: &'static str,
-    /// The event that pays.
-    pub event: String,
-    /// `flat`: per unit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub amount: Option<String>,
-    /// `flat`: the amount's currency.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub currency: Option<&'static str>,
-    /// `percent`: the share.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<String>,
+    /// Limits over all components, in the order in which they are applied; at most 10.
+    pub caps: Option<Vec<CapBody>>,
+    /// What uplines get of each conversion, the nearest first; at most 5.
+    pub levels: Option<Vec<LevelBody>>,
 }
 
 /// One immutable version of a plan.
 #[derive(Serialize, ToSchema)]
-#[schema(as = PlanVersion, example = json!({"program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "code": "standard", "version": 1, "effective_from": "2026-11-23T07:00:00Z", "hold_days": 30, "components": [{"kind": "percent", "event": "sale", "rate": "0.20"}], "created_at": "2026-11-23T07:00:00Z"}))]
+#[schema(as = PlanVersion, example = json!({"program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "code": "standard", "version": 1, "effective_from": "2026-11-23T07:00:00Z", "hold_days": 30, "time_zone": "UTC", "pays": "all", "components": [{"kind": "percent", "event": "sale", "rate": "0.20", "of": "amount", "currency": "GBP"}], "caps": [], "levels": [], "created_at": "2026-11-23T07:00:00Z"}))]
 pub struct PlanView {
     /// The program's id.
     pub program: String,
@@ -211,10 +393,62 @@ pub struct PlanView {
     pub effective_from: String,
     /// Days of 24 hours, from the event, that commissions are held.
     pub hold_days: u32,
-    /// What pays.
-    pub components: Vec<ComponentView>,
+    /// IANA name of the time zone in which months and quarters begin.
+    #[schema(value_type = String)]
+    pub time_zone: Value,
+    /// When several components match an event: `all`, `first` or `highest`.
+    #[schema(value_type = String)]
+    pub pays: Value,
+    /// What pays, as requests state it.
+    #[schema(value_type = Vec<ComponentBody>)]
+    pub components: Value,
+    /// Limits over all components, in the order in which they are applied.
+    #[schema(value_type = Vec<CapBody>)]
+    pub caps: Value,
+    /// What uplines get of each conversion, the nearest first.
+    #[schema(value_type = Vec<LevelBody>)]
+    pub levels: Value,
     /// Since when it stands.
     pub created_at: String,
+}
+
+/// What a plan would pay.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanPreview, example = json!({"sentences": ["Plan standard pays for events from 2026-11-23T07:00:00Z on; what it pays is held for 30 days from the event.", "For each sale: 20 % of the amount."], "examples": [{"about": "Component 1: what one event pays", "steps": [{"at": "2027-01-01T00:00:00Z", "what": "sale of 100.00 GBP", "amount": "20.00", "currency": "GBP", "uplines": [], "why": ["Component 1: 20.00 GBP."]}]}]}))]
+pub struct PlanPreviewView {
+    /// What it pays, in plain sentences.
+    pub sentences: Vec<String>,
+    /// What it pays for made-up events: each component below, at and above the points at which something
+    /// changes, then each cap, reached and used up. The whole plan applies in each.
+    pub examples: Vec<PlanExampleView>,
+}
+
+/// What a plan pays for a few events in a row.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanExample)]
+pub struct PlanExampleView {
+    /// What it shows.
+    pub about: String,
+    /// In their order.
+    pub steps: Vec<PlanExampleStepView>,
+}
+
+/// What one event pays, or the end of a period.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PlanExampleStep)]
+pub struct PlanExampleStepView {
+    /// When.
+    pub at: String,
+    /// What happens.
+    pub what: String,
+    /// What the partner gets for it; what is negative takes back.
+    pub amount: String,
+    /// The currency of all amounts here.
+    pub currency: &'static str,
+    /// What the partner's uplines get, the nearest first.
+    pub uplines: Vec<String>,
+    /// How that comes about.
+    pub why: Vec<String>,
 }
 
 /// A page of plan versions.
@@ -252,7 +486,7 @@ pub struct LinkPatchBody {
 
 /// A tracking link.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Link, example = json!({"id": "lnk_01kar52v4e8qzr5n3m6x7p9tdc", "code": "summer", "url": "https://go.vendor.example/c/summer", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "destination": "https://shop.example/summer", "disabled_at": null, "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
+#[schema(as = Link, example = json!({"id": "lnk_01kar52v4e8qzr5n3m6x7p9tdc", "code": "summer", "url": "https://go.vendor.example/c/summer", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "destination": "https://shop.example/summer", "disabled_at": null, "plans": [], "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
 pub struct LinkView {
     /// Id.
     pub id: String,
@@ -268,6 +502,8 @@ pub struct LinkView {
     pub destination: String,
     /// Since when it no longer leads there.
     pub disabled_at: Option<String>,
+    /// What pays what its clicks bring, in place of the partner's plan, from when on, oldest first.
+    pub plans: Vec<AssignmentView>,
     /// Since when.
     pub created_at: String,
     /// Counts changes; also the `ETag`.
@@ -326,6 +562,14 @@ pub struct CouponListView {
     pub next_cursor: Option<String>,
 }
 
+fn assignments(assignments: &[Assignment]) -> Vec<AssignmentView> {
+    let view = |Assignment { plan, from }: &Assignment| AssignmentView {
+        plan: plan.clone(),
+        effective_from: from.map(|from| from.to_string()),
+    };
+    assignments.iter().map(view).collect()
+}
+
 pub(crate) fn program(app: &App, program: &Program, shown: Option<Secrets>) -> ProgramView {
     let Program {
         id,
@@ -340,6 +584,7 @@ pub(crate) fn program(app: &App, program: &Program, shown: Option<Secrets>) -> P
         tokens,
         // Both kinds rotate together, so the tokens' terms are theirs too.
         signing_secrets: _,
+        default_plans,
         created_at,
         version,
     } = program;
@@ -374,6 +619,7 @@ pub(crate) fn program(app: &App, program: &Program, shown: Option<Secrets>) -> P
         dispute_days: *dispute_days,
         postback_url: format!("{}/v1/postbacks/{id}", app.config.public_base_url),
         secrets,
+        default_plans: assignments(default_plans),
         created_at: created_at.to_string(),
         version: *version,
         postback_token,
@@ -381,34 +627,7 @@ pub(crate) fn program(app: &App, program: &Program, shown: Option<Secrets>) -> P
     }
 }
 
-fn component(component: &Component) -> ComponentView {
-    let event = component.event.clone();
-    match &component.pay {
-        Pay::Flat(amount) => ComponentView {
-            kind: "flat",
-            event,
-            amount: Some(amount.to_string()),
-            currency: Some(amount.currency().code()),
-            rate: None,
-        },
-        Pay::Percent { rate, .. } => ComponentView {
-            kind: "percent",
-            event,
-            amount: None,
-            currency: None,
-            rate: Some(rate.to_string()),
-        },
-        _ => ComponentView {
-            kind: "other",
-            event,
-            amount: None,
-            currency: None,
-            rate: None,
-        },
-    }
-}
-
-pub(crate) fn plan(plan: &PlanVersion) -> PlanView {
+pub(crate) fn plan(plan: &PlanVersion, currency: Currency) -> PlanView {
     let PlanVersion {
         program,
         code,
@@ -418,14 +637,50 @@ pub(crate) fn plan(plan: &PlanVersion) -> PlanView {
         terms,
         created_at,
     } = plan;
+    let mut terms = wire::write(terms, currency);
+    let mut term = |name: &str| terms[name].take();
     PlanView {
         program: program.to_string(),
         code: code.clone(),
         version: *version,
         effective_from: effective_from.to_string(),
         hold_days: *hold_days,
-        components: terms.components.iter().map(component).collect(),
+        time_zone: term("time_zone"),
+        pays: term("pays"),
+        components: term("components"),
+        caps: term("caps"),
+        levels: term("levels"),
         created_at: created_at.to_string(),
+    }
+}
+
+pub(crate) fn preview(plan: &PlanVersion, currency: Currency) -> PlanPreviewView {
+    let step = |step: ExampleStep| {
+        let ExampleStep {
+            at,
+            what,
+            pay,
+            levels,
+            why,
+        } = step;
+        PlanExampleStepView {
+            at: at.to_string(),
+            what,
+            amount: pay.to_string(),
+            currency: pay.currency().code(),
+            uplines: levels.iter().map(ToString::to_string).collect(),
+            why,
+        }
+    };
+    let examples = examples(plan, currency).into_iter();
+    PlanPreviewView {
+        sentences: sentences(plan, currency),
+        examples: examples
+            .map(|Example { about, steps }| PlanExampleView {
+                about,
+                steps: steps.into_iter().map(step).collect(),
+            })
+            .collect(),
     }
 }
 
@@ -437,6 +692,7 @@ pub(crate) fn link(app: &App, link: &Link) -> LinkView {
         partner,
         destination,
         disabled_at,
+        plans,
         created_at,
         version,
     } = link;
@@ -448,6 +704,7 @@ pub(crate) fn link(app: &App, link: &Link) -> LinkView {
         partner: partner.to_string(),
         destination: destination.clone(),
         disabled_at: disabled_at.map(|at| at.to_string()),
+        plans: assignments(plans),
         created_at: created_at.to_string(),
         version: *version,
     }

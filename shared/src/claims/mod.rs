@@ -5,13 +5,15 @@ mod store;
 
 use std::sync::Arc;
 
-use model::{CLOCK_SLACK_MINUTES, Candidate, Evidence, Ruling, Source, Unattributed, attribute};
+use model::{
+    CLOCK_SLACK_MINUTES, Candidate, Claim, Evidence, Ruling, Source, Unattributed, attribute,
+};
 
 use crate::clock::{Timestamp, days_before, minutes_after};
 use crate::edge::App;
 use crate::ids::{DisputeId, LinkId, PartnerId};
 use crate::plans::model::{AssignedBy, PlanVersion};
-use crate::programs::model::{AttributionModel, Coupon, Program};
+use crate::programs::model::{AttributionModel, Coupon, Link, Program};
 use crate::table::{Error, Stored};
 use crate::tracking::model::Facts;
 use crate::{partners, programs};
@@ -23,7 +25,7 @@ pub struct Verdict {
     pub ruling: Ruling,
     /// The version in force when the event occurred; there is one whenever there is a winner.
     pub plan: Option<Arc<PlanVersion>>,
-    /// What assigned it.
+    /// Whose assignment named its plan.
     pub assigned_by: Option<AssignedBy>,
 }
 
@@ -64,11 +66,23 @@ async fn weigh(
         }
     }
     let ruling = attribute(program.attribution, facts.occurred_at, candidates);
-    let plan = match ruling.winner.as_ref().and_then(|winner| winner.partner) {
-        Some(partner) => plan(app, program, partner, facts.occurred_at).await?.ok(),
-        None => None,
+    let payer = match &ruling.winner {
+        Some(Claim {
+            partner: Some(partner),
+            evidence,
+            ..
+        }) => {
+            let link = match evidence {
+                Evidence::Click { link, .. } => programs::link(app, *link).await?,
+                Evidence::Coupon { .. } | Evidence::Decision { .. } => None,
+            };
+            plan(app, program, *partner, link.as_deref(), facts.occurred_at)
+                .await?
+                .ok()
+        }
+        _ => None,
     };
-    let assigned_by = plan.as_ref().map(|_| AssignedBy::Partner);
+    let (plan, assigned_by) = payer.unzip();
     Ok(Verdict {
         ruling,
         plan,
@@ -113,7 +127,7 @@ async fn by_decision(
     let source = Source {
         partner,
         disabled_at: None,
-        partner_fault: plan(app, program, partner, occurred_at).await?.err(),
+        partner_fault: plan_of(app, program, partner, occurred_at).await?.err(),
     };
     Ok(Candidate {
         evidence: Evidence::Decision { dispute },
@@ -133,7 +147,9 @@ async fn by_coupon(
         Some(coupon) => Some(Source {
             partner: coupon.partner,
             disabled_at: coupon.disabled_at,
-            partner_fault: plan(app, program, coupon.partner, occurred_at).await?.err(),
+            partner_fault: plan(app, program, coupon.partner, None, occurred_at)
+                .await?
+                .err(),
         }),
     };
     let coupon = Coupon::id_of(program.id, code);
@@ -158,7 +174,9 @@ async fn by_click(
         Some(link) => Some(Source {
             partner: link.partner,
             disabled_at: link.disabled_at,
-            partner_fault: plan(app, program, link.partner, occurred_at).await?.err(),
+            partner_fault: plan(app, program, link.partner, Some(link), occurred_at)
+                .await?
+                .err(),
         }),
     };
     Ok(Candidate {
@@ -167,7 +185,7 @@ async fn by_click(
     })
 }
 
-/// The plan version that pays a partner for an event of that time, or why none does.
+/// The plan version that pays a partner for an event of that time that no link brought, or why none does.
 ///
 /// # Errors
 /// The table's.
@@ -177,29 +195,34 @@ pub async fn plan_of(
     partner: PartnerId,
     occurred_at: Timestamp,
 ) -> Result<Result<Arc<PlanVersion>, Unattributed>, Error> {
-    plan(app, program, partner, occurred_at).await
+    let found = plan(app, program, partner, None, occurred_at).await?;
+    Ok(found.map(|(version, _)| version))
 }
 
+/// The plan version that pays a partner for an event of that time, brought by a link or not, with whose
+/// assignment names the plan; or why none does.
 async fn plan(
     app: &App,
     program: &Program,
     partner: PartnerId,
+    link: Option<&Link>,
     occurred_at: Timestamp,
-) -> Result<Result<Arc<PlanVersion>, Unattributed>, Error> {
+) -> Result<Result<(Arc<PlanVersion>, AssignedBy), Unattributed>, Error> {
     let record = partners::partner(app, partner).await?;
     let enrolment = partners::enrolment(app, partner, program.id).await?;
-    let code = enrolment
-        .as_ref()
-        .and_then(|enrolment| enrolment.plan_at(occurred_at));
-    let versions = match code {
-        Some(code) => programs::plan_versions(app, program.id, code).await?,
+    let assigned = model::assigned(link, enrolment.as_deref(), program, occurred_at);
+    let versions = match assigned {
+        Some((code, _)) => programs::plan_versions(app, program.id, code).await?,
         None => None,
     };
     let standing = model::standing(
         record.as_deref(),
         enrolment.as_deref(),
-        |_| versions.as_deref().map(Vec::as_slice),
+        versions.as_deref().map(Vec::as_slice),
         occurred_at,
     );
-    Ok(standing.map(|version| Arc::new(version.clone())))
+    Ok(standing.and_then(|version| {
+        let (_, assigned_by) = assigned.ok_or(Unattributed::NoPlan)?;
+        Ok((Arc::new(version.clone()), assigned_by))
+    }))
 }

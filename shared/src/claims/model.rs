@@ -3,8 +3,8 @@
 use crate::clock::{Timestamp, days_after, minutes_after};
 use crate::ids::{CouponId, DisputeId, LinkId, PartnerId};
 use crate::partners::model::{Enrolment, Partner, PartnerStatus};
-use crate::plans::model::{PlanVersion, version_at};
-use crate::programs::model::Attribution;
+use crate::plans::model::{AssignedBy, PlanVersion, assigned_at, version_at};
+use crate::programs::model::{Attribution, Link, Program};
 
 /// A click up to this much after its conversion counts as made at it: the clocks of trackers and shops differ.
 pub const CLOCK_SLACK_MINUTES: i64 = 5;
@@ -52,7 +52,7 @@ pub enum Unattributed {
     PartnerSuspended,
     /// The partner is not enrolled in the program, or was not yet.
     NotEnrolled,
-    /// The partner's plan has no version that was effective then.
+    /// The partner had no plan, or one without a version that was effective then.
     NoPlan,
     /// Its amounts are in another currency, and no rate of exchange is stored yet.
     RateMissing,
@@ -91,7 +91,7 @@ impl Unattributed {
             Self::CouponDisabled => "the coupon was disabled",
             Self::PartnerSuspended => "the partner is suspended",
             Self::NotEnrolled => "the partner was not enrolled in the program",
-            Self::NoPlan => "the partner's plan had no version in force",
+            Self::NoPlan => "no version of a plan was in force for the partner",
             Self::RateMissing => "no rate of exchange is stored for its currency and day yet",
         }
     }
@@ -154,25 +154,43 @@ pub struct Source {
     pub partner_fault: Option<Unattributed>,
 }
 
-/// Whether a partner can be credited with an event of that time: active, enrolled then, and with a plan
-/// that had a version in force.
+/// The plan that pays an event of that time, and whose assignment names it: the link's that was clicked,
+/// else the partner's own, else the program's default.
+#[must_use]
+pub fn assigned<'a>(
+    link: Option<&'a Link>,
+    enrolment: Option<&'a Enrolment>,
+    program: &'a Program,
+    occurred_at: Timestamp,
+) -> Option<(&'a str, AssignedBy)> {
+    let of_link = link.and_then(|link| assigned_at(&link.plans, occurred_at));
+    let of_partner = || enrolment.and_then(|enrolment| enrolment.plan_at(occurred_at));
+    let of_program = || assigned_at(&program.default_plans, occurred_at);
+    of_link
+        .map(|plan| (plan, AssignedBy::Link))
+        .or_else(|| of_partner().map(|plan| (plan, AssignedBy::Partner)))
+        .or_else(|| of_program().map(|plan| (plan, AssignedBy::Program)))
+}
+
+/// Whether a partner can be credited with an event of that time: active, enrolled then, and with a plan,
+/// of these versions, that had one in force.
 ///
 /// # Errors
 /// Why not.
 pub fn standing<'a>(
     partner: Option<&Partner>,
     enrolment: Option<&Enrolment>,
-    versions: impl FnOnce(&str) -> Option<&'a [PlanVersion]>,
+    versions: Option<&'a [PlanVersion]>,
     occurred_at: Timestamp,
 ) -> Result<&'a PlanVersion, Unattributed> {
     let partner = partner.ok_or(Unattributed::NotEnrolled)?;
     if partner.status == PartnerStatus::Suspended {
         return Err(Unattributed::PartnerSuspended);
     }
-    let plan = enrolment
-        .and_then(|enrolment| enrolment.plan_at(occurred_at))
-        .ok_or(Unattributed::NotEnrolled)?;
-    versions(plan)
+    if !enrolment.is_some_and(|enrolment| enrolment.covers(occurred_at)) {
+        return Err(Unattributed::NotEnrolled);
+    }
+    versions
         .and_then(|versions| version_at(versions, occurred_at))
         .ok_or(Unattributed::NoPlan)
 }
@@ -265,9 +283,9 @@ impl Ruling {
 mod tests {
     use super::*;
     use crate::ids::ProgramId;
-    use crate::partners::model::{Assignment, PartnerKind};
-    use crate::plans::model::Terms;
-    use crate::programs::model::AttributionModel;
+    use crate::partners::model::PartnerKind;
+    use crate::plans::model::{Assignment, Terms};
+    use crate::programs::model::{AttributionModel, Dialect};
     use proptest::prelude::*;
 
     const WINDOW: Attribution = Attribution {
@@ -421,7 +439,7 @@ mod tests {
             partner: PartnerId::from_bytes([1; 16]),
             program,
             assignments: vec![Assignment {
-                plan: "standard".to_owned(),
+                plan: Some("standard".to_owned()),
                 from: Some(since),
             }],
             uplines: Vec::new(),
@@ -438,7 +456,7 @@ mod tests {
             created_at: since,
         }];
         let check = |partner: Option<Partner>, enrolment: Option<&Enrolment>, when: &str| {
-            standing(partner.as_ref(), enrolment, |_| Some(&versions), at(when))
+            standing(partner.as_ref(), enrolment, Some(&versions), at(when))
                 .map(|version| version.version)
         };
         let active = || Some(partner(PartnerStatus::Active));
@@ -466,6 +484,72 @@ mod tests {
             ),
             Err(Unattributed::PartnerSuspended)
         );
+    }
+
+    #[test]
+    fn a_links_plan_goes_before_the_partners_and_that_before_the_programs() {
+        let since = at("2026-01-01T00:00:00Z");
+        let from = |plan: Option<&str>, from: &str| Assignment {
+            plan: plan.map(str::to_owned),
+            from: Some(at(from)),
+        };
+        let program = Program {
+            id: ProgramId::from_bytes([9; 16]),
+            name: "Spring".to_owned(),
+            currency: "GBP".parse().unwrap(),
+            attribution: WINDOW,
+            dialect: Dialect::Native,
+            payout_is_amount: false,
+            fallback_url: None,
+            allowed_destination_hosts: Vec::new(),
+            tokens: Vec::new(),
+            signing_secrets: Vec::new(),
+            dispute_days: 60,
+            default_plans: vec![from(Some("default"), "2026-01-01T00:00:00Z")],
+            created_at: since,
+            version: 1,
+        };
+        let enrolment = Enrolment {
+            partner: PartnerId::from_bytes([1; 16]),
+            program: program.id,
+            assignments: vec![
+                from(None, "2026-01-01T00:00:00Z"),
+                from(Some("gold"), "2026-02-01T00:00:00Z"),
+            ],
+            uplines: Vec::new(),
+            created_at: since,
+            version: 1,
+        };
+        let link = Link {
+            id: Link::id_of("summer"),
+            code: "summer".to_owned(),
+            program: program.id,
+            partner: enrolment.partner,
+            destination: "https://shop.example/".to_owned(),
+            disabled_at: None,
+            plans: vec![
+                from(Some("launch"), "2026-03-01T00:00:00Z"),
+                from(None, "2026-04-01T00:00:00Z"),
+            ],
+            created_at: since,
+            version: 1,
+        };
+        for (when, plan) in [
+            ("2025-12-31T23:59:59Z", None),
+            (
+                "2026-01-01T00:00:00Z",
+                Some(("default", AssignedBy::Program)),
+            ),
+            ("2026-02-01T00:00:00Z", Some(("gold", AssignedBy::Partner))),
+            ("2026-03-01T00:00:00Z", Some(("launch", AssignedBy::Link))),
+            ("2026-04-01T00:00:00Z", Some(("gold", AssignedBy::Partner))),
+        ] {
+            let found = assigned(Some(&link), Some(&enrolment), &program, at(when));
+            assert_eq!(found, plan, "{when}");
+        }
+        let march = at("2026-03-15T00:00:00Z");
+        let without_link = assigned(None, Some(&enrolment), &program, march);
+        assert_eq!(without_link, Some(("gold", AssignedBy::Partner)));
     }
 
     proptest! {

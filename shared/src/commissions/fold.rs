@@ -84,8 +84,8 @@ impl Entry {
     }
 
     fn measured(&self, measure: &Measure) -> i64 {
-        let counts = (self.own || measure.scope == Scope::SubTree)
-            && measure.events.iter().any(|event| *event == self.event);
+        let counts =
+            (self.own || measure.scope == Scope::SubTree) && measure.events.contains(&self.event);
         match (counts, measure.unit) {
             (false, _) => 0,
             (true, Unit::Count) => i64::from(self.quantity),

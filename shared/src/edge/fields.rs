@@ -545,21 +545,24 @@ impl<'a> Fields<'a> {
         self.required(name, |fields, name| fields.opt_amount(name, currency))
     }
 
+    /// An optional rate from 0 to 1.
+    pub fn opt_rate(&mut self, name: &'static str) -> Option<Rate> {
+        let text = self.decimal_text(name)?;
+        let rate = self.money_result(name, text.parse::<Rate>())?;
+        if rate.decimal() > rust_decimal::Decimal::ONE {
+            self.refuse(
+                codes::RATE_OVER_LIMIT,
+                name,
+                "is from 0 to 1; \"0.20\" is 20 %",
+            );
+            return None;
+        }
+        Some(rate)
+    }
+
     /// A rate from 0 to 1.
     pub fn rate(&mut self, name: &'static str) -> Option<Rate> {
-        self.required(name, |fields, name| {
-            let text = fields.decimal_text(name)?;
-            let rate = fields.money_result(name, text.parse::<Rate>())?;
-            if rate.decimal() > rust_decimal::Decimal::ONE {
-                fields.refuse(
-                    codes::RATE_OVER_LIMIT,
-                    name,
-                    "is from 0 to 1; \"0.20\" is 20 %",
-                );
-                return None;
-            }
-            Some(rate)
-        })
+        self.required(name, Self::opt_rate)
     }
 
     /// An optional currency code.
@@ -613,7 +616,7 @@ impl<'a> Fields<'a> {
         read: impl FnOnce(&mut Fields<'a>) -> Option<T>,
     ) -> Option<T> {
         let value = self.raw(name)?;
-        self.nested(value, self.at(name), name, read)
+        self.nested(value, self.at(name), read)
     }
 
     /// An object within.
@@ -631,13 +634,27 @@ impl<'a> Fields<'a> {
         name: &'static str,
         min: usize,
         max: usize,
+        read: impl FnMut(&mut Fields<'a>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        self.required(name, |fields, name| {
+            fields.opt_objects(name, min, max, read)
+        })
+    }
+
+    /// An optional list of objects.
+    pub fn opt_objects<T>(
+        &mut self,
+        name: &'static str,
+        min: usize,
+        max: usize,
         mut read: impl FnMut(&mut Fields<'a>) -> Option<T>,
     ) -> Option<Vec<T>> {
-        let values = self.required(name, |fields, name| fields.list(name, min, max))?;
+        self.raw(name)?;
+        let values = self.list(name, min, max)?;
         let mut found = Vec::with_capacity(values.len());
         for (position, value) in values.iter().enumerate() {
             let path = format!("{}[{position}]", self.at(name));
-            found.push(self.nested(value, path, name, &mut read));
+            found.push(self.nested(value, path, &mut read));
         }
         found.into_iter().collect()
     }
@@ -744,11 +761,11 @@ impl<'a> Fields<'a> {
         &mut self,
         value: &'a Value,
         path: String,
-        name: &'static str,
         read: impl FnOnce(&mut Fields<'a>) -> Option<T>,
     ) -> Option<T> {
         let Value::Object(map) = value else {
-            self.refuse(codes::WRONG_TYPE, name, "is an object");
+            self.wrong
+                .push((codes::WRONG_TYPE, path, "is an object".to_owned()));
             return None;
         };
         let mut inner = Fields {

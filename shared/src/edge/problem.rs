@@ -70,6 +70,15 @@ codes! {
     AMOUNT_TOO_PRECISE "amount_too_precise" 422 "More digits after the point than the currency or rate allows.";
     AMOUNT_OVER_LIMIT "amount_over_limit" 422 "The amount is over the limit.";
     RATE_OVER_LIMIT "rate_over_limit" 422 "The rate is over the limit: a share over 1, that is 100 %, or an exchange rate that is none.";
+    BRACKETS_START "brackets_start" 422 "The first bracket begins at 0.";
+    BRACKETS_OVERLAP "brackets_overlap" 422 "Brackets overlap, repeat each other or stand out of order.";
+    BRACKETS_GAP "brackets_gap" 422 "Brackets leave a gap: each ends where the next begins, and the last is open.";
+    BRACKET_PAY_UNSUPPORTED "bracket_pay_unsupported" 422 "Brackets of that mode and measure cannot pay so.";
+    WINDOW_UNSUPPORTED "window_unsupported" 422 "That cannot be computed over such a window.";
+    RANGE_EMPTY "range_empty" 422 "The lower bound is not below the upper one, so nothing lies between them.";
+    CONDITION_TOO_LARGE "condition_too_large" 422 "The condition nests too deep or tests too much.";
+    CAP_REPEATED "cap_repeated" 422 "Another cap limits the same over the same time.";
+    EFFECTIVE_IN_PAST "effective_in_past" 422 "What was computed already would change; it may take effect from now on.";
     CURRENCY_UNKNOWN "currency_unknown" 422 "Not an ISO 4217 currency code.";
     CURRENCY_SAME "currency_same" 422 "An exchange rate is between two currencies.";
     CURRENCY_MISMATCH "currency_mismatch" 422 "The currency is not that of the program, account or conversion.";
@@ -222,6 +231,17 @@ impl Problem {
     #[must_use]
     pub fn not_found(what: &str) -> Self {
         Self::new(codes::NOT_FOUND, format!("there is no such {what}"))
+    }
+
+    /// 422 for terms that would change what was computed already.
+    #[must_use]
+    pub fn effective_in_past(field: &str) -> Self {
+        Self::field(
+            codes::EFFECTIVE_IN_PAST,
+            field,
+            "lies in the past, and commissions computed since then stay as they are; leave it out or let it \
+             begin from now on, and settle the past by adjustments, after a what-if run if need be",
+        )
     }
 
     /// 500; `error` goes to the log only.

@@ -42,6 +42,12 @@ pub enum PartnerError {
     /// The upline of one who is enrolled would change from a time on that has passed.
     #[error("the upline would change in the past")]
     UplineInPast,
+    /// A first enrolment names no plan, and the program has no default.
+    #[error("no plan is named, and the program has no default")]
+    PlanMissing,
+    /// Another plan, effective before now, for a partner who is enrolled.
+    #[error("what was computed already would change")]
+    EffectiveInPast,
     /// More plans or uplines over time than an enrolment may name.
     #[error("the enrolment names too many plans or uplines")]
     TooManyPlans,
@@ -85,6 +91,12 @@ impl From<PartnerError> for Problem {
                 "plan",
                 format!("the program has no plan {code}"),
             ),
+            PartnerError::PlanMissing => Self::field(
+                codes::REQUIRED,
+                "plan",
+                "is missing, and the program has no default plan",
+            ),
+            PartnerError::EffectiveInPast => Self::effective_in_past("effective_from"),
             PartnerError::NotEnrolled(_) => {
                 Self::field(codes::NOT_ENROLLED, "partner", codes::NOT_ENROLLED.meaning)
             }

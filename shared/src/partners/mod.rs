@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 use error::PartnerError;
 use model::{
-    Account, Assignment, Contact, Enrolment, MAX_UPLINES, Partner, PartnerKind, PartnerStatus,
-    PayInstruction, PayoutHold, PayoutMethod, Reassignment, Upline, UplineFault,
+    Account, Contact, Enrolment, MAX_UPLINES, Partner, PartnerKind, PartnerStatus, PayInstruction,
+    PayoutHold, PayoutMethod, Relocation, Upline, UplineFault,
 };
 
 use crate::clock::Timestamp;
 use crate::edge::{App, Change, Write};
 use crate::ids::{OperatorId, PartnerId, ProgramId};
 use crate::money::Currency;
+use crate::plans::model::{Assignment, Reassignment, reassigned};
 use crate::programs;
 use crate::table::{self, Op};
 pub use store::{read_account, write_account};
@@ -253,28 +254,39 @@ pub enum Enrolled {
     Again(Enrolment),
 }
 
+/// What an enrolment says of the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Terms {
+    /// That plan.
+    Plan(String),
+    /// The program's default, whichever it is.
+    Default,
+    /// Nothing: the program's default at first, and later what it was.
+    Unsaid,
+}
+
 /// A partner's place in a program, as it is asked for.
 #[derive(Clone, Debug)]
 pub struct Placement {
     /// The program.
     pub program: ProgramId,
-    /// The code of the plan that pays.
-    pub plan: String,
+    /// What pays.
+    pub terms: Terms,
     /// The partner to stand below, or nobody; `None` leaves that as it is.
     pub upline: Option<Option<PartnerId>>,
     /// From when on.
     pub effective_from: Option<Timestamp>,
 }
 
-/// Puts a partner into a program under a plan, and below an upline.
+/// Puts a partner into a program, under a plan of its own or the program's default, and below an upline.
 ///
 /// A first enrolment without `effective_from` covers all time before it too; another plan or upline for one
-/// who is enrolled holds from `effective_from` on, now when absent, and replaces what was to begin after it.
-/// The same again changes nothing. An upline changes only from now on or later: what was paid above a sale
-/// stays.
+/// who is enrolled holds from `effective_from` on, now when absent, and replaces what was to begin after it,
+/// but may not reach back: what was computed stays as it is. The same again changes nothing.
 ///
 /// # Errors
-/// `NotFound`, `ProgramUnknown`, `PlanUnknown`, `TooManyPlans`, those of uplines, `Moved` (ask again), the
+/// `NotFound`, `ProgramUnknown`, `PlanUnknown`, `PlanMissing`, `EffectiveInPast`, `TooManyPlans`, those of
+/// uplines, `Moved` (ask again), the
 /// table's.
 pub async fn enrol(
     app: &App,
@@ -283,7 +295,7 @@ pub async fn enrol(
 ) -> Result<Change<Enrolled, PartnerError>, PartnerError> {
     let Placement {
         program,
-        plan,
+        terms,
         upline,
         effective_from,
     } = placement;
@@ -291,17 +303,21 @@ pub async fn enrol(
         store::find_partner(&app.main, partner),
         store::find_enrolment(&app.main, partner, program),
     );
-    let catalogue = futures_util::future::try_join(
-        programs::program(app, program),
-        programs::plan_versions(app, program, &plan),
-    );
-    let ((found, enrolled), (known_program, versions)) =
-        futures_util::future::try_join(reads, catalogue).await?;
+    let ((found, enrolled), known_program) =
+        futures_util::future::try_join(reads, programs::program(app, program)).await?;
     found.ok_or(PartnerError::NotFound(partner))?;
-    known_program.ok_or(PartnerError::ProgramUnknown)?;
-    if versions.is_none() {
-        return Err(PartnerError::PlanUnknown(plan));
-    }
+    let known_program = known_program.ok_or(PartnerError::ProgramUnknown)?;
+    let plan = match (terms, &enrolled) {
+        (Terms::Plan(code), _) => match programs::plan_versions(app, program, &code).await? {
+            Some(_) => Some(Some(code)),
+            None => return Err(PartnerError::PlanUnknown(code)),
+        },
+        (Terms::Unsaid, Some(_)) => None,
+        (Terms::Default | Terms::Unsaid, _) if known_program.default_plans.is_empty() => {
+            return Err(PartnerError::PlanMissing);
+        }
+        (Terms::Default | Terms::Unsaid, _) => Some(None),
+    };
     let now = app.now();
     let from = effective_from.unwrap_or(now);
     let (before, planned) = match enrolled {
@@ -310,7 +326,7 @@ pub async fn enrol(
                 partner,
                 program,
                 assignments: vec![Assignment {
-                    plan,
+                    plan: plan.flatten(),
                     from: effective_from,
                 }],
                 uplines: Vec::new(),
@@ -319,17 +335,30 @@ pub async fn enrol(
             };
             (None, first)
         }
-        Some(before) => match before.reassigned(&plan, from) {
-            Reassignment::Changed(after) => (Some(before), after),
-            Reassignment::Unchanged => (Some(before.clone()), before),
-            Reassignment::TooMany => return Err(PartnerError::TooManyPlans),
-        },
+        Some(before) => {
+            let changed = plan.map_or(Reassignment::Unchanged, |plan| {
+                reassigned(&before.assignments, plan.as_deref(), from)
+            });
+            let planned = match changed {
+                Reassignment::Changed(_) if from < now => {
+                    return Err(PartnerError::EffectiveInPast);
+                }
+                Reassignment::Changed(assignments) => Enrolment {
+                    assignments,
+                    version: before.version + 1,
+                    ..before.clone()
+                },
+                Reassignment::Unchanged => before.clone(),
+                Reassignment::TooMany => return Err(PartnerError::TooManyPlans),
+            };
+            (Some(before), planned)
+        }
     };
     let mut writes = Vec::new();
     let placed = match upline {
         None => planned,
         Some(upline) => {
-            let changes = planned.below(upline, from) != Reassignment::Unchanged;
+            let changes = planned.below(upline, from) != Relocation::Unchanged;
             if before.is_some() && changes && from < now {
                 return Err(PartnerError::UplineInPast);
             }
@@ -384,9 +413,9 @@ async fn below(
 ) -> Result<(Enrolment, Option<Op>), PartnerError> {
     let (partner, program) = (planned.partner, planned.program);
     let placed = match planned.below(upline, from) {
-        Reassignment::Unchanged => return Ok((planned, None)),
-        Reassignment::TooMany => return Err(PartnerError::TooManyPlans),
-        Reassignment::Changed(placed) => placed,
+        Relocation::Unchanged => return Ok((planned, None)),
+        Relocation::TooMany => return Err(PartnerError::TooManyPlans),
+        Relocation::Changed(placed) => placed,
     };
     // Read before all that stands above, so that a change of it meanwhile is noticed.
     let version = store::tree_version(&app.main, program).await?;

@@ -6,6 +6,7 @@ use std::fmt;
 use crate::clock::Timestamp;
 use crate::ids::{OperatorId, PartnerId, ProgramId};
 use crate::money::Currency;
+use crate::plans::model::{Assignment, MAX_ASSIGNMENTS, assigned_at};
 
 /// Characters of a partner's or payee's name.
 pub const MAX_NAME: usize = 120;
@@ -13,8 +14,6 @@ pub const MAX_NAME: usize = 120;
 pub const MAX_ADDRESS_LINE: usize = 120;
 /// Characters of a postcode.
 pub const MAX_POSTCODE: usize = 16;
-/// Plans, and uplines, that one enrolment may name over time.
-pub const MAX_ASSIGNMENTS: usize = 100;
 /// Uplines above a partner: what one walk to the top reads.
 pub const MAX_UPLINES: usize = 10;
 
@@ -131,7 +130,8 @@ pub struct Enrolment {
     pub partner: PartnerId,
     /// Program.
     pub program: ProgramId,
-    /// Plans in order of their start; the first may have no start and then covers all before the second.
+    /// Plans in order of their start, the enrolment's being the first's; that may have no start and then covers
+    /// all before the second.
     pub assignments: Vec<Assignment>,
     /// Uplines in order of their start; before the first it has none.
     pub uplines: Vec<Upline>,
@@ -139,15 +139,6 @@ pub struct Enrolment {
     pub created_at: Timestamp,
     /// Counts changes.
     pub version: u64,
-}
-
-/// A plan's code from a moment on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assignment {
-    /// The plan's code.
-    pub plan: String,
-    /// From when on; `None` from the beginning of time.
-    pub from: Option<Timestamp>,
 }
 
 /// The partner above another from a moment on.
@@ -160,14 +151,17 @@ pub struct Upline {
 }
 
 impl Enrolment {
-    /// The plan that pays an event of that time.
+    /// Whether the partner was in the program at that time.
+    #[must_use]
+    pub fn covers(&self, occurred_at: Timestamp) -> bool {
+        let begins = self.assignments.first().map(|first| first.from);
+        begins.is_some_and(|from| from.is_none_or(|from| from <= occurred_at))
+    }
+
+    /// The plan of its own that pays an event of that time; `None` for the program's.
     #[must_use]
     pub fn plan_at(&self, occurred_at: Timestamp) -> Option<&str> {
-        self.assignments
-            .iter()
-            .rev()
-            .find(|assignment| assignment.from.is_none_or(|from| from <= occurred_at))
-            .map(|assignment| assignment.plan.as_str())
+        assigned_at(&self.assignments, occurred_at)
     }
 
     /// The partner that it stands below at that time.
@@ -254,56 +248,25 @@ pub fn check_upline(
     Ok(())
 }
 
-/// What an enrolment with a plan, or below an upline, changes.
+/// What an enrolment below an upline changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reassignment {
-    /// The enrolment with another plan or upline and the next version.
+pub enum Relocation {
+    /// The enrolment with another upline and the next version.
     Changed(Enrolment),
     /// It is so already from then on.
     Unchanged,
-    /// More plans or uplines over time than [`MAX_ASSIGNMENTS`].
+    /// More uplines over time than [`MAX_ASSIGNMENTS`].
     TooMany,
 }
 
 impl Enrolment {
-    /// The enrolment with that plan from `from` on, for good: what was to begin at or after `from` no
-    /// longer does.
-    #[must_use]
-    pub fn reassigned(&self, plan: &str, from: Timestamp) -> Reassignment {
-        let begins_before =
-            |assignment: &Assignment| assignment.from.is_none_or(|begins| begins < from);
-        let nothing_later = self
-            .assignments
-            .iter()
-            .all(|assignment| assignment.from.is_none_or(|begins| begins <= from));
-        if nothing_later && self.plan_at(from) == Some(plan) {
-            return Reassignment::Unchanged;
-        }
-        let mut assignments = self.assignments.clone();
-        assignments.retain(begins_before);
-        if assignments.last().is_none_or(|last| last.plan != plan) {
-            assignments.push(Assignment {
-                plan: plan.to_owned(),
-                from: Some(from),
-            });
-        }
-        if assignments.len() > MAX_ASSIGNMENTS {
-            return Reassignment::TooMany;
-        }
-        Reassignment::Changed(Self {
-            assignments,
-            version: self.version + 1,
-            ..self.clone()
-        })
-    }
-
     /// The enrolment below that partner, or nobody, from `from` on, for good: what was to begin at or after
     /// `from` no longer does.
     #[must_use]
-    pub fn below(&self, upline: Option<PartnerId>, from: Timestamp) -> Reassignment {
+    pub fn below(&self, upline: Option<PartnerId>, from: Timestamp) -> Relocation {
         let begins_after = |upline: &Upline| upline.from.is_some_and(|begins| begins > from);
         if !self.uplines.iter().any(begins_after) && self.upline_at(from) == upline {
-            return Reassignment::Unchanged;
+            return Relocation::Unchanged;
         }
         let mut uplines = self.uplines.clone();
         uplines.retain(|upline| upline.from.is_none_or(|begins| begins < from));
@@ -314,9 +277,9 @@ impl Enrolment {
             });
         }
         if uplines.len() > MAX_ASSIGNMENTS {
-            return Reassignment::TooMany;
+            return Relocation::TooMany;
         }
-        Reassignment::Changed(Self {
+        Relocation::Changed(Self {
             uplines,
             version: self.version + 1,
             ..self.clone()
@@ -678,7 +641,7 @@ mod tests {
             assignments: assignments
                 .iter()
                 .map(|(plan, from)| Assignment {
-                    plan: (*plan).to_owned(),
+                    plan: Some((*plan).to_owned()),
                     from: from.map(at),
                 })
                 .collect(),
@@ -731,37 +694,22 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_that_began_last_pays() {
-        let enrolment = enrolment(&[("a", None), ("b", Some("2026-03-01T00:00:00Z"))]);
-        assert_eq!(enrolment.plan_at(at("2010-01-01T00:00:00Z")), Some("a"));
-        assert_eq!(enrolment.plan_at(at("2026-02-28T23:59:59Z")), Some("a"));
-        assert_eq!(enrolment.plan_at(at("2026-03-01T00:00:00Z")), Some("b"));
-    }
-
-    #[test]
-    fn the_same_plan_again_changes_nothing() {
-        let enrolment = enrolment(&[("a", None)]);
-        assert_eq!(
-            enrolment.reassigned("a", at("2026-05-01T00:00:00Z")),
-            Reassignment::Unchanged
-        );
-    }
-
-    #[test]
-    fn another_plan_pays_from_its_start_and_replaces_what_was_to_come() {
-        let march = at("2026-03-01T00:00:00Z");
-        let before = enrolment(&[("a", None), ("b", Some("2026-04-01T00:00:00Z"))]);
-        let Reassignment::Changed(after) = before.reassigned("c", march) else {
-            panic!("it changes");
+    fn an_enrolment_begins_with_its_first_plan_be_it_the_programs() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let enrolment = Enrolment {
+            partner: PartnerId::from_bytes([2; 16]),
+            program: ProgramId::from_bytes([1; 16]),
+            assignments: vec![Assignment {
+                plan: None,
+                from: Some(at("2026-03-01T00:00:00Z")),
+            }],
+            uplines: Vec::new(),
+            created_at: at("2026-01-01T00:00:00Z"),
+            version: 1,
         };
-        assert_eq!(after.version, 2);
-        assert_eq!(after.plan_at(at("2026-02-01T00:00:00Z")), Some("a"));
-        assert_eq!(after.plan_at(march), Some("c"));
-        assert_eq!(after.plan_at(at("2027-01-01T00:00:00Z")), Some("c"));
-        let Reassignment::Changed(back) = before.reassigned("a", march) else {
-            panic!("b no longer comes");
-        };
-        assert_eq!(back.assignments.len(), 1);
+        assert!(!enrolment.covers(at("2026-02-28T23:59:59Z")));
+        assert!(enrolment.covers(at("2026-03-01T00:00:00Z")));
+        assert_eq!(enrolment.plan_at(at("2026-03-01T00:00:00Z")), None);
     }
 
     #[test]
@@ -871,23 +819,6 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reassignments_leave_the_past_and_hold_from_their_start(
-            steps in prop::collection::vec((0_i64..1_000, prop::sample::select(vec!["a", "b", "c"])), 1..20),
-            probe in 0_i64..1_000,
-        ) {
-            let day = |n: i64| Timestamp::from_second(n * 86_400).unwrap();
-            let mut enrolment = enrolment(&[("a", None)]);
-            for (from, plan) in steps {
-                let before = enrolment.clone();
-                if let Reassignment::Changed(after) = enrolment.reassigned(plan, day(from)) {
-                    enrolment = after;
-                }
-                let expected = if probe < from { before.plan_at(day(probe)) } else { Some(plan) };
-                prop_assert_eq!(enrolment.plan_at(day(probe)), expected);
-                prop_assert!(enrolment.assignments.is_sorted_by_key(|a| a.from));
-            }
-        }
-
         /// Partners move about in a small program; a move is made unless something speaks against it.
         #[test]
         fn nobody_ever_stands_below_itself_and_no_allowed_move_is_refused(
@@ -908,7 +839,7 @@ mod tests {
             }));
             for (partner, upline, from) in moves {
                 let (partner, upline) = (id(partner), upline.map(id));
-                let Reassignment::Changed(after) = all[&partner].below(upline, day(from)) else {
+                let Relocation::Changed(after) = all[&partner].below(upline, day(from)) else {
                     continue;
                 };
                 let mut moved = all.clone();
@@ -938,7 +869,7 @@ mod tests {
             for (from, upline) in steps {
                 let before = enrolment.clone();
                 let upline = upline.map(|n| PartnerId::from_bytes([n; 16]));
-                if let Reassignment::Changed(after) = enrolment.below(upline, day(from)) {
+                if let Relocation::Changed(after) = enrolment.below(upline, day(from)) {
                     enrolment = after;
                 }
                 let expected = if probe < from { before.upline_at(day(probe)) } else { upline };

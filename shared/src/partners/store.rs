@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    ACCOUNT_TYPES, Account, Address, Assignment, BankAccount, BankRoute, Contact, Enrolment,
-    METHOD_KINDS, PARTNER_KINDS, PAYEE_TYPES, Partner, PartnerStatus, PayeeType, PayoutHold,
-    PayoutMethod, Upline,
+    ACCOUNT_TYPES, Account, Address, BankAccount, BankRoute, Contact, Enrolment, METHOD_KINDS,
+    PARTNER_KINDS, PAYEE_TYPES, Partner, PartnerStatus, PayeeType, PayoutHold, PayoutMethod,
+    Upline,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{OperatorId, PartnerId, ProgramId};
+use crate::plans;
+use crate::plans::store::{AssignmentItem, assignment_items};
 use crate::table::{
     Condition, Error, Index, Item, Key, Op, Put, Range, Table, Update, from_item, int, text,
 };
@@ -64,13 +66,6 @@ struct ContactItem {
     sk: String,
     name: String,
     email: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct AssignmentItem {
-    plan: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    from: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -317,10 +312,7 @@ fn enrolment_item(enrolment: &Enrolment) -> EnrolmentItem {
         sk,
         partner,
         program,
-        assignments: assignments
-            .into_iter()
-            .map(|Assignment { plan, from }| AssignmentItem { plan, from })
-            .collect(),
+        assignments: assignment_items(assignments),
         uplines: uplines
             .into_iter()
             .map(|Upline { partner, from }| UplineItem { partner, from })
@@ -344,10 +336,7 @@ fn enrolment(item: EnrolmentItem) -> Enrolment {
     Enrolment {
         partner,
         program,
-        assignments: assignments
-            .into_iter()
-            .map(|AssignmentItem { plan, from }| Assignment { plan, from })
-            .collect(),
+        assignments: plans::store::assignments(assignments),
         uplines: uplines
             .into_iter()
             .map(|UplineItem { partner, from }| Upline { partner, from })

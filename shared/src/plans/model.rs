@@ -30,6 +30,8 @@ pub const MAX_TRAILING_DAYS: u32 = 400;
 pub const MAX_DURATION_MONTHS: u32 = 600;
 /// Days after its end at which a window closes.
 pub const GRACE_DAYS: u32 = 3;
+/// Plans that one link, enrolment or program may name over time.
+pub const MAX_ASSIGNMENTS: usize = 100;
 
 /// One immutable version of a commission plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -516,6 +518,90 @@ impl Terms {
     }
 }
 
+/// A plan from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The plan's code; `None` for none here, so that what stands behind decides.
+    pub plan: Option<String>,
+    /// From when on; `None` from the beginning of time.
+    pub from: Option<Timestamp>,
+}
+
+/// Whose assignment names the plan that pays: of a link before that of the partner, and of the partner
+/// before that of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssignedBy {
+    /// The link's that was clicked.
+    Link,
+    /// The partner's enrolment.
+    Partner,
+    /// The program's default.
+    Program,
+}
+
+/// Who assigns plans, by their names.
+pub const ASSIGNED_BY: &[(&str, AssignedBy)] = &[
+    ("link", AssignedBy::Link),
+    ("partner", AssignedBy::Partner),
+    ("program", AssignedBy::Program),
+];
+
+impl AssignedBy {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        name_in(ASSIGNED_BY, self)
+    }
+}
+
+/// The plan that assignments in order of their start name for an event of that time.
+#[must_use]
+pub fn assigned_at(assignments: &[Assignment], occurred_at: Timestamp) -> Option<&str> {
+    assignments
+        .iter()
+        .rev()
+        .find(|assignment| assignment.from.is_none_or(|from| from <= occurred_at))
+        .and_then(|assignment| assignment.plan.as_deref())
+}
+
+/// What an assignment changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reassignment {
+    /// The assignments with it.
+    Changed(Vec<Assignment>),
+    /// It is so already from then on.
+    Unchanged,
+    /// More over time than [`MAX_ASSIGNMENTS`].
+    TooMany,
+}
+
+/// The assignments with that plan, or with none, from `from` on, for good: what was to begin at or after
+/// `from` no longer does.
+#[must_use]
+pub fn reassigned(assignments: &[Assignment], plan: Option<&str>, from: Timestamp) -> Reassignment {
+    let nothing_later = assignments
+        .iter()
+        .all(|assignment| assignment.from.is_none_or(|begins| begins <= from));
+    if nothing_later && assigned_at(assignments, from) == plan {
+        return Reassignment::Unchanged;
+    }
+    let mut changed = assignments.to_vec();
+    changed.retain(|assignment| assignment.from.is_none_or(|begins| begins < from));
+    if changed
+        .last()
+        .is_none_or(|last| last.plan.as_deref() != plan)
+    {
+        changed.push(Assignment {
+            plan: plan.map(str::to_owned),
+            from: Some(from),
+        });
+    }
+    if changed.len() > MAX_ASSIGNMENTS {
+        return Reassignment::TooMany;
+    }
+    Reassignment::Changed(changed)
+}
+
 /// The version that pays an event of that time: the latest effective one, and of two effective at once
 /// the newer.
 #[must_use]
@@ -526,31 +612,80 @@ pub fn version_at(versions: &[PlanVersion], occurred_at: Timestamp) -> Option<&P
         .max_by_key(|version| (version.effective_from, version.version))
 }
 
-/// What assigned a plan to an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AssignedBy {
-    /// The link that was clicked.
-    Link,
-    /// The partner's enrolment.
-    Partner,
-    /// The program's default.
-    Program,
-}
-
-/// The names of what assigns plans.
-pub const ASSIGNED_BY: &[(&str, AssignedBy)] = &[
-    ("link", AssignedBy::Link),
-    ("partner", AssignedBy::Partner),
-    ("program", AssignedBy::Program),
-];
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
+    }
+
+    fn assignments(named: &[(&str, Option<&str>)]) -> Vec<Assignment> {
+        let assignment = |(plan, from): &(&str, Option<&str>)| Assignment {
+            plan: Some((*plan).to_owned()),
+            from: from.map(at),
+        };
+        named.iter().map(assignment).collect()
+    }
+
+    #[test]
+    fn the_plan_that_began_last_pays() {
+        let named = assignments(&[("a", None), ("b", Some("2026-03-01T00:00:00Z"))]);
+        for (when, plan) in [
+            ("2010-01-01T00:00:00Z", "a"),
+            ("2026-02-28T23:59:59Z", "a"),
+            ("2026-03-01T00:00:00Z", "b"),
+        ] {
+            assert_eq!(assigned_at(&named, at(when)), Some(plan));
+        }
+        assert_eq!(assigned_at(&named[1..], at("2026-02-28T23:59:59Z")), None);
+    }
+
+    #[test]
+    fn the_same_plan_again_changes_nothing() {
+        let may = at("2026-05-01T00:00:00Z");
+        let named = assignments(&[("a", None)]);
+        assert_eq!(reassigned(&named, Some("a"), may), Reassignment::Unchanged);
+        assert_eq!(reassigned(&[], None, may), Reassignment::Unchanged);
+    }
+
+    #[test]
+    fn another_plan_pays_from_its_start_and_replaces_what_was_to_come() {
+        let march = at("2026-03-01T00:00:00Z");
+        let before = assignments(&[("a", None), ("b", Some("2026-04-01T00:00:00Z"))]);
+        let after = |plan| match reassigned(&before, plan, march) {
+            Reassignment::Changed(after) => after,
+            other => panic!("{other:?}"),
+        };
+        let named = after(Some("c"));
+        assert_eq!(assigned_at(&named, at("2026-02-01T00:00:00Z")), Some("a"));
+        assert_eq!(assigned_at(&named, march), Some("c"));
+        assert_eq!(assigned_at(&named, at("2027-01-01T00:00:00Z")), Some("c"));
+        assert_eq!(after(Some("a")).len(), 1, "b no longer comes");
+        assert_eq!(assigned_at(&after(None), march), None);
+    }
+
+    proptest! {
+        #[test]
+        fn reassignments_leave_the_past_and_hold_from_their_start(
+            steps in prop::collection::vec((0_i64..1_000, prop::sample::select(vec![Some("a"), Some("b"), None])), 1..20),
+            probe in 0_i64..1_000,
+        ) {
+            let day = |n: i64| Timestamp::from_second(n * 86_400).unwrap();
+            let mut named = assignments(&[("a", None)]);
+            for (from, plan) in steps {
+                let before = named.clone();
+                if let Reassignment::Changed(after) = reassigned(&named, plan, day(from)) {
+                    named = after;
+                }
+                let expected = if probe < from { assigned_at(&before, day(probe)) } else { plan };
+                prop_assert_eq!(assigned_at(&named, day(probe)), expected);
+                prop_assert!(named.is_sorted_by_key(|assignment| assignment.from));
+            }
+        }
     }
 
     #[test]

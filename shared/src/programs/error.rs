@@ -30,6 +30,18 @@ pub enum ProgramError {
     /// Somebody else made the plan's next version at the same moment.
     #[error("another version was made at the same moment")]
     VersionTaken,
+    /// What a request names as its plan does not exist in the program.
+    #[error("the program has no plan {0}")]
+    PlanUnknown(String),
+    /// More plans over time than a link or program may name.
+    #[error("it names too many plans")]
+    TooManyPlans,
+    /// A plan's later version, or another plan for one who has one, effective before now.
+    #[error("what was computed already would change")]
+    EffectiveInPast {
+        /// The request's field.
+        field: &'static str,
+    },
     /// It is no longer the version that the change is based on.
     #[error("it has another version by now")]
     Stale,
@@ -89,6 +101,15 @@ impl From<ProgramError> for Problem {
             ProgramError::VersionTaken | ProgramError::Moved => {
                 Self::new(codes::CONFLICT, codes::CONFLICT.meaning)
             }
+            ProgramError::PlanUnknown(code) => Self::field(
+                codes::REFERENCE_UNKNOWN,
+                "plan",
+                format!("the program has no plan {code}"),
+            ),
+            ProgramError::TooManyPlans => {
+                Self::new(codes::LIMIT_REACHED, codes::LIMIT_REACHED.meaning)
+            }
+            ProgramError::EffectiveInPast { field } => Self::effective_in_past(field),
             ProgramError::Stale => Self::new(codes::VERSION_STALE, codes::VERSION_STALE.meaning),
             ProgramError::SecretsLimit => Self::new(
                 codes::LIMIT_REACHED,

@@ -18,7 +18,8 @@ use crate::edge::{App, Change, KeyringError, Write, hash_secret};
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
 use crate::money::Currency;
 use crate::partners;
-use crate::plans::model::{PlanVersion, Terms};
+use crate::plans;
+use crate::plans::model::{Assignment, PlanVersion, Reassignment, Terms, reassigned};
 use crate::table;
 
 /// Programs read at a time by [`all_programs`].
@@ -118,6 +119,7 @@ pub fn create(
         dispute_days,
         tokens: vec![token],
         signing_secrets: vec![secret],
+        default_plans: Vec::new(),
         created_at: app.now(),
         version: 1,
     };
@@ -268,35 +270,52 @@ pub struct NewPlan {
     pub terms: Terms,
 }
 
-/// The next version of a plan. Its number follows the last one, so of two at once one is refused with
-/// `VersionTaken` and asks again.
-///
-/// # Errors
-/// `VersionTaken`, the table's.
-pub async fn add_plan(
-    app: &App,
-    program: &Program,
-    new: NewPlan,
-) -> Result<Change<PlanVersion, ProgramError>, ProgramError> {
+/// A plan as it would be made, which is none.
+#[must_use]
+pub fn draft(app: &App, program: ProgramId, new: NewPlan) -> PlanVersion {
+    plan_of(program, 0, new, app.now())
+}
+
+fn plan_of(program: ProgramId, last: u32, new: NewPlan, now: Timestamp) -> PlanVersion {
     let NewPlan {
         code,
         effective_from,
         hold_days,
         terms,
     } = new;
-    let last = store::last_version(&app.main, program.id, &code).await?;
-    let now = app.now();
-    app.cache.forget(&plan_name(program.id, &code));
-    let plan = PlanVersion {
-        program: program.id,
+    PlanVersion {
+        program,
         code,
         version: last + 1,
         effective_from: effective_from.unwrap_or(now),
         hold_days,
         terms,
         created_at: now,
-    };
-    let put = Write::new(store::put_plan(&plan, program.currency)?, |_| {
+    }
+}
+
+/// The next version of a plan. Its number follows the last one, so of two at once one is refused with
+/// `VersionTaken` and asks again.
+///
+/// The first may be effective in the past: nothing was computed by it. A later one may not: events since
+/// then were paid by the version before, and what was computed stays as it is.
+///
+/// # Errors
+/// `EffectiveInPast`, `VersionTaken`, the table's.
+pub async fn add_plan(
+    app: &App,
+    program: &Program,
+    new: NewPlan,
+) -> Result<Change<PlanVersion, ProgramError>, ProgramError> {
+    let last = plans::store::last_version(&app.main, program.id, &new.code).await?;
+    let now = app.now();
+    if last > 0 && new.effective_from.is_some_and(|from| from < now) {
+        let field = "effective_from";
+        return Err(ProgramError::EffectiveInPast { field });
+    }
+    app.cache.forget(&plan_name(program.id, &new.code));
+    let plan = plan_of(program.id, last, new, now);
+    let put = Write::new(plans::store::put_plan(&plan, program.currency)?, |_| {
         ProgramError::VersionTaken
     });
     Ok(Change {
@@ -320,7 +339,7 @@ pub async fn plan_versions(
     code: &str,
 ) -> Result<Option<Arc<Vec<PlanVersion>>>, table::Error> {
     app.cached(&plan_name(program, code), || async {
-        let versions = store::plan_versions(&app.main, program, code).await?;
+        let versions = plans::store::plan_versions(&app.main, program, code).await?;
         Ok((!versions.is_empty()).then_some(versions))
     })
     .await
@@ -338,11 +357,76 @@ pub async fn plans(
     limit: usize,
 ) -> Result<(Vec<PlanVersion>, Option<String>), ProgramError> {
     let first = after.is_none();
-    let (found, position) = store::plans(&app.main, program, code, after, limit).await?;
+    let (found, position) = plans::store::plans(&app.main, program, code, after, limit).await?;
     match code {
         Some(code) if first && found.is_empty() => Err(ProgramError::PlanNotFound(code.to_owned())),
         _ => Ok((found, position)),
     }
+}
+
+/// What a dated assignment changes: the assignments after it, or `None` when it is so already. It may not
+/// reach back: what was computed stays as it is.
+fn assign(
+    before: &[Assignment],
+    plan: Option<&str>,
+    from: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Vec<Assignment>>, ProgramError> {
+    match reassigned(before, plan, from) {
+        Reassignment::Unchanged => Ok(None),
+        Reassignment::Changed(_) if from < now => Err(ProgramError::EffectiveInPast {
+            field: "effective_from",
+        }),
+        Reassignment::Changed(after) => Ok(Some(after)),
+        Reassignment::TooMany => Err(ProgramError::TooManyPlans),
+    }
+}
+
+async fn known_plan(app: &App, program: ProgramId, plan: &str) -> Result<(), ProgramError> {
+    match plan_versions(app, program, plan).await? {
+        Some(_) => Ok(()),
+        None => Err(ProgramError::PlanUnknown(plan.to_owned())),
+    }
+}
+
+/// Lets a plan pay all partners of a program who have none of their own, from `effective_from` on, now when
+/// absent, in place of what was to begin after it. The first without `effective_from` covers all time before
+/// it too: it changes nothing that was paid.
+///
+/// # Errors
+/// `NotFound`, `PlanUnknown`, `EffectiveInPast`, `TooManyPlans`, `Moved`, the table's.
+pub async fn set_default_plan(
+    app: &App,
+    id: ProgramId,
+    plan: String,
+    effective_from: Option<Timestamp>,
+) -> Result<Change<Program, ProgramError>, ProgramError> {
+    let program = find(app, id).await?;
+    known_plan(app, id, &plan).await?;
+    let now = app.now();
+    let default_plans = if program.default_plans.is_empty() {
+        vec![Assignment {
+            plan: Some(plan),
+            from: effective_from,
+        }]
+    } else {
+        let from = effective_from.unwrap_or(now);
+        match assign(&program.default_plans, Some(&plan), from, now)? {
+            Some(after) => after,
+            None => return Ok(unchanged(program)),
+        }
+    };
+    let program = Program {
+        default_plans,
+        version: program.version + 1,
+        ..program
+    };
+    app.cache.forget(&program_name(id));
+    let write = Write::new(store::change_program(&program)?, |_| ProgramError::Moved);
+    Ok(Change {
+        value: program,
+        writes: vec![write],
+    })
 }
 
 /// A link to be made.
@@ -382,6 +466,7 @@ pub async fn add_link(app: &App, new: NewLink) -> Result<Change<Link, ProgramErr
         partner,
         destination,
         disabled_at: None,
+        plans: Vec::new(),
         created_at: app.now(),
         version: 1,
     };
@@ -495,6 +580,39 @@ pub async fn disable_link(
     }
     let link = Link {
         disabled_at: Some(app.now()),
+        version: link.version + 1,
+        ..link
+    };
+    app.cache.forget(&link_name(id));
+    let write = Write::new(store::change_link(&link)?, |_| ProgramError::Moved);
+    Ok(Change {
+        value: link,
+        writes: vec![write],
+    })
+}
+
+/// Lets a plan pay what a link's clicks bring, in place of its partner's, from `effective_from` on, now when
+/// absent, and in place of what was to begin after it; without a plan its partner's pays again.
+///
+/// # Errors
+/// `LinkNotFound`, `PlanUnknown`, `EffectiveInPast`, `TooManyPlans`, `Moved`, the table's.
+pub async fn set_link_plan(
+    app: &App,
+    id: LinkId,
+    plan: Option<String>,
+    effective_from: Option<Timestamp>,
+) -> Result<Change<Link, ProgramError>, ProgramError> {
+    let link = find_link(app, id).await?;
+    if let Some(plan) = &plan {
+        known_plan(app, link.program, plan).await?;
+    }
+    let now = app.now();
+    let from = effective_from.unwrap_or(now);
+    let Some(plans) = assign(&link.plans, plan.as_deref(), from, now)? else {
+        return Ok(unchanged(link));
+    };
+    let link = Link {
+        plans,
         version: link.version + 1,
         ..link
     };

@@ -6,6 +6,7 @@ use url::{Host, Url};
 use crate::clock::Timestamp;
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
 use crate::money::Currency;
+use crate::plans::model::Assignment;
 
 /// Days in which partners may dispute an event, unless the program says otherwise.
 pub const DISPUTE_DAYS: u32 = 60;
@@ -151,6 +152,9 @@ pub struct Program {
     pub tokens: Vec<TokenRecord>,
     /// Secrets that postbacks may be signed with, the current one first.
     pub signing_secrets: Vec<SigningSecret>,
+    /// What pays partners without a plan of their own, in order of their start; the first may have no start
+    /// and then covers all before the second.
+    pub default_plans: Vec<Assignment>,
     /// Since when.
     pub created_at: Timestamp,
     /// Counts changes.
@@ -305,6 +309,8 @@ pub struct Link {
     pub destination: String,
     /// Since when it no longer leads there.
     pub disabled_at: Option<Timestamp>,
+    /// Plans that pay what its clicks bring, in place of its partner's, in order of their start.
+    pub plans: Vec<Assignment>,
     /// Since when.
     pub created_at: Timestamp,
     /// Counts changes.
@@ -583,6 +589,7 @@ mod tests {
             partner: PartnerId::from_bytes([2; 16]),
             destination: destination.to_owned(),
             disabled_at: None,
+            plans: Vec::new(),
             created_at: at("2026-11-23T07:00:00Z"),
             version: 1,
         }
@@ -604,6 +611,7 @@ mod tests {
             dispute_days: DISPUTE_DAYS,
             tokens: vec![token("a", None)],
             signing_secrets: vec![secret("a")],
+            default_plans: Vec::new(),
             created_at: at("2026-11-23T07:00:00Z"),
             version: 1,
         }

@@ -1,4 +1,4 @@
-//! Keys and items of programs, plan versions, links and coupons.
+//! Keys and items of programs, links and coupons.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,24 +8,14 @@ use super::model::{
 };
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
-use crate::money::{Currency, Money};
-use crate::plans::model::{Base, Component, Pay, PlanVersion, Terms};
+use crate::money::Currency;
+use crate::plans::store::{AssignmentItem, assignment_items, assignments};
 use crate::table::{
     Condition, Error, Index, Item, Key, Op, Put, Range, Table, Update, from_item, int,
 };
 
-/// Versions of one plan read at a time.
-const PLAN_PAGE: usize = 100;
-
 fn program_key(id: ProgramId) -> Key {
     Key::new(format!("PROG#{id}"), "PROGRAM")
-}
-
-fn plan_key(program: ProgramId, code: &str, version: u32) -> Key {
-    Key::new(
-        format!("PROG#{program}"),
-        format!("PLAN#{code}#{version:06}"),
-    )
 }
 
 fn link_key(id: LinkId) -> Key {
@@ -69,29 +59,9 @@ struct ProgramItem {
     dispute_days: u32,
     tokens: Vec<SecretItem>,
     secrets: Vec<SecretItem>,
+    default_plans: Vec<AssignmentItem>,
     created_at: Timestamp,
     version: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-enum ComponentItem {
-    Flat { event: String, minor: i64 },
-    Percent { event: String, rate: String },
-}
-
-#[derive(Serialize, Deserialize)]
-struct PlanItem {
-    pk: String,
-    sk: String,
-    program: ProgramId,
-    code: String,
-    version: u32,
-    currency: String,
-    effective_from: Timestamp,
-    hold_days: u32,
-    components: Vec<ComponentItem>,
-    created_at: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,6 +77,7 @@ struct LinkItem {
     destination: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     disabled_at: Option<Timestamp>,
+    plans: Vec<AssignmentItem>,
     created_at: Timestamp,
     version: u64,
 }
@@ -140,6 +111,7 @@ fn program_item(program: &Program) -> ProgramItem {
         dispute_days,
         tokens,
         signing_secrets,
+        default_plans,
         created_at,
         version,
     } = program.clone();
@@ -173,6 +145,7 @@ fn program_item(program: &Program) -> ProgramItem {
                 expires_at,
             })
             .collect(),
+        default_plans: assignment_items(default_plans),
         created_at,
         version,
     }
@@ -209,6 +182,7 @@ fn program(item: ProgramItem) -> Result<Program, Error> {
         dispute_days,
         tokens,
         secrets,
+        default_plans,
         created_at,
         version,
     } = item;
@@ -239,6 +213,7 @@ fn program(item: ProgramItem) -> Result<Program, Error> {
                 expires_at,
             })
             .collect(),
+        default_plans: assignments(default_plans),
         created_at,
         version,
     })
@@ -319,151 +294,6 @@ async fn listed<T>(
     Ok((found, position.map(|entry| entry.sort.clone())))
 }
 
-/// The put of a plan version.
-///
-/// # Errors
-/// Never for a well-formed version.
-pub fn put_plan(plan: &PlanVersion, currency: Currency) -> Result<Op, Error> {
-    let PlanVersion {
-        program,
-        code,
-        version,
-        effective_from,
-        hold_days,
-        terms,
-        created_at,
-    } = plan.clone();
-    let Key { pk, sk } = plan_key(program, &code, version);
-    let components = terms
-        .components
-        .into_iter()
-        .map(|component| match component.pay {
-            Pay::Flat(amount) => Ok(ComponentItem::Flat {
-                event: component.event,
-                minor: amount.minor(),
-            }),
-            Pay::Percent {
-                rate,
-                of: Base::Amount,
-            } => Ok(ComponentItem::Percent {
-                event: component.event,
-                rate: rate.to_string(),
-            }),
-            _ => Err(Error::Malformed("a component".to_owned())),
-        })
-        .collect::<Result<_, Error>>()?;
-    Ok(Op::Put(Put::new(&PlanItem {
-        pk,
-        sk,
-        program,
-        code,
-        version,
-        currency: currency.code().to_owned(),
-        effective_from,
-        hold_days,
-        components,
-        created_at,
-    })?))
-}
-
-fn plan(item: PlanItem) -> Result<PlanVersion, Error> {
-    let PlanItem {
-        pk: _,
-        sk: _,
-        program,
-        code,
-        version,
-        currency: currency_code,
-        effective_from,
-        hold_days,
-        components,
-        created_at,
-    } = item;
-    let currency = currency(&currency_code)?;
-    let components = components
-        .into_iter()
-        .map(|component| {
-            Ok(match component {
-                ComponentItem::Flat { event, minor } => {
-                    Component::flat(event, Money::new(minor, currency))
-                }
-                ComponentItem::Percent { event, rate } => Component::percent(
-                    event,
-                    rate.parse()
-                        .map_err(|_| Error::Malformed(format!("{rate} is not a rate")))?,
-                ),
-            })
-        })
-        .collect::<Result<_, Error>>()?;
-    Ok(PlanVersion {
-        program,
-        code,
-        version,
-        effective_from,
-        hold_days,
-        terms: Terms::of(components),
-        created_at,
-    })
-}
-
-/// All versions of a plan, oldest first.
-///
-/// # Errors
-/// The table's.
-pub async fn plan_versions(
-    table: &Table,
-    program: ProgramId,
-    code: &str,
-) -> Result<Vec<PlanVersion>, Error> {
-    let range = Range::partition(Index::Base, format!("PROG#{program}"), PLAN_PAGE)
-        .beginning(format!("PLAN#{code}#"));
-    let items: Vec<PlanItem> = table.all(range).await?;
-    items.into_iter().map(plan).collect()
-}
-
-/// The number of a plan's newest version; 0 when there is none.
-///
-/// # Errors
-/// The table's.
-pub async fn last_version(table: &Table, program: ProgramId, code: &str) -> Result<u32, Error> {
-    let range = Range::partition(Index::Base, format!("PROG#{program}"), 1)
-        .beginning(format!("PLAN#{code}#"))
-        .newest_first();
-    match table.page(&range).await?.items.pop() {
-        None => Ok(0),
-        Some(item) => Ok(from_item::<PlanItem>(item)?.version),
-    }
-}
-
-/// A page of a program's plan versions by code and version, after a position; all plans', or one's.
-///
-/// # Errors
-/// The table's.
-pub async fn plans(
-    table: &Table,
-    program: ProgramId,
-    code: Option<&str>,
-    after: Option<String>,
-    limit: usize,
-) -> Result<(Vec<PlanVersion>, Option<String>), Error> {
-    let prefix = code.map_or_else(|| "PLAN#".to_owned(), |code| format!("PLAN#{code}#"));
-    // Never among the program's other items, whatever position a caller makes up.
-    let low = after
-        .map(|after| format!("{after}\0"))
-        .filter(|low| low.starts_with(&prefix))
-        .unwrap_or_else(|| prefix.clone());
-    let range = Range::partition(Index::Base, format!("PROG#{program}"), limit)
-        .between(low, format!("{prefix}\u{10FFFF}"));
-    let page = table.page(&range).await?;
-    let position = page.items.last().filter(|_| page.more).and_then(Key::of);
-    let found = page
-        .items
-        .into_iter()
-        .map(|item| plan(from_item(item)?))
-        .collect::<Result<Vec<_>, Error>>()?;
-    Ok((found, position.map(|key| key.sk)))
-}
-
 fn link_item(link: &Link) -> LinkItem {
     let Link {
         id,
@@ -472,6 +302,7 @@ fn link_item(link: &Link) -> LinkItem {
         partner,
         destination,
         disabled_at,
+        plans,
         created_at,
         version,
     } = link.clone();
@@ -487,6 +318,7 @@ fn link_item(link: &Link) -> LinkItem {
         partner,
         destination,
         disabled_at,
+        plans: assignment_items(plans),
         created_at,
         version,
     }
@@ -504,6 +336,7 @@ fn link(item: LinkItem) -> Link {
         partner,
         destination,
         disabled_at,
+        plans,
         created_at,
         version,
     } = item;
@@ -514,6 +347,7 @@ fn link(item: LinkItem) -> Link {
         partner,
         destination,
         disabled_at,
+        plans: assignments(plans),
         created_at,
         version,
     }

@@ -323,6 +323,7 @@ mod tests {
             dispute_days: 60,
             tokens: Vec::new(),
             signing_secrets: Vec::new(),
+            default_plans: Vec::new(),
             created_at: now(),
             version: 1,
         }
