@@ -18,6 +18,7 @@ mod keys;
 mod listing;
 mod loss;
 mod main_job;
+mod models;
 mod money;
 mod payouts;
 mod plans;

@@ -94,7 +94,11 @@ fn models_are_pure() {
     let models: Vec<PathBuf> = NOUNS
         .iter()
         .map(|noun| shared.join(noun).join("model.rs"))
-        .chain([shared.join("commissions/fold.rs")])
+        .chain([
+            shared.join("commissions/fold.rs"),
+            shared.join("commissions/book.rs"),
+            shared.join("commissions/trace.rs"),
+        ])
         .filter(|path| path.exists())
         .collect();
     assert!(models.len() >= 7, "the models have moved");
@@ -105,7 +109,12 @@ fn models_are_pure() {
         .chain(&said)
         .flat_map(|path| forbid(path, &IMPURE, "models are pure"))
         .collect();
-    // Of another noun a model knows its model; of its own noun, nothing but itself.
+    // Of another noun a model knows its model; of its own noun, nothing but itself and what is as pure.
+    let pure_siblings = [
+        "use super::book::",
+        "use super::fold::",
+        "use super::model::",
+    ];
     let others: Vec<String> = NOUNS
         .iter()
         .map(|noun| format!("crate::{noun}::"))
@@ -115,7 +124,10 @@ fn models_are_pure() {
         for line in code.lines() {
             let foreign = others.iter().find_map(|other| line.split_once(other));
             if foreign.is_some_and(|(_, rest)| !rest.starts_with("model::"))
-                || line.contains("super::")
+                || pure_siblings
+                    .iter()
+                    .fold(line.to_owned(), |line, pure| line.replace(pure, ""))
+                    .contains("super::")
             {
                 found.push(format!("{}: {line}: models know models", path.display()));
             }

@@ -428,6 +428,90 @@ async fn disputes(court: &Court, program: &str, partner: &str, conversion: &str)
     let _ = court.ask_as(key, "GET /v1/disputes", &[], "", None).await;
 }
 
+/// A program of tiers, gates and levels, in which a conversion waits for its rate of exchange.
+async fn ladder(court: &Court) {
+    let made = court
+        .ask("POST /v1/programs", &[], "", Some(json!({ "name": "Club", "currency": "GBP", "attribution": { "model": "last_click", "window_days": 30 } })))
+        .await;
+    let (id, token) = (made.str("id"), made.str("postback_token"));
+    let own = json!({ "unit": "count", "events": ["sale"], "scope": "subtree" });
+    let window = json!({ "kind": "month" });
+    let brackets = json!([{ "from": 0, "rate": "0.10" }, { "from": 2, "rate": "0.20" }]);
+    let plan = json!({ "code": "club", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z",
+        "components": [
+            { "kind": "tiered", "event": "sale", "mode": "retroactive", "measure": own, "window": window, "brackets": brackets },
+            { "kind": "flat", "event": "sale", "amount": "1.00", "gate": { "measure": { "unit": "count", "events": ["sale"], "scope": "own" }, "window": window, "at_least": 1 } },
+        ],
+        "levels": [{ "rate": "0.10", "of": "commission", "rounding": "half_up" }],
+    });
+    let _ = court
+        .ask("POST /v1/programs/{id}/plans", &[id], "", Some(plan))
+        .await;
+    let mut upline: Option<String> = None;
+    for name in ["Cid", "Dot"] {
+        let partner =
+            json!({ "name": name, "email": "p@example.com", "country": "GB", "kind": "affiliate" });
+        let partner = court
+            .ask("POST /v1/partners", &[], "", Some(partner))
+            .await
+            .str("id")
+            .to_owned();
+        let placed = json!({ "program": id, "plan": "club", "upline": upline });
+        let _ = court
+            .ask(
+                "POST /v1/partners/{id}/enrolments",
+                &[&partner],
+                "",
+                Some(placed),
+            )
+            .await;
+        upline = Some(partner);
+    }
+    let dot = upline.unwrap();
+    let coupon = json!({ "program": id, "partner": dot, "code": "DOT10" });
+    let _ = court.ask("POST /v1/coupons", &[], "", Some(coupon)).await;
+    let tried = json!({ "body": { "transaction_id": "l-1", "coupon": "DOT10", "amount": "10.00", "currency": "USD" } });
+    for (order, currency) in [("l-1", "GBP"), ("l-2", "GBP"), ("l-3", "USD")] {
+        let query = format!(
+            "?transaction_id={order}&coupon=DOT10&amount=10.00&currency={currency}&token={token}"
+        );
+        let _ = court
+            .ask("GET /v1/postbacks/{program}", &[id], &query, None)
+            .await;
+    }
+    court.deliver().await;
+    let rate = json!({ "from": "USD", "to": "GBP", "rate": "0.85", "date": court.world.now().to_string()[..10], "source": "ECB" });
+    let _ = court
+        .ask("PUT /v1/rates", &[], "", Some(json!({ "rates": [rate] })))
+        .await;
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/postbacks:test",
+            &[id],
+            "",
+            Some(tried),
+        )
+        .await;
+    court.days_pass(1).await;
+    court.deliver().await;
+    let listed = court
+        .ask("GET /v1/conversions", &[], &format!("?program={id}"), None)
+        .await;
+    let first = listed.str("/items/0/id").to_owned();
+    let part = json!({ "reversal_id": "p-1", "amount": "4.00", "currency": listed.str("/items/0/currency"), "reason": "sent back" });
+    let _ = court
+        .ask(
+            "POST /v1/conversions/{id}/reversals",
+            &[&first],
+            "",
+            Some(part),
+        )
+        .await;
+    court.deliver().await;
+    court.days_pass(40).await;
+    court.days_pass(1).await;
+}
+
 #[tokio::test]
 async fn every_route_and_trigger_stays_within_its_functions_role() {
     let court = Court::of(World::start().await);
@@ -705,6 +789,7 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     let _ = court
         .ask("POST /v1/links/{id}/disable", &[link.str("id")], "", None)
         .await;
+    ladder(&court).await;
     court.days_pass(31).await;
 
     let account = json!({ "name": "Main", "kind": "paypal", "currency": "GBP", "paypal_email": "payouts@vendor.example" });

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fold::{Close, Entry, Fold, Paid, Reach, State, Zone, is_budgeted, reach};
+use super::fold::{Close, Entry, Fold, Paid, Reach, State, Zone, is_budgeted, reach, windows};
 use crate::clock::{Timestamp, days_after};
 use crate::ids::{ConversionId, PartnerId, ProgramId};
 use crate::money::{Currency, MoneyError};
@@ -146,7 +146,7 @@ pub fn place(
 
 /// The smallest calendar window of a plan version: what an event may come too late for.
 fn smallest_calendar(plan: &PlanVersion) -> Option<Window> {
-    super::fold::windows(&plan.terms)
+    windows(&plan.terms)
         .into_iter()
         .filter(|window| matches!(window, Window::Month | Window::Quarter))
         .min_by_key(|window| *window != Window::Month)

@@ -169,7 +169,7 @@ async fn credit_chunk(
                         .zip(outcomes)
                         .map(|((work, _), outcome)| posted(work, outcome)),
                 );
-                if shares && let Err(error) = super::clockwork::close_book(app, id, now).await {
+                if shares && let Err(error) = super::clockwork::share(app, id, now).await {
                     // It is due until it is done.
                     tracing::warn!(%error, "a budget was not shared anew");
                 }
@@ -476,7 +476,7 @@ pub(super) async fn correct(
         all.extend(base.map(store::unrevised));
         match app.main.transact(&all).await {
             Ok(()) => {
-                if others && let Err(error) = super::clockwork::close_book(app, id, now).await {
+                if others && let Err(error) = super::clockwork::share(app, id, now).await {
                     // It is due until it is done.
                     tracing::warn!(%error, "a budget was not shared anew");
                 }
@@ -487,11 +487,12 @@ pub(super) async fn correct(
             {
                 return Ok(Err(Item::new()));
             }
-            Err(TransactError::Refused(refusals)) => match refusals.into_iter().next() {
-                Some(Refusal::Condition(item)) => return Ok(Err(item)),
-                // The book moved, or the transfer stands there and the outcome will show it.
-                _ => {}
-            },
+            Err(TransactError::Refused(refusals)) => {
+                // Otherwise the book moved, or the transfer stands there and the outcome will show it.
+                if let Some(Refusal::Condition(item)) = refusals.into_iter().next() {
+                    return Ok(Err(item));
+                }
+            }
             Err(TransactError::Table(error)) => return Err(error),
         }
     }

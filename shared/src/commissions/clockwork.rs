@@ -267,11 +267,29 @@ pub async fn close_due(app: &App, now: Timestamp) -> Result<usize, Error> {
     failed.map_or(Ok(closed), Err)
 }
 
-/// Brings what is posted in a book to what it pays by now.
+/// Closes the windows of a book that are due, and brings what is posted in it to what it pays by now.
 ///
 /// # Errors
 /// The table's. Safe to repeat.
-pub(super) async fn close_book(app: &App, id: &BookId, now: Timestamp) -> Result<(), Error> {
+async fn close_book(app: &App, id: &BookId, now: Timestamp) -> Result<(), Error> {
+    let absorbed = absorbed_until(app, id.program, now).await?;
+    balance(app, id, Some(absorbed), now).await
+}
+
+/// Brings what is posted in a book to what it pays by now, no window being closed by that.
+///
+/// # Errors
+/// The table's. Safe to repeat.
+pub(super) async fn share(app: &App, id: &BookId, now: Timestamp) -> Result<(), Error> {
+    balance(app, id, None, now).await
+}
+
+async fn balance(
+    app: &App,
+    id: &BookId,
+    absorbed: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Error> {
     let over = |error: MoneyError| Error::Failed(format!("a book's pay {error}"));
     for round in 0..MAX_CLOSE_STEPS {
         let Opened {
@@ -289,8 +307,7 @@ pub(super) async fn close_book(app: &App, id: &BookId, now: Timestamp) -> Result
         book.owing = None;
         let refs = plans.refs();
         let next = next_close(&refs, &entries, book.closed_until);
-        let absorbed = absorbed_until(app, id.program, now).await?;
-        let closes = next.filter(|at| *at <= absorbed);
+        let closes = next.filter(|at| absorbed.is_some_and(|absorbed| *at <= absorbed));
         if let Some(at) = closes {
             book.closed_until = Some(days_before(at, GRACE_DAYS));
         }

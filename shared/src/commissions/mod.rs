@@ -95,10 +95,16 @@ struct Draft {
     line: Option<(ConversionId, Source)>,
 }
 
+/// An outcome that moves no money, and the write that records it where it is not the usual one.
+struct Recorded {
+    outcome: Outcome,
+    op: Option<Op>,
+}
+
 /// What a ruling came to.
 enum Ruled {
     /// Nobody is credited, or nobody knows the rate of exchange yet: no money moves.
-    Recorded(Outcome, Option<Op>),
+    Recorded(Box<Recorded>),
     /// A partner is.
     Drafted(Box<Draft>),
 }
@@ -249,8 +255,8 @@ async fn advance(app: &App, works: Vec<Work>, now: Timestamp) -> Vec<Progress> {
     let mut recorded = Vec::new();
     for (work, ruled) in rule_all(app, to_credit, now).await {
         let facts = match (ruled, &work.facts) {
-            (Ok(Ruled::Recorded(outcome, op)), _) => {
-                recorded.push((work, outcome, op));
+            (Ok(Ruled::Recorded(found)), _) => {
+                recorded.push((work, *found));
                 continue;
             }
             (Ok(Ruled::Drafted(draft)), Some(facts)) => (draft, facts),
@@ -289,7 +295,7 @@ async fn advance(app: &App, works: Vec<Work>, now: Timestamp) -> Vec<Progress> {
     let recorded = join_all(
         recorded
             .into_iter()
-            .map(|(work, outcome, op)| record(app, work, outcome, op)),
+            .map(|(work, found)| record(app, work, found)),
     );
     let changed = join_all(
         to_change
@@ -334,7 +340,7 @@ async fn rule_all(
 ) -> Vec<(Work, Result<Ruled, String>)> {
     let rule = |work: Work| async move {
         let ruled = match &work.facts {
-            Some(facts) => rule(app, facts, &work.changes, work.outcome.as_ref(), now).await,
+            Some(facts) => rule(app, facts, &work.changes, now).await,
             None => Err("a conversion without facts is never credited".to_owned()),
         };
         (work, ruled)
@@ -357,7 +363,6 @@ async fn rule(
     app: &App,
     facts: &Facts,
     changes: &Changes,
-    waiting: Option<&Outcome>,
     now: Timestamp,
 ) -> Result<Ruled, String> {
     let program = programs::program(app, facts.program)
@@ -368,7 +373,6 @@ async fn rule(
     let verdict = claims::rule(app, &program, facts)
         .await
         .map_err(|error| error.to_string())?;
-    let _ = waiting;
     draft(app, &program, facts, changes, verdict, now).await
 }
 
@@ -389,7 +393,10 @@ async fn draft(
     let assigned_by = assigned_by.unwrap_or(AssignedBy::Partner);
     let partner = ruling.winner.as_ref().and_then(|winner| winner.partner);
     let (Some(partner), Some(plan)) = (partner, plan) else {
-        return Ok(Ruled::Recorded(uncredited(facts, ruling, now), None));
+        return Ok(Ruled::Recorded(Box::new(Recorded {
+            outcome: uncredited(facts, ruling, now),
+            op: None,
+        })));
     };
     let currency = program.currency;
     let exchange = if facts.currency == currency {
@@ -403,7 +410,8 @@ async fn draft(
             let day = date_of(facts.occurred_at).to_string();
             let put = store::put_waiting(&outcome, facts.currency, currency, &day)
                 .map_err(|error| said(&error))?;
-            return Ok(Ruled::Recorded(outcome, Some(Op::Put(put))));
+            let op = Some(Op::Put(put));
+            return Ok(Ruled::Recorded(Box::new(Recorded { outcome, op })));
         };
         Some(model::exchange(&rate))
     };
@@ -634,7 +642,8 @@ fn again(work: Work, item: crate::table::Item) -> Progress {
 }
 
 /// Records an outcome that moves no money: one write.
-async fn record(app: &App, work: Work, outcome: Outcome, op: Option<Op>) -> Progress {
+async fn record(app: &App, work: Work, found: Recorded) -> Progress {
+    let Recorded { outcome, op } = found;
     // It waits already.
     if work.outcome.is_some() && op.is_some() {
         return Progress::Done;

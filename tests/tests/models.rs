@@ -1,0 +1,274 @@
+//! Commission models through the whole path: tiers, gates, caps, levels, exchange, and corrections of them.
+
+use serde_json::{Value, json};
+use tributary_tests::{Stand, World};
+
+/// A program under a plan of these terms, with a partner and its coupon.
+async fn under(world: &World, terms: Value) -> Stand {
+    let mut stand = world
+        .stand_with(
+            30,
+            json!([{ "kind": "percent", "event": "none", "rate": "0.5" }]),
+        )
+        .await;
+    let mut plan =
+        json!({ "code": "terms", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z" });
+    for (name, value) in terms.as_object().unwrap() {
+        plan[name] = value.clone();
+    }
+    let plans = format!("/v1/programs/{}/plans", stand.program);
+    let _ = world.post(&plans, plan).await.expect(201);
+    let (partner, coupon) = partner(world, &stand.program, "Bea", None).await;
+    stand.partner = partner;
+    stand.coupon = coupon;
+    stand
+}
+
+async fn partner(
+    world: &World,
+    program: &str,
+    name: &str,
+    upline: Option<&str>,
+) -> (String, String) {
+    let body =
+        json!({ "name": name, "email": "p@example.com", "country": "GB", "kind": "affiliate" });
+    let partner = world.post("/v1/partners", body).await.expect(201);
+    let partner = partner.str("id").to_owned();
+    let body = json!({ "program": program, "plan": "terms", "upline": upline });
+    let _ = world
+        .post(&format!("/v1/partners/{partner}/enrolments"), body)
+        .await
+        .expect(201);
+    let code = name.to_uppercase();
+    let body = json!({ "program": program, "partner": partner, "code": code });
+    let _ = world.post("/v1/coupons", body).await.expect(201);
+    (partner, code)
+}
+
+/// A sale at a time, settled.
+async fn sale(world: &World, stand: &Stand, order: &str, at: &str, amount: &str) -> String {
+    let body = json!({ "transaction_id": order, "coupon": stand.coupon, "amount": amount, "currency": "GBP", "occurred_at": at });
+    let posted = world.postback(stand, body).await.expect(201);
+    world.settle().await;
+    posted.str("conversion").to_owned()
+}
+
+async fn take_back(world: &World, conversion: &str, id: &str, amount: Option<&str>) {
+    let mut body = json!({ "reversal_id": id, "reason": "sent back" });
+    if let Some(amount) = amount {
+        body["amount"] = json!(amount);
+        body["currency"] = json!("GBP");
+    }
+    let path = format!("/v1/conversions/{conversion}/reversals");
+    let answer = world.post(&path, body).await;
+    assert!(answer.status.as_u16() < 300, "{}", answer.text);
+    world.settle().await;
+}
+
+async fn pending(world: &World, partner: &str) -> String {
+    world.balances(partner).await[0].clone()
+}
+
+fn tiered(mode: &str) -> Value {
+    json!({ "components": [{
+        "kind": "tiered", "event": "sale", "mode": mode,
+        "measure": { "unit": "amount", "events": ["sale"], "scope": "own" },
+        "window": { "kind": "month" },
+        "brackets": [{ "from": "0", "rate": "0.10" }, { "from": "5000", "rate": "0.12" }],
+    }] })
+}
+
+const EARLY: &str = "2026-03-01T01:00:00Z";
+const LATE: &str = "2026-03-01T02:00:00Z";
+
+/// What 4,000 and then 2,000 come to, in this order of arrival or the other.
+async fn six_thousand(mode: &str, late_first: bool) -> (World, Stand, String) {
+    let world = World::start().await;
+    let stand = under(&world, tiered(mode)).await;
+    let mut orders = [("o-1", EARLY, "4000.00"), ("o-2", LATE, "2000.00")];
+    if late_first {
+        orders.reverse();
+    }
+    let mut first = String::new();
+    for (order, at, amount) in orders {
+        let id = sale(&world, &stand, order, at, amount).await;
+        if order == "o-1" {
+            first = id;
+        }
+    }
+    (world, stand, first)
+}
+
+#[tokio::test]
+async fn tiers_pay_the_same_in_any_order_of_arrival() {
+    for (mode, pay, without_first) in [
+        ("marginal", "620.00", "200.00"),
+        ("attained", "640.00", "200.00"),
+        ("retroactive", "720.00", "200.00"),
+    ] {
+        for late_first in [false, true] {
+            let (world, stand, first) = six_thousand(mode, late_first).await;
+            assert_eq!(
+                pending(&world, &stand.partner).await,
+                pay,
+                "{mode} {late_first}"
+            );
+            take_back(&world, &first, "r-1", None).await;
+            let left = pending(&world, &stand.partner).await;
+            assert_eq!(left, without_first, "{mode} {late_first}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn parts_taken_back_add_up_to_the_whole_to_the_cent() {
+    let (world, stand, first) = six_thousand("marginal", false).await;
+    for (id, part) in [("r-1", "0.03"), ("r-2", "1333.33"), ("r-3", "2000.00")] {
+        take_back(&world, &first, id, Some(part)).await;
+    }
+    // 666.64 and 2,000.00 are left, all below 5,000.
+    assert_eq!(pending(&world, &stand.partner).await, "266.66");
+    take_back(&world, &first, "r-4", Some("666.64")).await;
+    assert_eq!(pending(&world, &stand.partner).await, "200.00");
+}
+
+#[tokio::test]
+async fn an_uplines_share_follows_its_base_through_every_correction() {
+    let world = World::start().await;
+    let terms = json!({
+        "components": [{ "kind": "percent", "event": "sale", "rate": "0.20" }],
+        "levels": [
+            { "rate": "0.10", "of": "sale", "rounding": "half_up" },
+            { "rate": "0.10", "of": "commission", "rounding": "half_up" },
+        ],
+    });
+    let mut stand = under(&world, terms).await;
+    let top = stand.partner.clone();
+    let (middle, _) = partner(&world, &stand.program, "Cid", Some(&top)).await;
+    let (seller, coupon) = partner(&world, &stand.program, "Dot", Some(&middle)).await;
+    stand.coupon = coupon;
+    let order = sale(&world, &stand, "o-1", EARLY, "100.00").await;
+    let all = async || {
+        let mut found = Vec::new();
+        for partner in [&seller, &middle, &top] {
+            found.push(pending(&world, partner).await);
+        }
+        found
+    };
+    assert_eq!(all().await, ["20.00", "10.00", "1.00"]);
+    take_back(&world, &order, "r-1", Some("50.00")).await;
+    assert_eq!(all().await, ["10.00", "5.00", "0.50"]);
+    let amended = json!({ "amendment_id": "a-1", "amount": "250.00", "currency": "GBP", "reason": "mistyped" });
+    let path = format!("/v1/conversions/{order}/amendments");
+    let answer = world.post(&path, amended).await;
+    assert!(answer.status.as_u16() < 300, "{}", answer.text);
+    world.settle().await;
+    assert_eq!(all().await, ["40.00", "20.00", "2.00"]);
+    take_back(&world, &order, "r-2", None).await;
+    assert_eq!(all().await, ["0.00", "0.00", "0.00"]);
+}
+
+#[tokio::test]
+async fn a_gate_pays_once_its_month_has_closed_with_its_threshold_reached() {
+    let world = World::start().await;
+    let terms = json!({ "components": [{
+        "kind": "percent", "event": "sale", "rate": "0.10",
+        "gate": { "measure": { "unit": "count", "events": ["sale"], "scope": "own" }, "window": { "kind": "month" }, "at_least": 2 },
+    }] });
+    let stand = under(&world, terms).await;
+    let order = sale(&world, &stand, "o-1", EARLY, "100.00").await;
+    let _ = sale(&world, &stand, "o-2", LATE, "50.00").await;
+    assert_eq!(world.balances(&stand.partner).await[..2], ["0.00", "0.00"]);
+    let shown = world
+        .get(&format!("/v1/conversions/{order}"))
+        .await
+        .expect(200);
+    assert!(shown.text.contains("provisional"), "{}", shown.text);
+    world.advance_days(40).await;
+    for _ in 0..3 {
+        let _ = world.clockwork().await;
+        world.settle().await;
+    }
+    assert_eq!(world.balances(&stand.partner).await[..2], ["0.00", "15.00"]);
+    // With one of the two taken back the threshold was never reached.
+    take_back(&world, &order, "r-1", None).await;
+    let [pending, payable, ..] = world.balances(&stand.partner).await;
+    assert_eq!((pending.as_str(), payable.as_str()), ("0.00", "0.00"));
+}
+
+#[tokio::test]
+async fn a_programs_budget_gives_freed_room_to_whoever_comes_next() {
+    let world = World::start().await;
+    let terms = json!({
+        "components": [{ "kind": "percent", "event": "sale", "rate": "0.10" }],
+        "caps": [{ "scope": "program", "window": { "kind": "month" }, "amount": "15.00" }],
+    });
+    let mut stand = under(&world, terms).await;
+    let bea = stand.partner.clone();
+    let first = sale(&world, &stand, "o-1", EARLY, "100.00").await;
+    let (cid, coupon) = partner(&world, &stand.program, "Cid", None).await;
+    stand.coupon = coupon;
+    let _ = sale(&world, &stand, "o-2", LATE, "100.00").await;
+    assert_eq!(pending(&world, &bea).await, "10.00");
+    assert_eq!(pending(&world, &cid).await, "5.00");
+    take_back(&world, &first, "r-1", Some("70.00")).await;
+    world.settle().await;
+    assert_eq!(pending(&world, &bea).await, "3.00");
+    let [held, payable, ..] = world.balances(&cid).await;
+    assert_eq!((held.as_str(), payable.as_str()), ("10.00", "0.00"));
+}
+
+#[tokio::test]
+async fn a_conversion_waits_for_its_rate_of_exchange_and_is_paid_once_it_is_there() {
+    let world = World::start().await;
+    let terms = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.10" }] });
+    let stand = under(&world, terms).await;
+    let body = json!({ "transaction_id": "o-1", "coupon": stand.coupon, "amount": "100.00", "currency": "EUR", "occurred_at": EARLY });
+    let order = world.postback(&stand, body).await.expect(201);
+    let order = order.str("conversion").to_owned();
+    world.settle().await;
+    assert_eq!(world.state(&order).await, "waiting");
+    let rate = json!({ "from": "EUR", "to": "GBP", "rate": "0.8512", "date": "2026-03-01", "source": "ECB" });
+    let _ = world
+        .put("/v1/rates", json!({ "rates": [rate] }))
+        .await
+        .expect(200);
+    world.advance_days(1).await;
+    let _ = world.clockwork().await;
+    world.settle().await;
+    assert_eq!(world.state(&order).await, "held");
+    assert_eq!(pending(&world, &stand.partner).await, "8.51");
+    let shown = world
+        .get(&format!("/v1/conversions/{order}"))
+        .await
+        .expect(200);
+    assert!(shown.text.contains("0.8512"), "{}", shown.text);
+}
+
+#[tokio::test]
+async fn paid_money_is_taken_back_in_the_next_payout_and_payable_money_at_once() {
+    let world = World::start().await;
+    let terms = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.10" }] });
+    let stand = under(&world, terms).await;
+    let order = sale(&world, &stand, "o-1", EARLY, "100.00").await;
+    world.advance_days(31).await;
+    let _ = world.clockwork().await;
+    world.settle().await;
+    assert_eq!(world.balances(&stand.partner).await[..2], ["0.00", "10.00"]);
+    take_back(&world, &order, "r-1", Some("40.00")).await;
+    assert_eq!(world.balances(&stand.partner).await[..2], ["0.00", "6.00"]);
+    let wallet = json!({ "kind": "paypal", "wallet": "bea@wallet.example" });
+    let path = format!("/v1/partners/{}/payout-method", stand.partner);
+    let _ = world.put(&path, wallet).await.expect(200);
+    let _ = world.batch(&stand.program, None).await;
+    world.settle().await;
+    assert_eq!(
+        world.balances(&stand.partner).await[..3],
+        ["0.00", "0.00", "6.00"]
+    );
+    take_back(&world, &order, "r-2", Some("10.00")).await;
+    assert_eq!(
+        world.balances(&stand.partner).await[..3],
+        ["0.00", "-1.00", "6.00"]
+    );
+}
