@@ -2,8 +2,10 @@
 //! the answer lost, nothing is lost and nothing happens twice.
 //!
 //! One life of a partner's money is lived again for each point: clicks, conversions, reversals of money
-//! that is held, payable and paid, payout batches by hand and by schedule, returns, a cancellation. The
-//! process that makes the call dies with it; whoever asked asks again, as servers, people and event sources do.
+//! that is held, payable and paid, payout batches by hand and by schedule, returns, a cancellation. Another is
+//! one of tiers, a gate and an upline: events that come late, parts that are taken back, a window that closes.
+//! The process that makes the call dies with it; whoever asked asks again, as servers, people and event
+//! sources do.
 
 use std::sync::{Arc, Mutex};
 
@@ -150,6 +152,49 @@ impl Life {
         }
     }
 
+    /// A partner under tiers and a gate, below another who gets a tenth of what it gets: the upline's id.
+    async fn climb(&mut self) -> String {
+        self.killer.count(false);
+        let (world, program) = (&self.world, &self.stand.program);
+        let measure = |unit: &str| json!({ "unit": unit, "events": ["sale"], "scope": "own" });
+        let window = json!({ "kind": "month" });
+        let terms = json!({
+            "code": "terms", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z",
+            "components": [
+                { "kind": "tiered", "event": "sale", "mode": "marginal", "measure": measure("amount"), "window": window,
+                    "brackets": [{ "from": "0", "rate": "0.10" }, { "from": "5000", "rate": "0.12" }] },
+                { "kind": "flat", "event": "sale", "amount": "1.00",
+                    "gate": { "measure": measure("count"), "window": window, "at_least": 1 } },
+            ],
+            "levels": [{ "rate": "0.10", "of": "commission" }],
+        });
+        let _ = world
+            .post(&format!("/v1/programs/{program}/plans"), terms)
+            .await
+            .expect(201);
+        let mut upline = None;
+        for name in ["Top", "Bea"] {
+            let body = json!({ "name": name, "email": "p@example.com", "country": "GB", "kind": "affiliate" });
+            let partner = world.post("/v1/partners", body).await.expect(201);
+            let partner = partner.str("id").to_owned();
+            let body = json!({ "program": program, "plan": "terms", "upline": upline });
+            let _ = world
+                .post(&format!("/v1/partners/{partner}/enrolments"), body)
+                .await
+                .expect(201);
+            if name == "Top" {
+                upline = Some(partner);
+                continue;
+            }
+            let body = json!({ "program": program, "partner": partner, "code": "BEA10" });
+            let _ = world.post("/v1/coupons", body).await.expect(201);
+            self.stand.partner = partner;
+            self.stand.coupon = "BEA10".to_owned();
+        }
+        self.killer.count(true);
+        upline.unwrap()
+    }
+
     /// Asks until there is an answer, and then once more, as one does who never heard it.
     async fn insist(
         &self,
@@ -242,6 +287,12 @@ impl Life {
     async fn reverse(&self, conversion: &str) {
         let path = format!("/v1/conversions/{conversion}/reversals");
         let body = json!({ "reversal_id": "r-1", "reason": "sent back" });
+        let _ = self.insist(Method::POST, &path, &[], Some(&body)).await;
+    }
+
+    async fn reverse_part(&self, conversion: &str, id: &str, amount: &str) {
+        let path = format!("/v1/conversions/{conversion}/reversals");
+        let body = json!({ "reversal_id": id, "amount": amount, "currency": "GBP", "reason": "sent back" });
         let _ = self.insist(Method::POST, &path, &[], Some(&body)).await;
     }
 
@@ -506,37 +557,121 @@ impl Life {
     }
 }
 
+impl Life {
+    /// Held and payable, of the partner and of its upline.
+    async fn share(&self, upline: &str, own: [&str; 2], above: [&str; 2]) {
+        for (partner, expected) in [(self.stand.partner.as_str(), own), (upline, above)] {
+            let found = self.look(async |world| world.balances(partner).await).await;
+            assert_eq!(found[..2], expected);
+        }
+    }
+
+    /// The same of tiers, a gate and an upline.
+    async fn live_higher(&mut self) {
+        let upline = self.climb().await;
+        let order = |id: &str, at: &str, amount: &str| json!({ "transaction_id": id, "coupon": self.stand.coupon, "amount": amount, "currency": "GBP", "occurred_at": at });
+        let later = self
+            .report(order("o-2", "2026-03-01T02:00:00Z", "2000.00"))
+            .await;
+        self.settle().await;
+        self.share(&upline, ["200.00", "0.00"], ["20.00", "0.00"])
+            .await;
+        // Before the other in order, though after it in time.
+        let first = self
+            .report(order("o-1", "2026-03-01T01:00:00Z", "4000.00"))
+            .await;
+        self.settle().await;
+        self.share(&upline, ["620.00", "0.00"], ["62.00", "0.00"])
+            .await;
+        self.reverse_part(&first, "p-1", "1000.00").await;
+        self.settle().await;
+        self.share(&upline, ["500.00", "0.00"], ["50.00", "0.00"])
+            .await;
+        self.reverse(&later).await;
+        self.settle().await;
+        self.share(&upline, ["300.00", "0.00"], ["30.00", "0.00"])
+            .await;
+        self.thirty_days_pass().await;
+        self.share(&upline, ["0.00", "300.00"], ["0.00", "30.00"])
+            .await;
+        // March closes, and its gate pays a pound for the one sale that is left of it.
+        let before = self.killer.hit();
+        self.minutes_pass(4 * 24 * 60).await;
+        self.minutes_pass(1).await;
+        self.minutes_pass(1).await;
+        if before != self.killer.hit() {
+            self.recover().await;
+        }
+        self.share(&upline, ["0.00", "301.00"], ["0.00", "30.10"])
+            .await;
+        self.reverse_part(&first, "p-2", "3000.00").await;
+        self.settle().await;
+        for partner in [&self.stand.partner, &upline] {
+            let balances = self.look(async |world| world.balances(partner).await).await;
+            assert_eq!(balances, ["0.00", "0.00", "0.00", "0.00"]);
+        }
+    }
+}
+
+/// Which life is lived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    Plain,
+    Higher,
+}
+
+impl Which {
+    async fn live(self, life: &mut Life) {
+        match self {
+            Self::Plain => life.live().await,
+            Self::Higher => life.live_higher().await,
+        }
+    }
+}
+
 /// Lives through every `TRIBUTARY_CRASH_STRIDE`th point, every one with 1.
-async fn every_point(death: Death) {
+async fn every_point(which: Which, death: Death) {
     let stride =
         std::env::var("TRIBUTARY_CRASH_STRIDE").map_or(STRIDE, |text| text.parse().unwrap());
-    let dry = Life::begin(None).await;
-    dry.live().await;
+    let mut dry = Life::begin(None).await;
+    which.live(&mut dry).await;
     let points = dry.killer.seen();
     assert!(points > 100, "only {points} points");
     let (mut tried, mut covered) = (0, 0);
     for point in (0..points).step_by(usize::try_from(stride).unwrap()) {
-        let life = Life::begin(Some((point, death))).await;
-        let lived = std::panic::AssertUnwindSafe(life.live());
+        let mut life = Life::begin(Some((point, death))).await;
+        let lived = std::panic::AssertUnwindSafe(which.live(&mut life));
         let ended = futures_util::FutureExt::catch_unwind(lived).await;
         let operation = life.killer.hit();
         assert!(
             ended.is_ok(),
-            "died at point {point}, {operation:?}, {death:?}"
+            "died at point {point}, {operation:?}, {death:?}, {which:?}"
         );
         tried += 1;
         covered += u64::from(operation.is_some());
     }
-    println!("crash points covered, {death:?}: {covered}/{tried} of {points}, one in {stride}");
+    println!(
+        "crash points covered, {which:?}, {death:?}: {covered}/{tried} of {points}, one in {stride}"
+    );
     assert_eq!(covered, tried);
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_dies_before_a_call_on_the_money_path_moves_no_cent() {
-    every_point(Death::Before).await;
+    every_point(Which::Plain, Death::Before).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_dies_after_a_call_on_the_money_path_before_it_is_answered_moves_no_cent() {
-    every_point(Death::AnswerLost).await;
+    every_point(Which::Plain, Death::AnswerLost).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_dies_before_a_call_that_tiers_gates_and_levels_need_moves_no_cent() {
+    every_point(Which::Higher, Death::Before).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_dies_after_a_call_that_tiers_gates_and_levels_need_moves_no_cent() {
+    every_point(Which::Higher, Death::AnswerLost).await;
 }
