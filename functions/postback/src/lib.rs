@@ -1,13 +1,11 @@
-//! `/v1/postbacks/{program}`: servers and trackers report conversions; and the tester that shows how one
-//! would be read.
+//! `/v1/postbacks/{program}`: servers and trackers report conversions.
 
 pub mod schema;
-mod tester;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::get;
 use tributary::edge::{App, Problem, Reply, codes};
 use tributary::tracking;
 use tributary::tracking::model::Receipt;
@@ -16,19 +14,17 @@ use utoipa::OpenApi;
 
 /// The routes.
 pub fn routes() -> Router<App> {
-    Router::new()
-        .route(
-            "/v1/postbacks/{program}",
-            // A GET route would answer HEAD too, and a look shall not report a sale.
-            get(receive_query).post(receive).head(refuse),
-        )
-        .route("/v1/programs/{id}/postbacks:test", post(tester::test))
+    Router::new().route(
+        "/v1/postbacks/{program}",
+        // A GET route would answer HEAD too, and a look shall not report a sale.
+        get(receive_query).post(receive).head(refuse),
+    )
 }
 
 /// The part of the API's description that is served here.
 #[derive(OpenApi)]
 #[openapi(
-    paths(receive, receive_query, tester::test),
+    paths(receive, receive_query),
     tags((name = "postbacks", description = "Conversions reported by servers and trackers"))
 )]
 struct Description;

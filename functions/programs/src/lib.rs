@@ -5,6 +5,8 @@ mod coupons;
 mod links;
 mod plans;
 pub mod schema;
+pub mod tested;
+mod tester;
 
 use axum::Router;
 use axum::extract::State;
@@ -36,6 +38,7 @@ pub fn routes() -> Router<App> {
             post(plans::create).get(plans::list),
         )
         .route("/v1/programs/{id}/plans:preview", post(plans::preview))
+        .route("/v1/programs/{id}/postbacks:test", post(tester::test))
         .route("/v1/programs/{id}/plans/{plan}", get(plans::find))
         .route("/v1/programs/{id}/default-plan", put(plans::set_default))
         .route("/v1/links", post(links::create).get(links::list))
@@ -54,6 +57,7 @@ pub fn routes() -> Router<App> {
 #[derive(OpenApi)]
 #[openapi(
     paths(
+        tester::test,
         create, list, find, amend, rotate,
         plans::create, plans::preview, plans::list, plans::find, plans::set_default,
         links::create, links::list, links::find, links::amend, links::set_plan, links::drop_plan, links::disable,

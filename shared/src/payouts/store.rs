@@ -938,7 +938,7 @@ pub async fn due_schedules(
 ) -> Result<Vec<ProgramId>, Error> {
     // `$` is the character after `#`: what is due at this very instant is included.
     let range =
-        Range::partition(Index::Due, SCHEDULES, limit).between("", format!("{}$", stamp(now)));
+        Range::partition(Index::Due, SCHEDULES, limit).between("0", format!("{}$", stamp(now)));
     let (entries, _) = table.entries(&range).await?;
     Ok(entries
         .iter()

@@ -11,7 +11,7 @@ use tributary::tracking::dialects::{Mapped, table};
 use tributary::tracking::{self, posting, source};
 use tributary::{ids, programs};
 
-use crate::schema::{PostbackTestBody, RenamedView, TestView};
+use crate::tested::{PostbackTestBody, RenamedView, TestView};
 
 /// Characters of an address or query to try out.
 const MAX_ADDRESS: usize = 8192;
