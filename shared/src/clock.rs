@@ -97,6 +97,12 @@ pub fn month_end(at: Timestamp) -> Timestamp {
         .map_or(Timestamp::MAX, |zoned| zoned.timestamp())
 }
 
+/// The month in which the instant before this one lies: the last that a period up to it touches.
+#[must_use]
+pub fn last_month_before(at: Timestamp) -> u32 {
+    month(at.checked_sub(1.millisecond()).unwrap_or(Timestamp::MIN))
+}
+
 /// The month before a bucket: 202601 → 202512.
 #[must_use]
 pub fn month_before(month: u32) -> u32 {

@@ -18,6 +18,7 @@ pub mod payouts;
 pub mod plans;
 pub mod programs;
 pub mod rates;
+pub mod reports;
 pub mod tracking;
 
 pub mod edge;

@@ -24,6 +24,7 @@ mod payouts;
 mod plans;
 mod rates;
 mod readme;
+mod reports;
 mod requests;
 mod returned;
 mod roles;

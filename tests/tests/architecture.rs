@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 11] = [
+const NOUNS: [&str; 12] = [
     "claims",
     "commissions",
     "disputes",
@@ -13,6 +13,7 @@ const NOUNS: [&str; 11] = [
     "plans",
     "programs",
     "rates",
+    "reports",
     "tracking",
 ];
 
@@ -98,6 +99,7 @@ fn models_are_pure() {
             shared.join("commissions/fold.rs"),
             shared.join("commissions/book.rs"),
             shared.join("commissions/trace.rs"),
+            shared.join("reports/paper.rs"),
         ])
         .filter(|path| path.exists())
         .collect();

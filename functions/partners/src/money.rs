@@ -2,14 +2,19 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use serde_json::json;
 use tributary::clock::{self, Timestamp};
-use tributary::edge::{App, Cursor, Limit, Path, Principal, Problem, Query, Reply, codes, path_id};
+use tributary::edge::{
+    App, Cursor, Fields, Limit, Paper, Path, Principal, Problem, Query, Reply, codes, path_id,
+};
 use tributary::ids::PartnerId;
 use tributary::ledger::model::{Balance, Section, Transfer};
 use tributary::money::Money;
 use tributary::operators::model::Scope;
+use tributary::reports::paper::{PaperError, Statement};
 use tributary::{ledger, partners};
 use utoipa::{OpenApi, ToSchema};
 
@@ -252,20 +257,26 @@ async fn transfers(
 /// Get a partner's statement.
 ///
 /// Opening, lines and closing by currency; they always add up, and a statement up to now closes on the
-/// balances. A partner reads its own.
+/// balances. As JSON, as a page to print that loads nothing, or as CSV with the balances after each line.
+/// A partner reads its own.
 #[utoipa::path(get, path = "/v1/partners/{id}/statement", tag = "partners", security(("operator_key" = []), ("partner_key" = [])),
     params(("id" = String, Path, description = "The partner's id"),
         ("from" = Option<String>, Query, description = "RFC 3339; the beginning of this month (UTC) unless told"),
-        ("to" = Option<String>, Query, description = "RFC 3339, not included; up to now unless told")),
-    responses((status = 200, description = "The statement", body = StatementView)))]
+        ("to" = Option<String>, Query, description = "RFC 3339, not included; up to now unless told"),
+        ("format" = Option<String>, Query, description = "`json`, `html` or `csv`; `json` unless told")),
+    responses((status = 200, description = "The statement", content(
+        (StatementView = "application/json"), (String = "text/html"), (String = "text/csv")))))]
 async fn statement(
     State(app): State<App>,
     principal: Principal,
     Path(path): Path<String>,
     query: Query,
-) -> Result<Reply, Problem> {
+) -> Result<Response, Problem> {
     let id = readable(&app, &principal, &path).await?;
-    query.only(&["from", "to"])?;
+    query.only(&["from", "to", "format"])?;
+    let format = Fields::read_pairs(&json!({ "format": query.get("format") }), |f| {
+        Some(f.opt_choice("format", FORMATS))
+    })?;
     let from = time(&query, "from")?.unwrap_or_else(|| clock::month_start(app.now()));
     let to = time(&query, "to")?;
     if to.is_some_and(|to| to < from) {
@@ -276,13 +287,45 @@ async fn statement(
         ));
     }
     let sections = ledger::statement(&app, id, from, to).await?;
-    Ok(Reply::ok(&StatementView {
-        partner: id.to_string(),
-        from: from.to_string(),
-        to: to.map(|to| to.to_string()),
-        items: sections.iter().map(section_view).collect(),
-    }))
+    let format = format.unwrap_or(Format::Json);
+    if format == Format::Json {
+        let reply = Reply::ok(&StatementView {
+            partner: id.to_string(),
+            from: from.to_string(),
+            to: to.map(|to| to.to_string()),
+            items: sections.iter().map(section_view).collect(),
+        });
+        return Ok(reply.into_response());
+    }
+    let known = partners::find(&app, id).await?;
+    let statement = Statement {
+        partner: id,
+        name: known.contact.as_ref().map(|contact| contact.name.as_str()),
+        from,
+        to: to.unwrap_or_else(|| app.now()),
+        sections: &sections,
+    };
+    let internal = |error: PaperError| Problem::internal(&error);
+    if format == Format::Csv {
+        let name = format!("statement-{id}-{}.csv", &from.to_string()[..10]);
+        return Ok(Paper::csv(&name, statement.csv().map_err(internal)?).into_response());
+    }
+    Ok(Paper::html(statement.html().map_err(internal)?).into_response())
 }
+
+/// How a statement is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Html,
+    Csv,
+}
+
+const FORMATS: &[(&str, Format)] = &[
+    ("json", Format::Json),
+    ("html", Format::Html),
+    ("csv", Format::Csv),
+];
 
 fn time(query: &Query, name: &str) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = query.get(name) else {

@@ -27,6 +27,6 @@ pub use once::{Change, MAX_ONCE_KEY, Once, Write};
 pub use page::{Cursor, Limit, MAX_PAGE};
 pub use problem::{ALL_CODES, Code, FieldError, Problem, ProblemBody, codes};
 pub use queues::{Queue, Queues, SEND_BATCH};
-pub use reply::{Reply, versioned};
+pub use reply::{Paper, Reply, versioned};
 pub use serve::{Needs, batch_failures, finish, run, serve};
 pub use telemetry::{count, init as init_telemetry};

@@ -1,6 +1,6 @@
 //! Successful answers.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
@@ -89,4 +89,73 @@ impl IntoResponse for Reply {
 #[must_use]
 pub fn versioned(version: u64, body: &impl Serialize) -> Reply {
     Reply::ok(body).version(version)
+}
+
+/// A paper to open in a browser or a spreadsheet, instead of JSON.
+#[derive(Clone, Debug)]
+pub struct Paper {
+    content_type: &'static str,
+    disposition: String,
+    bytes: Vec<u8>,
+    facts: Vec<(&'static str, String)>,
+}
+
+impl Paper {
+    /// A page, shown in place. Its style stands in it; it may load and run nothing.
+    #[must_use]
+    pub fn html(text: String) -> Self {
+        Self {
+            content_type: "text/html; charset=utf-8",
+            disposition: "inline".to_owned(),
+            bytes: text.into_bytes(),
+            facts: Vec::new(),
+        }
+    }
+
+    /// A CSV, saved under a name of letters, digits, dots and dashes.
+    #[must_use]
+    pub fn csv(name: &str, bytes: Vec<u8>) -> Self {
+        Self {
+            content_type: "text/csv; charset=utf-8",
+            disposition: format!("attachment; filename=\"{name}\""),
+            bytes,
+            facts: Vec::new(),
+        }
+    }
+
+    /// With a header that says something about it.
+    #[must_use]
+    pub fn fact(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.facts.push((name, value.to_string()));
+        self
+    }
+}
+
+impl IntoResponse for Paper {
+    fn into_response(self) -> Response {
+        let mut response = self.bytes.into_response();
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (header::CONTENT_TYPE, self.content_type),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (
+                header::CONTENT_SECURITY_POLICY,
+                "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            ),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let disposition = (header::CONTENT_DISPOSITION, self.disposition);
+        let facts = self
+            .facts
+            .into_iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value));
+        for (name, value) in std::iter::once(disposition).chain(facts) {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+        response
+    }
 }

@@ -7,16 +7,18 @@ pub mod store;
 use std::time::Duration;
 
 use error::LedgerError;
-use model::{Account, Balance, Section, Transfer, complete, sections, total};
+use model::{
+    Account, Balance, Section, Transfer, complete, last_to_read, sections, total, total_at_end_of,
+};
 use store::ListFrom;
 
-use crate::clock::{Timestamp, month};
+use crate::clock::{Timestamp, last_month_before, month};
 use crate::edge::App;
 use crate::ids::PartnerId;
 
 /// Most transfers of one statement: it then stays below what a function may answer (6 MB).
 pub const MAX_STATEMENT_LINES: usize = 10_000;
-/// Most transfers read for one statement: those of the period and all after it.
+/// Most transfers read for one statement: those of the months that the period touches.
 const MAX_STATEMENT_READ: usize = 100_000;
 /// Entries of the list in one read: ten `BatchGetItem` calls at once follow.
 const LIST_PAGE: usize = 1_000;
@@ -90,7 +92,8 @@ fn months(accounts: &[Account]) -> Vec<u32> {
 /// A partner's statement from `from` on, up to but not including `to`; without `to`, or with one that is
 /// not past, up to this moment, so that the closing equals the balances. One section per currency.
 ///
-/// The accounts are the truth; the list is read until it has exactly the transfers the accounts count.
+/// The accounts are the truth; the list is read until it has exactly the transfers the accounts count. Only
+/// the months of the period are read: what later ones changed, the accounts' sums tell.
 ///
 /// # Errors
 /// `PeriodTooLong`; `Behind` when transfers keep being posted; the table's.
@@ -101,19 +104,21 @@ pub async fn statement(
     to: Option<Timestamp>,
 ) -> Result<Vec<Section>, LedgerError> {
     let to = to.filter(|to| *to < app.now());
+    let (first, until) = (month(from), to.map_or(u32::MAX, last_month_before));
     let mut accounts = store::accounts(&app.main, partner).await?;
     for round in 0..STATEMENT_TRIES {
         if round > 0 {
             tokio::time::sleep(Duration::from_millis(STATEMENT_WAIT_MS << round)).await;
         }
-        let mut transfers = since(app, partner, &accounts, month(from)).await?;
+        let last = last_to_read(&accounts, until);
+        let mut transfers = between(app, partner, &accounts, first, last).await?;
         // What happened in one instant reads in the order in which money moves.
         transfers.sort_by_key(|transfer| (transfer.at, transfer.kind));
         // Transfers posted while the list was read stand in accounts that are read after it.
         let after = store::accounts(&app.main, partner).await?;
         // Only they count: an earlier state could have as many transfers and not be the same ones.
-        if complete(&after, &transfers, month(from)) {
-            let sections = sections(&after, transfers, from, to)?;
+        if last_to_read(&after, until) == last && complete(&after, &transfers, first, last) {
+            let sections = sections(total_at_end_of(&after, last)?, transfers, from, to)?;
             let lines: usize = sections.iter().map(|section| section.lines.len()).sum();
             return if lines > MAX_STATEMENT_LINES {
                 Err(LedgerError::PeriodTooLong {
@@ -128,16 +133,17 @@ pub async fn statement(
     Err(LedgerError::Behind)
 }
 
-/// All transfers that the list has from the beginning of a month on, oldest first.
-async fn since(
+/// All transfers that the list has in the months from the first to the last, oldest first.
+async fn between(
     app: &App,
     partner: PartnerId,
     accounts: &[Account],
-    from_month: u32,
+    first: u32,
+    last: u32,
 ) -> Result<Vec<Transfer>, LedgerError> {
     let mut found = Vec::new();
     for month in months(accounts) {
-        if month < from_month {
+        if !(first..=last).contains(&month) {
             continue;
         }
         let mut position = String::new();

@@ -247,16 +247,29 @@ impl Balance {
             (transfer.to, Some(minor)),
         ] {
             let change = change.ok_or(MoneyError::OverLimit)?;
-            let slot = match bucket {
-                Bucket::Commissions => continue,
-                Bucket::Pending => &mut self.pending,
-                Bucket::Payable => &mut self.payable,
-                Bucket::InTransit => &mut self.in_transit,
-                Bucket::Paid => &mut self.paid,
-            };
-            *slot = slot.checked_add(change).ok_or(MoneyError::OverLimit)?;
+            if let Some(slot) = self.slot(bucket) {
+                *slot = slot.checked_add(change).ok_or(MoneyError::OverLimit)?;
+            }
         }
         Ok(self)
+    }
+
+    /// Where a bucket's amount stands; the program's side is none of the partner's.
+    fn slot(&mut self, bucket: Bucket) -> Option<&mut i64> {
+        match bucket {
+            Bucket::Commissions => None,
+            Bucket::Pending => Some(&mut self.pending),
+            Bucket::Payable => Some(&mut self.payable),
+            Bucket::InTransit => Some(&mut self.in_transit),
+            Bucket::Paid => Some(&mut self.paid),
+        }
+    }
+
+    /// Says what stands in a bucket; nothing for the program's side.
+    pub fn set(&mut self, bucket: Bucket, minor: i64) {
+        if let Some(slot) = self.slot(bucket) {
+            *slot = minor;
+        }
     }
 
     /// The sum of two balances of one currency.
@@ -264,10 +277,22 @@ impl Balance {
     /// # Errors
     /// `CurrencyMismatch`, `OverLimit`.
     pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
+        self.with(other, i64::checked_add)
+    }
+
+    /// The balance without what another holds.
+    ///
+    /// # Errors
+    /// `CurrencyMismatch`, `OverLimit`.
+    pub fn minus(self, other: Self) -> Result<Self, MoneyError> {
+        self.with(other, i64::checked_sub)
+    }
+
+    fn with(self, other: Self, both: impl Fn(i64, i64) -> Option<i64>) -> Result<Self, MoneyError> {
         if self.currency != other.currency {
             return Err(MoneyError::CurrencyMismatch);
         }
-        let sum = |a: i64, b: i64| a.checked_add(b).ok_or(MoneyError::OverLimit);
+        let sum = |a: i64, b: i64| both(a, b).ok_or(MoneyError::OverLimit);
         Ok(Self {
             currency: self.currency,
             pending: sum(self.pending, other.pending)?,
@@ -278,7 +303,8 @@ impl Balance {
     }
 }
 
-/// An account as it was read: what stands in it, and how many transfers were posted to it in which month.
+/// An account as it was read: what stands in it, and how many transfers of which sums were posted to it in
+/// which month.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Which.
@@ -287,35 +313,81 @@ pub struct Account {
     pub balance: Balance,
     /// Transfers posted, by month (`yyyymm`).
     pub posted: BTreeMap<u32, i64>,
+    /// What they changed, by month. Whole in every month after [`Account::summed_from`].
+    pub changes: BTreeMap<u32, Balance>,
+    /// The month in which summing began. An account that is older has transfers in that month, and before
+    /// it, which no sum holds; `None` for one that has had none since.
+    pub summed_from: Option<u32>,
 }
 
-/// The sum of accounts by currency, in the order of the codes.
+impl Account {
+    /// Whether nothing was posted to it until the end of a month.
+    fn is_untouched_until(&self, month: u32) -> bool {
+        self.posted.range(..=month).next().is_none()
+    }
+
+    /// What stood in it at the end of a month that lies not before the one in which summing began.
+    ///
+    /// # Errors
+    /// `OverLimit`.
+    pub fn at_end_of(&self, month: u32) -> Result<Balance, MoneyError> {
+        if self.is_untouched_until(month) {
+            return Ok(Balance::zero(self.id.currency));
+        }
+        let later = self.changes.iter().filter(|(later, _)| **later > month);
+        later
+            .map(|(_, change)| *change)
+            .try_fold(self.balance, Balance::minus)
+    }
+}
+
+/// The last month whose transfers have to be read for what happened until the end of `month`: what later
+/// ones changed is known by their sums. Of accounts that are older than those sums it is the month in which
+/// summing began.
+#[must_use]
+pub fn last_to_read(accounts: &[Account], month: u32) -> u32 {
+    accounts
+        .iter()
+        .filter(|account| !account.is_untouched_until(month))
+        .map(|account| account.summed_from.unwrap_or(u32::MAX))
+        .fold(month, u32::max)
+}
+
+/// The sum of accounts by currency as they stand, in the order of the codes.
 ///
 /// # Errors
 /// `OverLimit`.
 pub fn total(accounts: &[Account]) -> Result<Vec<Balance>, MoneyError> {
+    total_at_end_of(accounts, u32::MAX)
+}
+
+/// The sum of accounts by currency at the end of a month, in the order of the codes.
+///
+/// # Errors
+/// `OverLimit`.
+pub fn total_at_end_of(accounts: &[Account], month: u32) -> Result<Vec<Balance>, MoneyError> {
     let mut balances: BTreeMap<&'static str, Balance> = BTreeMap::new();
     for account in accounts {
         let currency = account.id.currency;
         let balance = balances
             .entry(currency.code())
             .or_insert_with(|| Balance::zero(currency));
-        *balance = balance.plus(account.balance)?;
+        *balance = balance.plus(account.at_end_of(month)?)?;
     }
     Ok(balances.into_values().collect())
 }
 
-/// Whether the transfers read are all that the accounts have counted from a month on: an index may be
-/// behind its table, or ahead of an account that was read before.
+/// Whether the transfers read are all that the accounts have counted in the months from the first to the
+/// last: an index may be behind its table, or ahead of an account that was read before.
 #[must_use]
-pub fn complete(accounts: &[Account], transfers: &[Transfer], from_month: u32) -> bool {
+pub fn complete(accounts: &[Account], transfers: &[Transfer], first: u32, last: u32) -> bool {
     let mut missing: BTreeMap<(ProgramId, &'static str, u32), i64> = BTreeMap::new();
     for account in accounts {
-        for (month, posted) in account.posted.range(from_month..) {
-            missing.insert(
-                (account.id.program, account.id.currency.code(), *month),
-                *posted,
-            );
+        for (month, posted) in &account.posted {
+            if (first..=last).contains(month) {
+                let key = (account.id.program, account.id.currency.code(), *month);
+                missing.insert(key, *posted);
+            }
         }
     }
     for transfer in transfers {
@@ -340,19 +412,19 @@ pub struct Section {
     pub closing: Balance,
 }
 
-/// The sections of a period, by currency. `accounts` are as of now and `transfers`, oldest first, all
-/// that were posted from `from` on; what was posted from `to` on is taken out again. Without `to` the
-/// closing is the balance as it stands.
+/// The sections of a period, by currency. `balances` are those at the end of some month, or as they stand,
+/// and `transfers`, oldest first, all that were posted from `from` on until then; what was posted from `to`
+/// on is taken out again. Without `to` the closing is the balance as it stands.
 ///
 /// # Errors
 /// `OverLimit`.
 pub fn sections(
-    accounts: &[Account],
+    balances: Vec<Balance>,
     transfers: Vec<Transfer>,
     from: Timestamp,
     to: Option<Timestamp>,
 ) -> Result<Vec<Section>, MoneyError> {
-    let mut sections: Vec<Section> = total(accounts)?
+    let mut sections: Vec<Section> = balances
         .into_iter()
         .map(|balance| Section {
             opening: balance,
@@ -430,6 +502,11 @@ mod tests {
     }
 
     fn accounts(transfers: &[Transfer]) -> Vec<Account> {
+        accounts_since(transfers, 0)
+    }
+
+    /// Accounts that have kept sums since the transfer of that number.
+    fn accounts_since(transfers: &[Transfer], summed: usize) -> Vec<Account> {
         let mut accounts: Vec<Account> = fold(transfers)
             .unwrap()
             .into_iter()
@@ -437,14 +514,23 @@ mod tests {
                 id: account(code),
                 balance,
                 posted: BTreeMap::new(),
+                changes: BTreeMap::new(),
+                summed_from: None,
             })
             .collect();
-        for transfer in transfers {
+        for (number, transfer) in transfers.iter().enumerate() {
             let account = accounts
                 .iter_mut()
                 .find(|account| account.id == transfer.account)
                 .unwrap();
-            *account.posted.entry(month(transfer.at)).or_default() += 1;
+            let month = month(transfer.at);
+            *account.posted.entry(month).or_default() += 1;
+            if number >= summed {
+                account.summed_from.get_or_insert(month);
+                let zero = Balance::zero(account.id.currency);
+                let change = account.changes.entry(month).or_insert(zero);
+                *change = change.after(transfer).unwrap();
+            }
         }
         accounts
     }
@@ -498,8 +584,9 @@ mod tests {
             let (from, to) = (day(first.min(second)), day(first.max(second)));
             let accounts = accounts(&history);
             let since: Vec<Transfer> = history.clone();
-            let early = sections(&accounts, since.clone(), from, Some(to)).unwrap();
-            let late = sections(&accounts, since, to, None).unwrap();
+            let balances = total(&accounts).unwrap();
+            let early = sections(balances.clone(), since.clone(), from, Some(to)).unwrap();
+            let late = sections(balances, since, to, None).unwrap();
             for ((early, late), account) in early.iter().zip(&late).zip(&accounts) {
                 prop_assert_eq!(late.closing, account.balance, "a statement up to now closes on the balance");
                 prop_assert_eq!(early.closing, late.opening, "one goes on where the other ends");
@@ -514,16 +601,40 @@ mod tests {
         }
 
         #[test]
+        fn a_statement_by_sums_is_the_one_by_all_transfers_since_whenever_sums_were_kept(
+            history in history(),
+            first in 0_i64..90,
+            second in 0_i64..90,
+            summed in 0_usize..30,
+        ) {
+            let day = |day: i64| Timestamp::from_second(1_772_000_000 + day * 86_400).unwrap();
+            let (from, to) = (day(first.min(second)), day(first.max(second)));
+            let accounts = accounts_since(&history, summed);
+            let last = last_to_read(&accounts, month(to));
+            let read: Vec<Transfer> = history
+                .iter()
+                .filter(|transfer| (month(from)..=last).contains(&month(transfer.at)))
+                .cloned()
+                .collect();
+            prop_assert!(complete(&accounts, &read, month(from), last));
+            let balances = total_at_end_of(&accounts, last).unwrap();
+            let by_sums = sections(balances, read, from, Some(to)).unwrap();
+            let balances = total(&accounts).unwrap();
+            let by_all = sections(balances, history, from, Some(to)).unwrap();
+            prop_assert_eq!(by_sums, by_all);
+        }
+
+        #[test]
         fn a_list_that_lags_or_leads_is_noticed(history in history(), lost in any::<prop::sample::Index>()) {
             let accounts = accounts(&history);
-            prop_assert!(complete(&accounts, &history, 0));
+            prop_assert!(complete(&accounts, &history, 0, u32::MAX));
             if !history.is_empty() {
                 let mut lagging = history.clone();
                 lagging.remove(lost.index(history.len()));
-                prop_assert!(!complete(&accounts, &lagging, 0));
+                prop_assert!(!complete(&accounts, &lagging, 0, u32::MAX));
                 let mut leading = history.clone();
                 leading.push(history[lost.index(history.len())].clone());
-                prop_assert!(!complete(&accounts, &leading, 0));
+                prop_assert!(!complete(&accounts, &leading, 0, u32::MAX));
             }
         }
     }

@@ -1,0 +1,3 @@
+//! Reports: the controller's papers.
+
+pub mod paper;
