@@ -23,6 +23,7 @@ fn shape(text: &str) -> String {
         (r"^(CUST#<prg>#).{22}$", "$1<reference>"),
         (r"^[A-Za-z0-9_-]{62}$", "<click id>"),
         (r"#20\d{4}\b", "#<month>"),
+        (r"#20\d\d-\d\d$", "#<period>"),
         (
             r"^(HOLD|PAYABLE#<prg>|CONV#<prg>#<month>|CHG#<prg>#<month>)#[0-7]$",
             "$1#<shard>",
@@ -155,6 +156,16 @@ async fn one_of_everything() -> World {
     let _ = world.sale(&stand, "o-4", "10.00").await;
     world.settle().await;
     world.advance_days(30).await;
+    let close = format!("/v1/programs/{}/periods:close", stand.program);
+    let _ = world
+        .post(&close, json!({ "period": "2026-03" }))
+        .await
+        .expect(202);
+    world.clockwork().await;
+    let _ = world
+        .post(&close, json!({ "period": "2026-04" }))
+        .await
+        .expect(202);
     let _ = world.sale(&stand, "o-5", "10.00").await;
     world.settle().await;
     let rate = json!({ "from": "EUR", "to": "GBP", "rate": "0.8512", "date": "2026-03-02", "source": "ECB" });
@@ -254,7 +265,7 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 43] = [
+const EXPECTED: [&str; 45] = [
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat>",
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat> | due: WORK#payouts <time>#<bat>",
     "BATCH#<bat> LEFT#<ptr>",
@@ -284,6 +295,8 @@ const EXPECTED: [&str; 43] = [
     "PROG#<prg> PLAN#standard#000001",
     "PROG#<prg> PROGRAM | list: PROGRAMS <time>#<prg>",
     "PROG#<prg>#ACCT#<shard> ACCT",
+    "PROG#<prg>#PERIODS PERIOD#<period>",
+    "PROG#<prg>#PERIODS PERIOD#<period> | due: WORK#periods <time>#<prg>",
     "PTR#<ptr> ACCT#GBP#<prg>",
     "PTR#<ptr> CONTACT",
     "PTR#<ptr> ENROL#<prg>",

@@ -950,6 +950,26 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
         )
         .await;
 
+    let first_month = &tributary_tests::START[..7];
+    for month in [first_month, &court.world.now().to_string()[..7]] {
+        let query = format!("?period={month}");
+        let _ = court
+            .ask("GET /v1/programs/{id}/journal", &[&id], &query, None)
+            .await;
+    }
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/periods:close",
+            &[&id],
+            "",
+            Some(json!({ "period": first_month })),
+        )
+        .await;
+    court.days_pass(0).await;
+    let _ = court
+        .ask("GET /v1/programs/{id}/periods", &[&id], "", None)
+        .await;
+
     let grace = json!({ "name": "Grace", "email": "grace@example.com" });
     let grace = court
         .ask("POST /v1/operators", &[], "", Some(grace))

@@ -217,6 +217,7 @@ async fn the_sample_events_are_taken() {
         ("payouts", (401, "unauthenticated")),
         ("postback", (404, "not_found")),
         ("programs", (401, "unauthenticated")),
+        ("reports", (401, "unauthenticated")),
     ]);
     let mut seen = BTreeMap::new();
     for function in tributary_local::functions::all() {

@@ -1,5 +1,5 @@
-//! Every minute: holds that have passed are released, batches whose day has begun are made, and work that
-//! transport has lost is queued again.
+//! Every minute: holds that have passed are released, batches whose day has begun are made, work that transport
+//! has lost is queued again, and periods that were asked for are closed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use tributary::commissions::clockwork::{
 };
 use tributary::edge::App;
 use tributary::payouts::make_due;
+use tributary::reports::journal;
 
 /// The schedule's event. Its time is "now", so that a deployed installation can be taken through time by
 /// invoking this function.
@@ -30,6 +31,8 @@ pub struct Summary {
     pub closed: usize,
     /// Conversions queued again whose rate of exchange has arrived.
     pub exchanged: usize,
+    /// Periods that were closed for good.
+    pub periods: usize,
 }
 
 /// One run. All parts are bounded and go on in the next run where this one stopped; the failure of one does
@@ -43,12 +46,14 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let reconciled = reconcile(&app, tick.time).await;
     let closed = close_due(&app, tick.time).await;
     let exchanged = requeue_waiting(&app).await;
+    let periods = journal::close_due(&app, tick.time).await;
     let summary = Summary {
         released: released?,
         batches: batches?,
         reconciled: reconciled?,
         closed: closed?,
         exchanged: exchanged?,
+        periods: periods?,
     };
     tracing::info!(?summary, "clockwork ran");
     Ok(summary)

@@ -55,6 +55,8 @@ codes! {
     BATCH_NOT_READY "batch_not_ready" 409 "The batch is still being made.";
     APPROVAL_MISSING "approval_missing" 409 "The batch pays more than is paid without a second person's approval.";
     PERIOD_TAKEN "period_taken" 409 "The program has a batch up to that cutoff from that account already.";
+    PERIOD_NOT_OVER "period_not_over" 409 "The period has not ended, or only minutes ago.";
+    EARLIER_PERIOD_OPEN "earlier_period_open" 409 "An earlier period has to be closed before.";
     IN_FLIGHT "in_flight" 409 "The same idempotency key is being served right now; ask again.";
     CONFLICT "conflict" 409 "It changed at the same moment; read it again and repeat.";
     VERSION_STALE "version_stale" 412 "If-Match names a version that is no longer the current one.";
@@ -96,6 +98,7 @@ codes! {
     DATE_MALFORMED "date_malformed" 422 "Not a calendar date such as 2026-11-23.";
     TIME_IN_FUTURE "time_in_future" 422 "The time lies further ahead than is accepted: five minutes for an event.";
     TIME_IN_PAST "time_in_past" 422 "The time has passed already.";
+    PERIOD_MALFORMED "period_malformed" 422 "Not a calendar month such as 2026-03.";
     TIME_TOO_OLD "time_too_old" 422 "The time lies further back than is accepted.";
     DISPUTE_LATE "dispute_late" 422 "The event is older than the program's days for disputes.";
     TIME_ZONE_UNKNOWN "time_zone_unknown" 422 "Not a time zone of the IANA database, such as Europe/Berlin.";

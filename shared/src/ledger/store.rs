@@ -3,7 +3,7 @@
 //! A commission's transfer is embedded in its outcome item (`commissions::store`); every other transfer is
 //! an item of its own. Both stand in one list per partner and month.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -634,6 +634,23 @@ pub async fn accounts(table: &Table, partner: PartnerId) -> Result<Vec<Account>,
     }
 }
 
+/// Accounts by their ids, those that something was posted to, read consistently.
+///
+/// # Errors
+/// The table's.
+pub async fn find_accounts(
+    table: &Table,
+    ids: &[AccountId],
+) -> Result<HashMap<AccountId, Account>, Error> {
+    let items = table
+        .get_many(ids.iter().map(|id| account_key(*id)))
+        .await?;
+    items
+        .values()
+        .map(|item| account(item).map(|account| (account.id, account)))
+        .collect()
+}
+
 /// One page of a month of a partner's list, from a position on in either direction; the entries may lag
 /// behind the table.
 ///
@@ -671,12 +688,24 @@ pub enum ListFrom {
 /// # Errors
 /// The table's.
 pub async fn read(table: &Table, entries: &[Entry]) -> Result<Vec<Transfer>, Error> {
+    let listed = read_listed(table, entries).await?;
+    Ok(listed.into_iter().map(|(_, transfer)| transfer).collect())
+}
+
+/// The same, each with its list position.
+///
+/// # Errors
+/// The table's.
+pub async fn read_listed(
+    table: &Table,
+    entries: &[Entry],
+) -> Result<Vec<(String, Transfer)>, Error> {
     let mut items = table
         .get_many(entries.iter().map(|entry| entry.key.clone()))
         .await?;
     entries
         .iter()
-        .filter_map(|entry| items.remove(&entry.key))
-        .map(transfer)
+        .filter_map(|entry| Some((entry.sort.clone(), items.remove(&entry.key)?)))
+        .map(|(position, item)| Ok((position, transfer(item)?)))
         .collect()
 }

@@ -116,6 +116,19 @@ pub async fn list(
     Ok((known, position))
 }
 
+/// The next partners behind a position, oldest first, each with its own position; and whether more follow.
+/// The empty position is the beginning.
+///
+/// # Errors
+/// The table's.
+pub async fn positions(
+    app: &App,
+    after: &str,
+    limit: usize,
+) -> Result<(Vec<(PartnerId, String)>, bool), table::Error> {
+    store::positions(&app.main, after, limit).await
+}
+
 /// Changes of a partner; what is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct PartnerPatch {

@@ -297,6 +297,25 @@ pub async fn partners(
     Ok((found, position.map(|entry| entry.sort.clone())))
 }
 
+/// The next partners behind a position, oldest first, each with its own; and whether more follow.
+///
+/// # Errors
+/// The table's.
+pub async fn positions(
+    table: &Table,
+    after: &str,
+    limit: usize,
+) -> Result<(Vec<(PartnerId, String)>, bool), Error> {
+    let range = Range::partition(Index::List, "PARTNERS", limit)
+        .between(format!("{after}\0"), "\u{10FFFF}");
+    let (entries, more) = table.entries(&range).await?;
+    let found = entries
+        .into_iter()
+        .filter_map(|entry| Some((entry.key.pk.strip_prefix("PTR#")?.parse().ok()?, entry.sort)))
+        .collect();
+    Ok((found, more))
+}
+
 fn enrolment_item(enrolment: &Enrolment) -> EnrolmentItem {
     let Enrolment {
         partner,

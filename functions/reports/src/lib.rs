@@ -1,0 +1,50 @@
+//! The controller's papers: the general-ledger journal of a program's month, and its closing.
+
+mod journal;
+pub mod schema;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tributary::edge::{App, Fields, Problem, Query, codes};
+use tributary::reports::model::Period;
+use utoipa::OpenApi;
+
+/// The routes.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/programs/{id}/journal", get(journal::read))
+        .route("/v1/programs/{id}/periods", get(journal::periods))
+        .route("/v1/programs/{id}/periods:close", post(journal::close))
+}
+
+/// The part of the API's description that is served here.
+#[derive(OpenApi)]
+#[openapi(
+    paths(journal::read, journal::periods, journal::close),
+    tags((name = "reports", description = "The controller's papers: journals and closed periods"))
+)]
+struct Description;
+
+/// The part of the API's description that is served here.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+/// The period that a field names.
+fn period(f: &mut Fields<'_>) -> Option<Period> {
+    let reason = "is a calendar month such as 2026-03";
+    f.parsed("period", 16, codes::PERIOD_MALFORMED, reason, |text| {
+        text.parse().ok()
+    })
+}
+
+/// The period that a query names; its other parameters are `others`.
+fn period_of(query: &Query, others: &[&'static str]) -> Result<Period, Problem> {
+    Fields::read_pairs(&query.0, |f| {
+        for other in others {
+            let _ = f.raw(other);
+        }
+        period(f)
+    })
+}
