@@ -183,6 +183,10 @@ id!(
     ImportId, "imp"
 );
 id!(
+    /// An invoice or a credit note; derived from its payout and kind.
+    InvoiceId, "inv"
+);
+id!(
     /// The vendor's paying account.
     FundingAccountId, "fnd"
 );

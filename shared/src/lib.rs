@@ -11,6 +11,7 @@ pub mod money;
 pub mod claims;
 pub mod commissions;
 pub mod disputes;
+pub mod invoices;
 pub mod ledger;
 pub mod operators;
 pub mod partners;

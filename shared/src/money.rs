@@ -229,6 +229,21 @@ impl Money {
         Ok(Self { minor, ..self })
     }
 
+    /// The amount that becomes this one when its share `rate` is added, its fraction of a minor unit settled by
+    /// `rounding`: what is left of a price when a tax that is in it is taken out.
+    ///
+    /// # Errors
+    /// `OverLimit`.
+    pub fn without_share(self, rate: Rate, rounding: Rounding) -> Result<Self, MoneyError> {
+        let minor = Decimal::ONE
+            .checked_add(rate.0)
+            .and_then(|whole| Decimal::from(self.minor).checked_div(whole))
+            .map(|exact| exact.round_dp_with_strategy(0, rounding.strategy()))
+            .and_then(|rounded| rounded.to_i64())
+            .ok_or(MoneyError::OverLimit)?;
+        Ok(Self { minor, ..self })
+    }
+
     /// The share `rate` of the amount, its fraction of a minor unit settled by `rounding`.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ const WRITE_UNIT: usize = 1024;
 fn shape(text: &str) -> String {
     let patterns = [
         (
-            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp)_[0-9a-hjkmnp-tv-z]{26}\b",
+            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv)_[0-9a-hjkmnp-tv-z]{26}\b",
             "<$1>",
         ),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
@@ -111,6 +111,15 @@ async fn one_of_everything() -> World {
         .str("conversion")
         .to_owned();
     let _ = world.sale(&stand, "o-2", "20.00").await;
+    let address =
+        json!({ "line1": "1 Mill Lane", "city": "London", "postcode": "N1 1AA", "country": "GB" });
+    let who = json!({ "legal_name": "Ada Ltd", "address": address, "country": "GB" });
+    let path = format!("/v1/partners/{}/tax-profile", stand.partner);
+    let _ = world.put(&path, who).await.expect(200);
+    let issuer = json!({ "legal_name": "Vendor Ltd", "address": address });
+    let invoicing = json!({ "issuer": issuer, "vat": { "treatment": "none" } });
+    let path = format!("/v1/programs/{}/invoicing", stand.program);
+    let _ = world.put(&path, invoicing).await.expect(200);
     let (partner, link, coupon) = world.partner_in(&stand.program, "Bob").await;
     let bob = Stand {
         partner,
@@ -265,7 +274,7 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 45] = [
+const EXPECTED: [&str; 51] = [
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat>",
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat> | due: WORK#payouts <time>#<bat>",
     "BATCH#<bat> LEFT#<ptr>",
@@ -284,6 +293,8 @@ const EXPECTED: [&str; 45] = [
     "DISP#<dsp> EVIDENCE | list: DISPUTES#<ptr> <time>#<dsp>",
     "DISPUTED#<ptr> <cnv>",
     "FUND#main FUNDING | list: FUNDING main",
+    "INVOICE#<inv> INVOICE | list: INVOICES#<ptr> <time>#000000000001#<inv>",
+    "INVOICE#<inv> PARTY",
     "KEY#<key> KEY",
     "KEY#<key> KEY | list: KEYS#<opr> <time>#<key>",
     "KEY#<key> KEY | list: KEYS#<ptr> <time>#<key>",
@@ -295,6 +306,9 @@ const EXPECTED: [&str; 45] = [
     "PROG#<prg> PLAN#standard#000001",
     "PROG#<prg> PROGRAM | list: PROGRAMS <time>#<prg>",
     "PROG#<prg>#ACCT#<shard> ACCT",
+    "PROG#<prg>#INVOICES NUMBER#000000000001",
+    "PROG#<prg>#INVOICES SERIES",
+    "PROG#<prg>#INVOICES SETTINGS",
     "PROG#<prg>#PERIODS PERIOD#<period>",
     "PROG#<prg>#PERIODS PERIOD#<period> | due: WORK#periods <time>#<prg>",
     "PTR#<ptr> ACCT#GBP#<prg>",
@@ -303,6 +317,7 @@ const EXPECTED: [&str; 45] = [
     "PTR#<ptr> PARTNER | list: PARTNERS <time>#<ptr>",
     "PTR#<ptr> PAYOUT_HOLD",
     "PTR#<ptr> PAYOUT_METHOD",
+    "PTR#<ptr> TAX_PROFILE",
     "RATE#EUR#GBP 2026-03-02",
     "RETURNS#<imp> RETURNS",
     "RETURNS#<imp> RETURNS | due: WORK#payouts <time>#<imp>",

@@ -650,6 +650,21 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     let _ = court
         .ask("GET /v1/partners/{id}/payout-method", &[&ada], "", None)
         .await;
+    let profile = json!({
+        "legal_name": "Ada Ltd", "country": "GB", "tax_id": "1234567890",
+        "address": { "line1": "1 Mill Lane", "city": "London", "postcode": "N1 1AA", "country": "GB" },
+    });
+    let _ = court
+        .ask(
+            "PUT /v1/partners/{id}/tax-profile",
+            &[&ada],
+            "",
+            Some(profile),
+        )
+        .await;
+    let _ = court
+        .ask("GET /v1/partners/{id}/tax-profile", &[&ada], "", None)
+        .await;
 
     let link =
         json!({ "program": id, "partner": ada, "destination": "https://shop.example/roses" });
@@ -813,6 +828,23 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     let _ = court
         .ask("GET /v1/funding-accounts/{id}", &["main"], "", None)
         .await;
+    let invoicing = json!({
+        "vat": { "treatment": "none" },
+        "issuer": { "legal_name": "Vendor Ltd", "address": { "line1": "2 Dock Road", "city": "London", "postcode": "E1 6AN", "country": "GB" } },
+    });
+    for _ in 0..2 {
+        let _ = court
+            .ask(
+                "PUT /v1/programs/{id}/invoicing",
+                &[&id],
+                "",
+                Some(invoicing.clone()),
+            )
+            .await;
+    }
+    let _ = court
+        .ask("GET /v1/programs/{id}/invoicing", &[&id], "", None)
+        .await;
     let hold = Some(json!({ "reason": "address is verified" }));
     let held = "PUT /v1/partners/{id}/payout-hold";
     for _ in 0..2 {
@@ -884,6 +916,15 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
         let _ = court
             .ask("GET /v1/payouts/{payout}", &[&payout], "", None)
             .await;
+        let period = format!("?period={}", &court.world.now().to_string()[..7]);
+        let _ = court
+            .ask(
+                "GET /v1/programs/{id}/payout-reconciliation",
+                &[&id],
+                &period,
+                None,
+            )
+            .await;
         let _ = court
             .ask(
                 "POST /v1/payouts/{payout}/settle",
@@ -892,6 +933,7 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
                 Some(json!({})),
             )
             .await;
+        court.deliver().await;
         if round == "returned by file" {
             let file = json!(format!("{payout},settled all the same\n"));
             let _ = court
@@ -950,6 +992,26 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
         )
         .await;
 
+    let invoice = court
+        .ask("GET /v1/programs/{id}/invoices", &[&id], "", None)
+        .await
+        .str("/items/0/id")
+        .to_owned();
+    let _ = court
+        .ask("GET /v1/invoices/{id}", &[&invoice], "", None)
+        .await;
+    let _ = court
+        .ask("GET /v1/partners/{id}/invoices", &[&ada], "", None)
+        .await;
+    for route in ["partners", "programs"] {
+        let route = format!("GET /v1/{route}/{{id}}/yearly-totals");
+        let whose = if route.contains("partners") {
+            &ada
+        } else {
+            &id
+        };
+        let _ = court.ask(&route, &[whose], "?year=2026", None).await;
+    }
     let first_month = &tributary_tests::START[..7];
     for month in [first_month, &court.world.now().to_string()[..7]] {
         let query = format!("?period={month}");

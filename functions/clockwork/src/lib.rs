@@ -7,6 +7,7 @@ use tributary::commissions::clockwork::{
     Reconciled, Released, close_due, reconcile, release_due, requeue_waiting,
 };
 use tributary::edge::App;
+use tributary::invoices;
 use tributary::payouts::make_due;
 use tributary::reports::journal;
 
@@ -31,6 +32,8 @@ pub struct Summary {
     pub closed: usize,
     /// Conversions queued again whose rate of exchange has arrived.
     pub exchanged: usize,
+    /// Payouts that wait for their invoice, told of again.
+    pub reminded: usize,
     /// Periods that were closed for good.
     pub periods: usize,
 }
@@ -46,6 +49,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let reconciled = reconcile(&app, tick.time).await;
     let closed = close_due(&app, tick.time).await;
     let exchanged = requeue_waiting(&app).await;
+    let reminded = invoices::remind(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
     let summary = Summary {
         released: released?,
@@ -53,6 +57,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         reconciled: reconciled?,
         closed: closed?,
         exchanged: exchanged?,
+        reminded: reminded?,
         periods: periods?,
     };
     tracing::info!(?summary, "clockwork ran");

@@ -1,4 +1,4 @@
-//! `/v1/partners`: partners, their enrolments, keys, payout methods, and what they have earned.
+//! `/v1/partners`: partners, their enrolments, keys, payout methods, tax profiles, and what they have earned.
 
 mod enrolments;
 mod keys;
@@ -6,6 +6,7 @@ mod money;
 mod payout_hold;
 mod payout_method;
 pub mod schema;
+mod tax_profile;
 
 use axum::Router;
 use axum::extract::State;
@@ -45,6 +46,10 @@ pub fn routes() -> Router<App> {
                 .get(payout_hold::find)
                 .delete(payout_hold::lift),
         )
+        .route(
+            "/v1/partners/{id}/tax-profile",
+            put(tax_profile::set).get(tax_profile::find),
+        )
         .merge(money::routes())
 }
 
@@ -57,8 +62,9 @@ pub fn routes() -> Router<App> {
         keys::issue, keys::list, keys::revoke,
         payout_method::set, payout_method::find,
         payout_hold::place, payout_hold::find, payout_hold::lift,
+        tax_profile::set, tax_profile::find,
     ),
-    tags((name = "partners", description = "Partners, their places in programs, keys and payout methods"))
+    tags((name = "partners", description = "Partners, their places in programs, keys, payout methods and tax profiles"))
 )]
 struct Description;
 

@@ -132,7 +132,8 @@ fn bank(f: &mut Fields<'_>) -> Option<BankAccount> {
     })
 }
 
-fn address(f: &mut Fields<'_>) -> Option<Address> {
+/// A postal address.
+pub(crate) fn address(f: &mut Fields<'_>) -> Option<Address> {
     let line1 = f.text("line1", MAX_ADDRESS_LINE);
     let line2 = f.opt_text("line2", MAX_ADDRESS_LINE);
     let city = f.text("city", MAX_ADDRESS_LINE);

@@ -4,7 +4,9 @@ use serde::Serialize;
 use tributary::edge::ApiKey;
 use tributary::operators::model::KeyRecord;
 use tributary::partners::Known;
-use tributary::partners::model::{Contact, Enrolment, Partner, PayoutHold, PayoutMethod, Upline};
+use tributary::partners::model::{
+    Address, Contact, Enrolment, Partner, PayoutHold, PayoutMethod, TaxDetails, TaxProfile, Upline,
+};
 use tributary::plans::model::Assignment;
 use utoipa::ToSchema;
 
@@ -268,6 +270,66 @@ pub(crate) fn payout_hold(hold: &PayoutHold) -> PayoutHoldView {
     }
 }
 
+/// Who a partner is to the tax office.
+#[derive(ToSchema)]
+#[schema(as = NewTaxProfile, example = json!({"legal_name": "Ada Lovelace Ltd", "address": {"line1": "1 Mill Lane", "city": "London", "postcode": "N1 1AA", "country": "GB"}, "country": "GB", "vat_id": "GB123456789"}))]
+pub struct TaxProfileBody {
+    /// The legal name, at most 120 characters.
+    pub legal_name: String,
+    /// The registered address.
+    pub address: AddressBody,
+    /// Where it pays its taxes, ISO 3166 two-letter code.
+    pub country: String,
+    /// The VAT identification number.
+    pub vat_id: Option<String>,
+    /// Another tax number.
+    pub tax_id: Option<String>,
+    /// `none`, `domestic` or `reverse_charge`, where it is not the program's.
+    pub vat_treatment: Option<String>,
+}
+
+/// Who a partner is to the tax office, its tax number masked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TaxProfile, example = json!({"partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "legal_name": "Ada Lovelace Ltd", "address": {"line1": "1 Mill Lane", "line2": null, "city": "London", "region": null, "postcode": "N1 1AA", "country": "GB"}, "country": "GB", "vat_id": "GB123456789", "tax_id": "•••• 6789", "vat_treatment": null, "updated_at": "2026-11-23T07:00:00Z", "version": 1}))]
+pub struct TaxProfileView {
+    /// The partner's id.
+    pub partner: String,
+    /// The legal name.
+    pub legal_name: String,
+    /// The registered address.
+    pub address: AddressView,
+    /// Where it pays its taxes.
+    pub country: String,
+    /// The VAT identification number.
+    pub vat_id: Option<String>,
+    /// Another tax number, masked.
+    pub tax_id: Option<String>,
+    /// Which VAT stands on its invoices, where it is not the program's.
+    pub vat_treatment: Option<&'static str>,
+    /// Since when it is this profile.
+    pub updated_at: String,
+    /// Counts changes; also the `ETag`.
+    pub version: u64,
+}
+
+/// A postal address.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PostalAddress)]
+pub struct AddressView {
+    /// Street and number.
+    pub line1: String,
+    /// More.
+    pub line2: Option<String>,
+    /// City.
+    pub city: String,
+    /// State, province or county.
+    pub region: Option<String>,
+    /// Postcode.
+    pub postcode: String,
+    /// ISO 3166 two-letter code.
+    pub country: String,
+}
+
 pub(crate) fn partner(known: &Known) -> PartnerView {
     let Known { partner, contact } = known;
     let Partner {
@@ -345,6 +407,47 @@ pub(crate) fn payout_method(method: &PayoutMethod) -> PayoutMethodView {
         kind: kind.name(),
         account: masked.clone(),
         currency: currency.map(tributary::money::Currency::code),
+        updated_at: updated_at.to_string(),
+        version: *version,
+    }
+}
+
+fn address(address: &Address) -> AddressView {
+    let Address {
+        line1,
+        line2,
+        city,
+        region,
+        postcode,
+        country,
+    } = address.clone();
+    AddressView {
+        line1,
+        line2,
+        city,
+        region,
+        postcode,
+        country,
+    }
+}
+
+pub(crate) fn tax_profile(profile: &TaxProfile, details: &TaxDetails) -> TaxProfileView {
+    let TaxProfile {
+        partner,
+        country,
+        vat_treatment,
+        sealed: _,
+        updated_at,
+        version,
+    } = profile;
+    TaxProfileView {
+        partner: partner.to_string(),
+        legal_name: details.legal_name.clone(),
+        address: address(&details.address),
+        country: country.clone(),
+        vat_id: details.vat_id.clone(),
+        tax_id: details.masked_tax_id(),
+        vat_treatment: vat_treatment.map(|treatment| treatment.name()),
         updated_at: updated_at.to_string(),
         version: *version,
     }

@@ -1,4 +1,5 @@
-//! Queue → batches to plan or to give back, payouts to reserve or to give back, return files to carry out.
+//! Queue → batches to plan or to give back, payouts to reserve, to invoice or to give
+//! back, return files to carry out.
 //!
 //! A message names a batch, a payout or a return file and nothing else. It may come late, twice or for nothing: what is
 //! left to do is read from the table, and each step's own stream record brings the next message.
@@ -7,8 +8,9 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Deserialize;
 use tributary::edge::{App, batch_failures};
 use tributary::ids::{BatchId, ImportId, PayoutId};
-use tributary::payouts;
+use tributary::invoices::error::InvoiceError;
 use tributary::payouts::error::PayoutError;
+use tributary::{invoices, payouts};
 
 /// What to advance.
 #[derive(Deserialize)]
@@ -46,10 +48,26 @@ pub async fn handle(app: App, event: SqsEvent) -> Result<SqsBatchResponse, lambd
     Ok(batch_failures(failed))
 }
 
-async fn advance(app: &App, work: Work) -> Result<(), PayoutError> {
+/// Why work is not done.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The payout did not go on.
+    #[error(transparent)]
+    Payout(#[from] PayoutError),
+    /// Its invoice was not issued.
+    #[error(transparent)]
+    Invoice(#[from] InvoiceError),
+}
+
+async fn advance(app: &App, work: Work) -> Result<(), Failure> {
     match work {
-        Work::Batch(id) => payouts::advance_batch(app, id).await,
-        Work::Payout(id) => payouts::advance(app, id).await,
-        Work::Returns(id) => payouts::bring_back(app, id).await,
+        Work::Batch(id) => payouts::advance_batch(app, id).await?,
+        Work::Payout(id) => {
+            // Before its lines are given back: until then clockwork brings the payout again.
+            invoices::issue(app, id).await?;
+            payouts::advance(app, id).await?;
+        }
+        Work::Returns(id) => payouts::bring_back(app, id).await?,
     }
+    Ok(())
 }

@@ -1,10 +1,14 @@
-//! The controller's papers: the general-ledger journal of a program's month, and its closing.
+//! The controller's papers: the general-ledger journal of a program's month and its closing, self-billing
+//! invoices, yearly totals, and payouts beside the ledger.
 
+mod invoicing;
 mod journal;
+mod reconciliation;
 pub mod schema;
+mod yearly;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tributary::edge::{App, Fields, Problem, Query, codes};
 use tributary::reports::model::Period;
 use utoipa::OpenApi;
@@ -15,13 +19,31 @@ pub fn routes() -> Router<App> {
         .route("/v1/programs/{id}/journal", get(journal::read))
         .route("/v1/programs/{id}/periods", get(journal::periods))
         .route("/v1/programs/{id}/periods:close", post(journal::close))
+        .route(
+            "/v1/programs/{id}/invoicing",
+            put(invoicing::set).get(invoicing::find_settings),
+        )
+        .route("/v1/programs/{id}/invoices", get(invoicing::of_program))
+        .route("/v1/partners/{id}/invoices", get(invoicing::of_partner))
+        .route("/v1/invoices/{id}", get(invoicing::find))
+        .route("/v1/partners/{id}/yearly-totals", get(yearly::of_partner))
+        .route("/v1/programs/{id}/yearly-totals", get(yearly::of_program))
+        .route(
+            "/v1/programs/{id}/payout-reconciliation",
+            get(reconciliation::read),
+        )
 }
 
 /// The part of the API's description that is served here.
 #[derive(OpenApi)]
 #[openapi(
-    paths(journal::read, journal::periods, journal::close),
-    tags((name = "reports", description = "The controller's papers: journals and closed periods"))
+    paths(
+        journal::read, journal::periods, journal::close,
+        invoicing::set, invoicing::find_settings,
+        invoicing::of_program, invoicing::of_partner, invoicing::find,
+        yearly::of_partner, yearly::of_program, reconciliation::read,
+    ),
+    tags((name = "reports", description = "The controller's papers: journals, closed periods, invoices, yearly totals, reconciliation"))
 )]
 struct Description;
 

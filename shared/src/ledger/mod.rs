@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use error::LedgerError;
 use model::{
-    Account, Balance, Section, Transfer, complete, last_to_read, sections, total, total_at_end_of,
+    Account, AccountId, Balance, Section, Transfer, complete, last_to_read, sections, total,
+    total_at_end_of,
 };
 use store::ListFrom;
 
@@ -164,4 +165,49 @@ async fn between(
         }
     }
     Ok(found)
+}
+
+/// What the months of a calendar year (UTC) changed in accounts of one partner. Months that the accounts' sums
+/// hold whole are not read; of those before, and of the one in which summing began, the transfers are.
+///
+/// # Errors
+/// `PeriodTooLong`; `Behind` when the list of a month has other transfers than the account counts; the table's.
+pub async fn changes_of_year(
+    app: &App,
+    partner: PartnerId,
+    accounts: &[Account],
+    year: i16,
+) -> Result<Vec<(AccountId, u32, Balance)>, LedgerError> {
+    let mut changes = Vec::new();
+    for account in accounts {
+        let of_year = |month: &&u32| i64::from(**month) / 100 == i64::from(year);
+        for month in account.posted.keys().filter(of_year) {
+            let is_whole = account.summed_from.is_some_and(|first| *month > first);
+            let zero = Balance::zero(account.id.currency);
+            let change = if is_whole {
+                account.changes.get(month).copied().unwrap_or(zero)
+            } else {
+                month_of(app, partner, account, *month).await?
+            };
+            changes.push((account.id, *month, change));
+        }
+    }
+    Ok(changes)
+}
+
+/// What a month changed in an account, from its transfers.
+async fn month_of(
+    app: &App,
+    partner: PartnerId,
+    account: &Account,
+    month: u32,
+) -> Result<Balance, LedgerError> {
+    let one = std::slice::from_ref(account);
+    let mut own = between(app, partner, one, month, month).await?;
+    own.retain(|transfer| transfer.account == account.id);
+    if !complete(one, &own, month, month) {
+        return Err(LedgerError::Behind);
+    }
+    let zero = Balance::zero(account.id.currency);
+    Ok(own.iter().try_fold(zero, Balance::after)?)
 }

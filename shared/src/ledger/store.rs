@@ -634,6 +634,19 @@ pub async fn accounts(table: &Table, partner: PartnerId) -> Result<Vec<Account>,
     }
 }
 
+/// Transfers by their ids, those that are items of their own and exist, in no order.
+///
+/// # Errors
+/// The table's.
+pub async fn find(table: &Table, ids: &[TransferId]) -> Result<Vec<Transfer>, Error> {
+    table
+        .get_many(ids.iter().map(|id| transfer_key(*id)))
+        .await?
+        .into_values()
+        .map(transfer)
+        .collect()
+}
+
 /// Accounts by their ids, those that something was posted to, read consistently.
 ///
 /// # Errors

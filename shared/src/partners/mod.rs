@@ -4,13 +4,15 @@ pub mod error;
 pub mod model;
 pub mod store;
 
+use std::collections::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use error::PartnerError;
 use model::{
     Account, Contact, Enrolment, MAX_UPLINES, Partner, PartnerKind, PartnerStatus, PayInstruction,
-    PayoutHold, PayoutMethod, Relocation, Upline, UplineFault,
+    PayoutHold, PayoutMethod, Relocation, TaxDetails, TaxProfile, Upline, UplineFault,
+    VatTreatment,
 };
 
 use crate::clock::Timestamp;
@@ -20,7 +22,7 @@ use crate::money::Currency;
 use crate::plans::model::{Assignment, Reassignment, reassigned};
 use crate::programs;
 use crate::table::{self, Op};
-pub use store::{read_account, write_account};
+pub use store::{read_account, read_tax, write_account, write_tax};
 
 /// A partner to be made.
 #[derive(Clone, Debug)]
@@ -664,4 +666,72 @@ pub async fn payout_hold(app: &App, id: PartnerId) -> Result<Option<PayoutHold>,
     let now = app.now();
     let hold = store::find_hold(&app.main, id).await?;
     Ok(hold.filter(|hold| hold.stands(now)))
+}
+
+/// Sets who a partner is to the tax office; `based_on` is the version of the profile that it replaces, if
+/// there is one.
+///
+/// # Errors
+/// `NotFound`, `VersionMissing`, `Stale`, `Moved`, `Keyring`, the table's.
+pub async fn set_tax_profile(
+    app: &App,
+    id: PartnerId,
+    based_on: Option<u64>,
+    country: String,
+    vat_treatment: Option<VatTreatment>,
+    details: &TaxDetails,
+) -> Result<Change<TaxProfile, PartnerError>, PartnerError> {
+    let (found, before) = futures_util::future::try_join(
+        store::find_partner(&app.main, id),
+        store::find_tax(&app.main, id),
+    )
+    .await?;
+    found.ok_or(PartnerError::NotFound(id))?;
+    let version = before.as_ref().map_or(0, |before| before.version);
+    match based_on {
+        None if version > 0 => return Err(PartnerError::VersionMissing),
+        Some(based_on) if based_on != version => return Err(PartnerError::Stale),
+        _ => {}
+    }
+    let text = write_tax(details)?;
+    let profile = TaxProfile {
+        partner: id,
+        country,
+        vat_treatment,
+        sealed: app.keyring.seal(&TaxProfile::place(id), text.as_bytes())?,
+        updated_at: app.now(),
+        version: version + 1,
+    };
+    let write = Write::new(store::save_tax(&profile)?, |_| PartnerError::Moved);
+    Ok(Change {
+        value: profile,
+        writes: vec![write],
+    })
+}
+
+/// Who a partner is to the tax office, opened; `None` when it has not said.
+///
+/// # Errors
+/// `Keyring` when the keyring has lost the key that sealed it; the table's.
+pub async fn tax_profile(
+    app: &App,
+    id: PartnerId,
+) -> Result<Option<(TaxProfile, TaxDetails)>, PartnerError> {
+    let Some(profile) = store::find_tax(&app.main, id).await? else {
+        return Ok(None);
+    };
+    let opened = app.keyring.open(&TaxProfile::place(id), &profile.sealed)?;
+    let details = read_tax(&opened)?;
+    Ok(Some((profile, details)))
+}
+
+/// The countries in which partners pay their taxes, of those that exist.
+///
+/// # Errors
+/// The table's.
+pub async fn tax_countries(
+    app: &App,
+    ids: &[PartnerId],
+) -> Result<HashMap<PartnerId, String>, table::Error> {
+    store::tax_countries(&app.main, ids).await
 }

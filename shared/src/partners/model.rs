@@ -12,6 +12,8 @@ use crate::plans::model::{Assignment, MAX_ASSIGNMENTS, assigned_at};
 pub const MAX_NAME: usize = 120;
 /// Characters of one line of an address.
 pub const MAX_ADDRESS_LINE: usize = 120;
+/// Characters of a tax number.
+pub const MAX_TAX_NUMBER: usize = 32;
 /// Characters of a postcode.
 pub const MAX_POSTCODE: usize = 16;
 /// Uplines above a partner: what one walk to the top reads.
@@ -568,6 +570,101 @@ pub struct PayInstruction {
     pub currency: Option<Currency>,
     /// What may be shown of the account.
     pub masked: String,
+}
+
+/// Which VAT stands on a partner's invoices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VatTreatment {
+    /// None, as for a small business.
+    None,
+    /// The domestic rate.
+    Domestic,
+    /// The recipient owes it.
+    ReverseCharge,
+}
+
+impl VatTreatment {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Domestic => "domestic",
+            Self::ReverseCharge => "reverse_charge",
+        }
+    }
+}
+
+/// The treatments by their names.
+pub const VAT_TREATMENTS: &[(&str, VatTreatment)] = &[
+    ("none", VatTreatment::None),
+    ("domestic", VatTreatment::Domestic),
+    ("reverse_charge", VatTreatment::ReverseCharge),
+];
+
+/// Who somebody is to the tax office. Never stored or logged as it is where it is a partner: sealed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TaxDetails {
+    /// The legal name.
+    pub legal_name: String,
+    /// The registered address.
+    pub address: Address,
+    /// The VAT identification number.
+    pub vat_id: Option<String>,
+    /// Another tax number.
+    pub tax_id: Option<String>,
+}
+
+impl fmt::Debug for TaxDetails {
+    /// Without a word of them: names and numbers must not reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TaxDetails(•••)")
+    }
+}
+
+impl TaxDetails {
+    /// What may be shown of the tax number: its last four characters, fewer of a short one.
+    #[must_use]
+    pub fn masked_tax_id(&self) -> Option<String> {
+        let number = self.tax_id.as_deref()?;
+        let count = number.chars().count();
+        let shown = count.saturating_sub(4).min(4);
+        let tail: String = number.chars().skip(count - shown).collect();
+        Some(format!("•••• {tail}").trim_end().to_owned())
+    }
+}
+
+/// Whether a text can be a tax number of some country.
+#[must_use]
+pub fn is_tax_number(text: &str) -> bool {
+    let is_sound =
+        |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b" -./".contains(&byte);
+    text.bytes().all(is_sound) && text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// A partner's tax profile as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaxProfile {
+    /// Whose.
+    pub partner: PartnerId,
+    /// Where it pays its taxes, an ISO 3166 two-letter code.
+    pub country: String,
+    /// Which VAT stands on its invoices, where it is not the program's.
+    pub vat_treatment: Option<VatTreatment>,
+    /// The details, sealed for [`TaxProfile::place`].
+    pub sealed: String,
+    /// Since when they are these.
+    pub updated_at: Timestamp,
+    /// Counts changes.
+    pub version: u64,
+}
+
+impl TaxProfile {
+    /// The place that a partner's details are sealed for.
+    #[must_use]
+    pub fn place(partner: PartnerId) -> String {
+        format!("PTR#{partner}/TAX_PROFILE/details")
+    }
 }
 
 /// An IBAN in its electronic form, if its checksum and its country's format hold.

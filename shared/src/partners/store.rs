@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::model::{
     ACCOUNT_TYPES, Account, Address, BankAccount, BankRoute, Contact, Enrolment, METHOD_KINDS,
     PARTNER_KINDS, PAYEE_TYPES, Partner, PartnerStatus, PayeeType, PayoutHold, PayoutMethod,
-    Upline,
+    TaxDetails, TaxProfile, Upline, VAT_TREATMENTS,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{OperatorId, PartnerId, ProgramId};
@@ -40,6 +42,10 @@ fn tree_key(program: ProgramId) -> Key {
 
 fn method_key(id: PartnerId) -> Key {
     Key::new(partition(id), "PAYOUT_METHOD")
+}
+
+fn tax_key(id: PartnerId) -> Key {
+    Key::new(partition(id), "TAX_PROFILE")
 }
 
 fn hold_key(id: PartnerId) -> Key {
@@ -616,6 +622,160 @@ pub async fn find_hold(table: &Table, id: PartnerId) -> Result<Option<PayoutHold
         }
     };
     Ok(table.get::<HoldItem>(&hold_key(id)).await?.map(hold))
+}
+
+#[derive(Serialize, Deserialize)]
+struct TaxItem {
+    pk: String,
+    sk: String,
+    partner: PartnerId,
+    country: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vat_treatment: Option<String>,
+    sealed: String,
+    updated_at: Timestamp,
+    version: u64,
+}
+
+/// The put of a first tax profile, or the change of one from the version before.
+///
+/// # Errors
+/// Never for a well-formed profile.
+pub fn save_tax(saved: &TaxProfile) -> Result<Op, Error> {
+    let TaxProfile {
+        partner,
+        country,
+        vat_treatment,
+        sealed,
+        updated_at,
+        version,
+    } = saved.clone();
+    let Key { pk, sk } = tax_key(partner);
+    let item = TaxItem {
+        pk,
+        sk,
+        partner,
+        country,
+        vat_treatment: vat_treatment.map(|treatment| treatment.name().to_owned()),
+        sealed,
+        updated_at,
+        version,
+    };
+    if version == 1 {
+        return Ok(Op::Put(Put::new(&item)?));
+    }
+    let change = Update::rewrite(&item, &["vat_treatment"])?;
+    Ok(Op::Update(change.only_if(follows(version))))
+}
+
+fn tax(item: TaxItem) -> Result<TaxProfile, Error> {
+    let TaxItem {
+        pk: _,
+        sk: _,
+        partner,
+        country,
+        vat_treatment,
+        sealed,
+        updated_at,
+        version,
+    } = item;
+    Ok(TaxProfile {
+        partner,
+        country,
+        vat_treatment: vat_treatment
+            .map(|name| named(VAT_TREATMENTS, &name))
+            .transpose()?,
+        sealed,
+        updated_at,
+        version,
+    })
+}
+
+/// A partner's tax profile.
+///
+/// # Errors
+/// The table's.
+pub async fn find_tax(table: &Table, id: PartnerId) -> Result<Option<TaxProfile>, Error> {
+    table
+        .get::<TaxItem>(&tax_key(id))
+        .await?
+        .map(tax)
+        .transpose()
+}
+
+/// The countries in which partners pay their taxes, those of their tax profiles or else their own, of those
+/// that exist.
+///
+/// # Errors
+/// The table's.
+pub async fn tax_countries(
+    table: &Table,
+    ids: &[PartnerId],
+) -> Result<HashMap<PartnerId, String>, Error> {
+    let keys = ids.iter().flat_map(|id| [partner_key(*id), tax_key(*id)]);
+    let mut items = table.get_many(keys).await?;
+    let mut countries = HashMap::with_capacity(ids.len());
+    for id in ids {
+        let Some(item) = items.remove(&partner_key(*id)) else {
+            continue;
+        };
+        let own = partner(from_item(item)?)?.country;
+        let profile = items.remove(&tax_key(*id));
+        let profile = profile.map(|item| tax(from_item(item)?)).transpose()?;
+        countries.insert(*id, profile.map_or(own, |profile| profile.country));
+    }
+    Ok(countries)
+}
+
+/// The text form of tax details, to be sealed.
+#[derive(Serialize, Deserialize)]
+struct TaxText {
+    legal_name: String,
+    address: AddressText,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vat_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tax_id: Option<String>,
+}
+
+/// Tax details as text, which is sealed where they are a partner's.
+///
+/// # Errors
+/// Never for well-formed details.
+pub fn write_tax(details: &TaxDetails) -> Result<String, Error> {
+    let TaxDetails {
+        legal_name,
+        address,
+        vat_id,
+        tax_id,
+    } = details.clone();
+    let text = TaxText {
+        legal_name,
+        address: address.into(),
+        vat_id,
+        tax_id,
+    };
+    serde_json::to_string(&text).map_err(|error| Error::Malformed(error.to_string()))
+}
+
+/// Reads what [`write_tax`] wrote.
+///
+/// # Errors
+/// `Malformed`, without a word of the text.
+pub fn read_tax(text: &[u8]) -> Result<TaxDetails, Error> {
+    let TaxText {
+        legal_name,
+        address,
+        vat_id,
+        tax_id,
+    } = serde_json::from_slice(text)
+        .map_err(|_| Error::Malformed("sealed tax details".to_owned()))?;
+    Ok(TaxDetails {
+        legal_name,
+        address: address.into(),
+        vat_id,
+        tax_id,
+    })
 }
 
 /// The text form of an account, to be sealed.

@@ -30,6 +30,7 @@ use store::Line;
 use crate::clock::Timestamp;
 use crate::edge::{App, Change, Write};
 use crate::ids::{BatchId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
+use crate::ledger;
 use crate::ledger::model::{AccountId, Bucket, Transfer, TransferKind};
 use crate::ledger::store::{DUE_SHARDS, post};
 use crate::money::{Currency, Money};
@@ -725,11 +726,29 @@ fn reserve_id(payout: PayoutId, chunk: u32) -> TransferId {
     ])
 }
 
+/// All transfers of a payout, in no order: their ids follow from its own.
+///
+/// # Errors
+/// The table's.
+pub async fn transfers_of(app: &App, payout: &Payout) -> Result<Vec<Transfer>, table::Error> {
+    let whole = [TransferKind::Settle, TransferKind::Return].map(|kind| whole_id(payout.id, kind));
+    let ids: Vec<TransferId> = (0..payout.chunks)
+        .map(|chunk| reserve_id(payout.id, chunk))
+        .chain(whole)
+        .collect();
+    ledger::store::find(&app.main, &ids).await
+}
+
+/// The transfer of that kind of a payout's whole amount.
+fn whole_id(payout: PayoutId, kind: TransferKind) -> TransferId {
+    TransferId::derived(&[&payout.to_string(), kind.name()])
+}
+
 /// The transfer of a payout's whole amount: each kind of them happens at most once.
 fn whole(payout: &Payout, kind: TransferKind, legs: (Bucket, Bucket), at: Timestamp) -> Transfer {
     let source = payout.id.to_string();
     Transfer {
-        id: TransferId::derived(&[&source, kind.name()]),
+        id: whole_id(payout.id, kind),
         kind,
         account: account(payout),
         from: legs.0,

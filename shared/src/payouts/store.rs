@@ -25,6 +25,8 @@ use crate::table::{
 /// The due partition of batches that are planned and payouts that are reserved or given back: the
 /// reconciler queues again what stands there.
 pub const WORK: &str = "WORK#payouts";
+/// The due partition of payouts that are settled and have no invoice yet, each at the time of its next try.
+pub const INVOICES: &str = "WORK#invoices";
 /// Sorts after every id and every stamp.
 const LAST: &str = "~";
 
@@ -637,6 +639,26 @@ pub async fn batches(
     }
     let (entries, next) = page(table, &range).await?;
     Ok((read_all(table, &entries, batch).await?, next))
+}
+
+/// Batches by their list positions, those from one on and below another, oldest first, each with its position;
+/// and whether more follow.
+///
+/// # Errors
+/// The table's.
+pub async fn batches_between(
+    table: &Table,
+    from: &str,
+    below: &str,
+    limit: usize,
+) -> Result<(Vec<(String, Batch)>, bool), Error> {
+    // A position has its id behind the stamp, so the stamp itself sorts below all of its instant.
+    let range = Range::partition(Index::List, "BATCHES", limit).between(from, below);
+    let (entries, more) = table.entries(&range).await?;
+    let found = read_all(table, &entries, batch).await?;
+    let listed = |batch: &Batch| format!("{}#{}", stamp(batch.created_at), batch.id);
+    let found = found.into_iter().map(|batch| (listed(&batch), batch));
+    Ok((found.collect(), more))
 }
 
 /// The step of a batch's planning from `before` to `after`. Of two runs that did the same step, one is refused.
@@ -1639,13 +1661,15 @@ pub fn grow(before: &Payout, after: &Payout) -> Op {
     )
 }
 
-/// The payout arrived.
+/// The payout arrived; it is due for its invoice.
 #[must_use]
 pub fn settled(payout: &Payout, now: Timestamp) -> Op {
     Op::Update(
         Update::at(payout_key(payout.id))
             .set("state", text(PayoutState::Settled.name()))
             .set("settled_at", text(now.to_string()))
+            .set("due_pk", text(INVOICES))
+            .set("due_sk", text(format!("{}#{}", stamp(now), payout.id)))
             .only_if(Condition::equals("state", text(payout.state.name()))),
     )
 }
@@ -1666,6 +1690,7 @@ pub fn returned(payout: &Payout, why: &Returned) -> Op {
             .set("evidence", text(evidence))
             .set("due_pk", text(WORK))
             .set("due_sk", text(payout_work(payout)))
+            .remove(WAITS)
             .only_if(Condition::equals("state", text(payout.state.name()))),
     )
 }
@@ -1684,6 +1709,101 @@ pub fn reopened(payout: &Payout) -> Op {
                 .and_equals("reopened", number(u64::from(payout.reopened))),
         ),
     )
+}
+
+// ---- Invoices
+
+/// The attribute that says why a payout has no invoice yet.
+const WAITS: &str = "invoice_waits";
+
+/// The condition that a payout is settled and due for its invoice.
+fn is_due_for_invoice() -> Condition {
+    Condition::equals("state", text(PayoutState::Settled.name()))
+        .and_equals("due_pk", text(INVOICES))
+}
+
+/// The payout has its invoice, or gets none.
+#[must_use]
+pub fn invoiced(payout: &Payout) -> Update {
+    Update::at(payout_key(payout.id))
+        .remove("due_pk")
+        .remove("due_sk")
+        .remove(WAITS)
+        .only_if(is_due_for_invoice())
+}
+
+/// The payout's invoice cannot be written for that reason; it is tried again at `until`.
+#[must_use]
+pub fn await_invoice(payout: &Payout, until: Timestamp, why: &str) -> Update {
+    Update::at(payout_key(payout.id))
+        .set("due_sk", text(format!("{}#{}", stamp(until), payout.id)))
+        .set(WAITS, text(why))
+        .only_if(is_due_for_invoice())
+}
+
+/// A payout, and whether it is due for its invoice by `now`: putting an invoice off is a change of the payout
+/// too, of which it must not be tried again at once.
+///
+/// # Errors
+/// The table's.
+pub async fn find_with_invoicing(
+    table: &Table,
+    id: PayoutId,
+    now: Timestamp,
+) -> Result<Option<(Payout, bool)>, Error> {
+    let found: Option<PayoutItem> = table.get(&payout_key(id)).await?;
+    found
+        .map(|item| {
+            let until = format!("{}#{LAST}", stamp(now));
+            let is_due = item.due_pk.as_deref() == Some(INVOICES)
+                && item.due_sk.as_ref().is_some_and(|due| *due <= until);
+            Ok((payout(item)?, is_due))
+        })
+        .transpose()
+}
+
+/// Payouts whose invoice is to be tried by `now`, those that have waited longest first.
+///
+/// # Errors
+/// The table's.
+pub async fn due_for_invoice(
+    table: &Table,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<PayoutId>, Error> {
+    let until = format!("{}#{LAST}", stamp(now));
+    let range = Range::partition(Index::Due, INVOICES, limit).between("0", until);
+    let (entries, _) = table.entries(&range).await?;
+    let id = |entry: &Entry| entry.key.pk.strip_prefix("PAYOUT#")?.parse().ok();
+    Ok(entries.iter().filter_map(id).collect())
+}
+
+/// Payouts that have no invoice yet, each with the reason, if one is known.
+///
+/// # Errors
+/// The table's.
+pub async fn awaiting_invoice(
+    table: &Table,
+    limit: usize,
+) -> Result<Vec<(Payout, Option<String>)>, Error> {
+    let range = Range::partition(Index::Due, INVOICES, limit);
+    let (entries, _) = table.entries(&range).await?;
+    let mut items = table
+        .get_many(entries.iter().map(|entry| entry.key.clone()))
+        .await?;
+    let mut found = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        let Some(item) = items.remove(&entry.key) else {
+            continue;
+        };
+        let why = item.get(WAITS).and_then(|value| value.as_s().ok()).cloned();
+        let item: PayoutItem = from_item(item)?;
+        // The index may be behind.
+        if item.due_pk.as_deref() == Some(INVOICES) {
+            found.push((payout(item)?, why));
+        }
+    }
+    Ok(found)
 }
 
 // ---- Lines, which are commissions and clawbacks

@@ -1,8 +1,9 @@
-//! The journal and its closed periods: pure rules.
+//! The journal and its closed periods, yearly totals, and payouts beside the ledger: pure rules.
 //!
 //! A journal states each transfer of a program's month as a debit and a credit of the same amount. A period is
 //! a calendar month in UTC; a closed one is recorded with what its journal holds.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +11,7 @@ use crate::clock::{Timestamp, minutes_after, month, month_end};
 use crate::ids::{OperatorId, PartnerId, ProgramId};
 use crate::ledger::model::{Balance, Bucket, Transfer};
 use crate::money::{Currency, Money, MoneyError};
+use crate::payouts::model::{Payout, PayoutState};
 
 /// How long after its end a period is closed at the earliest: longer than any function runs that could have
 /// read the clock before, and than clocks differ.
@@ -366,6 +368,188 @@ pub fn close(
     }
 }
 
+// ---- Yearly totals
+
+/// When a threshold is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// By its amount.
+    AtLeast,
+    /// By more than its amount.
+    MoreThan,
+}
+
+/// A threshold of tax reporting, of some countries and years.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    /// Its short name.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// Of which countries' partners, ISO 3166 two-letter codes.
+    pub countries: Vec<String>,
+    /// Its amount.
+    pub amount: Money,
+    /// When it is reached.
+    pub rule: Rule,
+    /// Its first year.
+    pub from_year: i16,
+    /// Its last year, unless it is still in force.
+    pub until_year: Option<i16>,
+    /// Where it stands.
+    pub source: String,
+    /// What else is to be known.
+    pub note: String,
+}
+
+impl Threshold {
+    /// Whether it is one of that country and year.
+    #[must_use]
+    pub fn is_of(&self, year: i16, country: &str) -> bool {
+        let is_in_force =
+            self.from_year <= year && self.until_year.is_none_or(|until| year <= until);
+        is_in_force && self.countries.iter().any(|own| own == country)
+    }
+}
+
+/// What was paid in a year in one currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Yearly {
+    /// What was settled less what came back, each in the year in which it did.
+    pub paid: Money,
+    /// The same by month (`yyyymm`), where there was anything.
+    pub months: BTreeMap<u32, Money>,
+}
+
+/// A threshold beside what was paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// Which.
+    pub threshold: Threshold,
+    /// Whether it is reached; `None` when that is not known, because other currencies than its own were paid.
+    pub is_reached: Option<bool>,
+}
+
+/// The thresholds of a country and year beside what was paid. Amounts are compared in the threshold's own
+/// currency only: no other is converted.
+#[must_use]
+pub fn reached(
+    thresholds: &[Threshold],
+    year: i16,
+    country: &str,
+    totals: &[Yearly],
+) -> Vec<Reached> {
+    let own = thresholds
+        .iter()
+        .filter(|threshold| threshold.is_of(year, country));
+    own.map(|threshold| {
+        let currency = threshold.amount.currency();
+        let paid = totals
+            .iter()
+            .find(|total| total.paid.currency() == currency)
+            .map_or(0, |total| total.paid.minor());
+        let is_over = match threshold.rule {
+            Rule::AtLeast => paid >= threshold.amount.minor(),
+            Rule::MoreThan => paid > threshold.amount.minor(),
+        };
+        let is_all = totals.iter().all(|total| total.paid.currency() == currency);
+        Reached {
+            threshold: threshold.clone(),
+            is_reached: (is_over || is_all).then_some(is_over),
+        }
+    })
+    .collect()
+}
+
+// ---- Payouts beside the ledger
+
+/// What a payout's transfers moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Movements {
+    /// Into transit.
+    pub reserved: Money,
+    /// From transit to paid.
+    pub settled: Money,
+    /// Back to payable.
+    pub returned: Money,
+    /// What is left in transit.
+    pub in_transit: Money,
+}
+
+impl Movements {
+    /// Nothing, in the currency of `zero`.
+    #[must_use]
+    pub fn none(zero: Money) -> Self {
+        Self {
+            reserved: zero,
+            settled: zero,
+            returned: zero,
+            in_transit: zero,
+        }
+    }
+
+    /// With one more transfer.
+    ///
+    /// # Errors
+    /// `CurrencyMismatch`, `OverLimit`.
+    pub fn plus(mut self, transfer: &Transfer) -> Result<Self, MoneyError> {
+        let amount = transfer.amount;
+        if transfer.to == Bucket::InTransit {
+            self.reserved = self.reserved.plus(amount)?;
+            self.in_transit = self.in_transit.plus(amount)?;
+        }
+        if transfer.from == Bucket::InTransit {
+            self.in_transit = self.in_transit.plus(amount.negated()?)?;
+        }
+        if transfer.to == Bucket::Paid {
+            self.settled = self.settled.plus(amount)?;
+        }
+        if transfer.to == Bucket::Payable {
+            self.returned = self.returned.plus(amount)?;
+        }
+        Ok(self)
+    }
+}
+
+/// A payout's transfers beside what it says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// What its transfers moved.
+    pub moved: Movements,
+    /// By how much, all in all, that is something else than its state and its file say; zero when all is well.
+    pub difference: Money,
+}
+
+/// Compares a payout with its transfers and with what stands in its batch's file.
+///
+/// # Errors
+/// `CurrencyMismatch`, `OverLimit`.
+pub fn compare(
+    payout: &Payout,
+    in_file: Option<Money>,
+    moved: Movements,
+) -> Result<Compared, MoneyError> {
+    let (amount, zero) = (payout.amount, Money::zero(payout.amount.currency()));
+    let if_so = |holds: bool| if holds { amount } else { zero };
+    let is_open = matches!(payout.state, PayoutState::Planned | PayoutState::Reserved);
+    let pairs = [
+        (moved.reserved, amount),
+        (moved.settled, if_so(payout.settled_at.is_some())),
+        (moved.returned, if_so(payout.state.gives_back())),
+        (moved.in_transit, if_so(is_open)),
+        (in_file.unwrap_or(amount), amount),
+    ];
+    let difference = pairs.into_iter().try_fold(zero, |sum, (found, expected)| {
+        let apart = found.plus(expected.negated()?)?;
+        sum.plus(if apart.minor() < 0 {
+            apart.negated()?
+        } else {
+            apart
+        })
+    })?;
+    Ok(Compared { moved, difference })
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -478,6 +662,47 @@ mod tests {
             ["payouts_in_transit", "partner_payable"],
             "a negative chunk goes back"
         );
+    }
+
+    fn usd(text: &str) -> Yearly {
+        let paid = Money::parse(text, "USD".parse().unwrap()).unwrap();
+        Yearly {
+            paid,
+            months: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_threshold_is_reached_in_its_own_currency_only() {
+        let threshold = |rule| Threshold {
+            code: "form".to_owned(),
+            name: "Form".to_owned(),
+            countries: vec!["US".to_owned()],
+            amount: usd("600.00").paid,
+            rule,
+            from_year: 2020,
+            until_year: Some(2025),
+            source: "law".to_owned(),
+            note: String::new(),
+        };
+        let told = |rule, year, country: &str, totals: &[Yearly]| {
+            let told = reached(&[threshold(rule)], year, country, totals);
+            told.first().map(|told| told.is_reached)
+        };
+        let of = |rule, text: &str| told(rule, 2025, "US", &[usd(text)]);
+        assert_eq!(of(Rule::AtLeast, "600.00"), Some(Some(true)));
+        assert_eq!(of(Rule::AtLeast, "599.99"), Some(Some(false)));
+        assert_eq!(of(Rule::MoreThan, "600.00"), Some(Some(false)));
+        assert_eq!(of(Rule::MoreThan, "600.01"), Some(Some(true)));
+        assert_eq!(told(Rule::AtLeast, 2026, "US", &[usd("600.00")]), None);
+        assert_eq!(told(Rule::AtLeast, 2025, "GB", &[usd("600.00")]), None);
+        let mut euros = usd("1.00");
+        euros.paid = Money::parse("9000.00", "EUR".parse().unwrap()).unwrap();
+        assert_eq!(
+            told(Rule::AtLeast, 2025, "US", &[euros, usd("1.00")]),
+            Some(None)
+        );
+        assert_eq!(told(Rule::AtLeast, 2025, "US", &[]), Some(Some(false)));
     }
 
     proptest! {
