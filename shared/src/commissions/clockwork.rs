@@ -13,8 +13,10 @@ use super::book::{Book, BookId, difference, next_close, reckon};
 use super::booking::{self, Opened};
 use super::model::{Extra, Missing, Outcome, Source, WindowKind, missing, release};
 use super::store::{self, hold_partition, outcome_key};
-use super::{GROUP, Job, account_ops, follow};
-use crate::clock::{Timestamp, days_before, minutes_after, month, month_end, parse, stamp};
+use super::{GROUP, Job, above, account_ops, follow};
+use crate::clock::{
+    Timestamp, days_after, days_before, minutes_after, month, month_end, parse, stamp,
+};
 use crate::edge::{self, App, Queue, SEND_BATCH};
 use crate::ids::{BatchId, ConversionId, ImportId, PayoutId, ProgramId};
 use crate::ledger::model::AccountId;
@@ -28,7 +30,7 @@ use crate::table::{
 use crate::tracking::store::{
     Record, SHARDS, changes_partition, conversion_of, facts_partition, find_many,
 };
-use crate::{partners, payouts, programs, rates};
+use crate::{payouts, programs, rates};
 
 /// Due holds read at once in a shard. The more, the better they group by account.
 const RELEASE_PAGE: usize = 1_000;
@@ -311,10 +313,10 @@ async fn balance(
         if let Some(at) = closes {
             book.closed_until = Some(days_before(at, GRACE_DAYS));
         }
-        let currency = match programs::program(app, id.program).await? {
-            Some(program) => program.currency,
-            None => return Err(Error::Malformed("a book without its program".to_owned())),
-        };
+        let program = programs::program(app, id.program)
+            .await?
+            .ok_or_else(|| Error::Malformed("a book without its program".to_owned()))?;
+        let currency = program.currency;
         let reckoned = reckon(
             refs.iter().copied(),
             currency,
@@ -351,7 +353,8 @@ async fn balance(
                 program: id.program,
                 currency,
             };
-            let line = window_line(app, &book, (kind, at), account, plan, &deltas).await?;
+            let line =
+                window_line(app, &program, &book, (kind, at), account, plan, &deltas).await?;
             let line = line.outcome(now.max(app.now()));
             if line.credit.as_ref().is_ok_and(|credit| credit.owes) {
                 book.owing = Some(line.conversion);
@@ -388,6 +391,7 @@ async fn absorbed_until(app: &App, program: ProgramId, now: Timestamp) -> Result
 /// The line that posts what a window's close or a new share of a budget comes to.
 async fn window_line(
     app: &App,
+    program: &Program,
     book: &Book,
     (kind, at): (WindowKind, Timestamp),
     account: AccountId,
@@ -399,15 +403,19 @@ async fn window_line(
         WindowKind::Close => "close",
         WindowKind::Budget => "budget",
     };
-    let uplines = match plan.filter(|plan| !plan.terms.levels.is_empty()) {
+    let uplines = match plan {
         Some(plan) => {
             let last = at.checked_sub(1.nanosecond()).unwrap_or(at);
-            {
-                let most = plan.terms.levels.len();
-                partners::uplines(app, account.program, account.partner, last, most).await?
-            }
+            above(app, program, plan, account.partner, last)
+                .await?
+                .uplines
         }
         None => Vec::new(),
+    };
+    let release_at = match (kind, plan) {
+        // Its events have been held already.
+        (WindowKind::Close, _) | (WindowKind::Budget, None) => at,
+        (WindowKind::Budget, Some(plan)) => days_after(at, plan.hold_days),
     };
     let minor = |index: usize| deltas.get(index).copied().unwrap_or(0);
     Ok(Extra {
@@ -424,46 +432,45 @@ async fn window_line(
         levels: uplines
             .into_iter()
             .zip(1..)
-            .map(|(upline, level)| (Some(upline), Money::new(minor(level), account.currency)))
+            .map(|(upline, level)| (upline, Money::new(minor(level), account.currency)))
             .collect(),
-        // Its events have been held already.
-        release_at: at,
+        release_at,
     })
 }
 
 // ---- Conversions that wait for a rate of exchange
 
-/// Queues conversions again whose rate of exchange has arrived.
+/// Queues conversions again whose rate of exchange has arrived. Bounded; those that are left wait for the
+/// next run.
 ///
 /// # Errors
 /// The table's, or a queue that takes nothing. Safe to repeat.
 pub async fn requeue_waiting(app: &App) -> Result<usize, Error> {
+    let until = Instant::now() + Duration::from_secs(RUN_SECONDS);
     let mut jobs = Vec::new();
     let mut after = String::from("0");
-    loop {
+    while jobs.len() < MAX_REQUEUED && Instant::now() < until {
         let range = Range::partition(Index::Due, store::WAITING, RELEASE_PAGE)
             .between(format!("{after}\0"), "\u{10FFFF}");
         let (entries, more) = app.main.entries(&range).await?;
+        let Some(last) = entries.last() else {
+            break;
+        };
+        let mut next = more.then(|| last.sort.clone());
         for entry in &entries {
-            let mut parts = entry.sort.split('#');
-            let pair = (
-                parts.next().and_then(|code| code.parse().ok()),
-                parts.next().and_then(|code| code.parse().ok()),
-                parts.next().and_then(|day| day.parse().ok()),
-            );
-            let (Some(from), Some(to), Some(day)) = pair else {
+            let Some((from, to, day)) = store::awaited(&entry.sort) else {
                 continue;
             };
-            if let (true, Some(conversion)) = (
-                rates::at(app, from, to, day).await?.is_some(),
-                conversion_of(&entry.key),
-            ) {
-                jobs.push(Job { conversion });
+            if rates::at(app, from, to, day).await?.is_none() {
+                // All of that pair and day wait on: what comes after them is next.
+                next = Some(store::after_awaited(from, to, day));
+                break;
             }
+            jobs.extend(conversion_of(&entry.key).map(|conversion| Job { conversion }));
         }
-        match entries.last() {
-            Some(last) if more && jobs.len() < MAX_REQUEUED => after = last.sort.clone(),
-            _ => break,
+        match next {
+            Some(next) => after = next,
+            None => break,
         }
     }
     send_all(app, Queue::Commissions, &jobs).await?;

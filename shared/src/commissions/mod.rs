@@ -407,8 +407,8 @@ async fn draft(
             .map_err(|error| said(&error))?;
         let Some(rate) = found else {
             let outcome = model::waiting(facts, ruling, now);
-            let day = date_of(facts.occurred_at).to_string();
-            let put = store::put_waiting(&outcome, facts.currency, currency, &day)
+            let day = date_of(facts.occurred_at);
+            let put = store::put_waiting(&outcome, facts.currency, currency, day)
                 .map_err(|error| said(&error))?;
             let op = Some(Op::Put(put));
             return Ok(Ruled::Recorded(Box::new(Recorded { outcome, op })));

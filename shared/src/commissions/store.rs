@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::fold::{Aside, Cut, Step};
 use super::model::{Corrected, Credit, Exchange, Line, Outcome, Source, State, WindowKind};
 use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
-use crate::clock::{Timestamp, month, parse, stamp};
+use crate::clock::{Date, Timestamp, month, parse, stamp};
 use crate::ids::{ConversionId, PartnerId, PayoutId, ProgramId};
 use crate::ledger::model::AccountId;
 use crate::ledger::store::{
@@ -725,8 +725,7 @@ pub fn followed(outcome: &Outcome) -> Update {
         .only_if(Condition::equals("revision", int(revision)))
 }
 
-/// The put of an outcome that waits for a rate of exchange from one currency to another of a day
-/// (`yyyy-mm-dd`).
+/// The put of an outcome that waits for a rate of exchange from one currency to another of a day.
 ///
 /// # Errors
 /// Never for a well-formed outcome.
@@ -734,7 +733,7 @@ pub fn put_waiting(
     outcome: &Outcome,
     from: Currency,
     to: Currency,
-    day: &str,
+    day: Date,
 ) -> Result<Put, Error> {
     Put::new(&OutcomeItem {
         due_pk: Some(WAITING.to_owned()),
@@ -743,12 +742,33 @@ pub fn put_waiting(
     })
 }
 
+/// The currencies and the day of a place in [`WAITING`].
+#[must_use]
+pub fn awaited(position: &str) -> Option<(Currency, Currency, Date)> {
+    let mut parts = position.split('#');
+    Some((
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+    ))
+}
+
+/// A place in [`WAITING`] after all that wait for that rate.
+#[must_use]
+pub fn after_awaited(from: Currency, to: Currency, day: Date) -> String {
+    // `$` is the character after `#`.
+    format!("{from}#{to}#{day}$")
+}
+
 /// What takes the place of an outcome that waited: refused when it no longer does.
 ///
 /// # Errors
 /// Never for a well-formed outcome.
 pub fn put_after_wait(outcome: &Outcome) -> Result<Op, Error> {
-    let update = Update::rewrite(&item_of(outcome), &["due_pk", "due_sk", "reason"])?;
+    let update = Update::rewrite(
+        &item_of(outcome),
+        &["due_pk", "due_sk", "reason", "winner", "losers"],
+    )?;
     let waits = Condition::equals("state", text(State::Waiting.name()));
     Ok(Op::Update(update.only_if(waits)))
 }

@@ -212,6 +212,14 @@ pub fn state(
             || !changes.reversals.is_empty();
         return if counts { "received" } else { "waiting" };
     };
+    // What is left of its line is what it changed for others of its window.
+    if outcome
+        .credit
+        .as_ref()
+        .is_ok_and(|credit| credit.reversed_at.is_some())
+    {
+        return State::Reversed.name();
+    }
     match (outcome.state, payout) {
         (State::InTransit, Some(PayoutState::Settled)) => "paid",
         // Its money is payable again; its line follows in a moment.
