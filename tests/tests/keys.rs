@@ -177,6 +177,16 @@ async fn one_of_everything() -> World {
         .expect(202);
     let _ = world.sale(&stand, "o-5", "10.00").await;
     world.settle().await;
+    // A plan whose pay depends on other events has a book; one of its conversions waits for a rate.
+    let measure = json!({ "unit": "count", "events": ["sale"], "scope": "own" });
+    let gated = json!([{ "kind": "percent", "event": "sale", "rate": "0.10",
+        "gate": { "measure": measure, "window": { "kind": "month" }, "at_least": 2 } }]);
+    let club = world.stand_with(30, gated).await;
+    for (order, currency) in [("b-1", "GBP"), ("b-2", "CHF")] {
+        let body = json!({ "transaction_id": order, "coupon": club.coupon, "amount": "10.00", "currency": currency });
+        let _ = world.postback(&club, body).await.expect(201);
+    }
+    world.settle().await;
     let rate = json!({ "from": "EUR", "to": "GBP", "rate": "0.8512", "date": "2026-03-02", "source": "ECB" });
     let _ = world
         .put("/v1/rates", json!({ "rates": [rate] }))
@@ -274,15 +284,18 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 51] = [
+const EXPECTED: [&str; 54] = [
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat>",
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat> | due: WORK#payouts <time>#<bat>",
     "BATCH#<bat> LEFT#<ptr>",
     "BATCH#<bat> LINE#<po>",
+    "BOOK#<prg>#<ptr>#standard#1#M202605 BOOK | due: CLOSES <time>#BOOK#<prg>#<ptr>#standard#1#M202605",
+    "BOOK#<prg>#<ptr>#standard#1#M202605 E#<time>#<cnv>",
     "CLOCKWORK WATERMARK#<prg>",
     "CONV#<cnv> CHANGES | list: CHG#<prg>#<month>#<shard> <time>#<cnv>",
     "CONV#<cnv> FACTS | list: CONV#<prg>#<month>#<shard> <time>#<cnv>",
     "CONV#<cnv> OUTCOME",
+    "CONV#<cnv> OUTCOME | due: WAIT CHF#GBP#2026-05-01#<cnv>",
     "CONV#<cnv> OUTCOME | list: LEDGER#<ptr>#<month> <time>#C#<cnv>",
     "CONV#<cnv> OUTCOME | list: LEDGER#<ptr>#<month> <time>#C#<cnv> | due: HOLD#<shard> <time>#<ptr>#<cnv>",
     "CONV#<cnv> OUTCOME | list: LEDGER#<ptr>#<month> <time>#C#<cnv> | due: PAYABLE#<prg>#<shard> <ptr>#<time>#<cnv>",
