@@ -3,8 +3,11 @@
 //! corrected meanwhile. The outcome says that it owes them until all of them stand, so nothing is lost
 //! between.
 
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
+
+use futures_util::future::join_all;
 
 use super::book::{Known, place};
 use super::model::{
@@ -26,16 +29,134 @@ use crate::{claims, programs};
 /// Tries for a line that others change meanwhile.
 const MAX_TRIES: u32 = 12;
 
+/// Lines of one account in one transaction: each is a put and a check of what it follows from, and with the
+/// account they stay below DynamoDB's 100.
+const GROUP: usize = 40;
+
 /// What was said of the conversion that lines follow from.
 type Said<'a> = Option<(&'a Facts, &'a Changes)>;
 
-/// Posts all that follows from an outcome, then marks that it does.
-pub(super) async fn follow(app: &App, work: Work, now: Timestamp) -> Progress {
+/// Posts all that follows from these outcomes, then marks that it does. What an upline gets for the first
+/// time is posted together, so that a batch of one partner's conversions contends for its account once.
+pub(super) async fn follow(app: &App, works: Vec<Work>, now: Timestamp) -> Vec<Progress> {
+    if works.is_empty() {
+        return Vec::new();
+    }
+    let outcomes: Vec<&Outcome> = works
+        .iter()
+        .filter_map(|work| work.outcome.as_ref())
+        .collect();
+    let standing = match post_together(app, &outcomes, now).await {
+        Ok(standing) => standing,
+        Err(error) => {
+            // Each is tried by itself then.
+            tracing::warn!(%error, "levels were not posted together");
+            HashSet::new()
+        }
+    };
+    let each = works
+        .into_iter()
+        .map(|work| follow_one(app, work, &standing, now));
+    join_all(each).await
+}
+
+/// Posts the lines of uplines that do not stand yet, [`GROUP`] of an account at a time; returns those that
+/// stand as they are to. Whatever is refused is left to be looked at one by one.
+async fn post_together(
+    app: &App,
+    outcomes: &[&Outcome],
+    now: Timestamp,
+) -> Result<HashSet<ConversionId>, Error> {
+    let mut wanted = Vec::new();
+    for outcome in outcomes {
+        let Ok(credit) = &outcome.credit else {
+            continue;
+        };
+        for ((upline, share), level) in credit.levels.iter().zip(1_u32..) {
+            if let Some(upline) = upline.filter(|_| !share.is_zero()) {
+                wanted.push((
+                    *outcome,
+                    level_line(outcome, credit, (upline, *share, level)),
+                ));
+            }
+        }
+    }
+    let keys = wanted.iter().map(|(_, line)| store::outcome_key(line.id));
+    let mut found = app.main.get_many(keys).await?;
+    let mut standing = HashSet::new();
+    let mut accounts: BTreeMap<AccountId, Vec<(&Outcome, Outcome)>> = BTreeMap::new();
+    for (outcome, line) in wanted {
+        match found.remove(&store::outcome_key(line.id)) {
+            None => accounts
+                .entry(line.account)
+                .or_default()
+                .push((outcome, line.outcome(now))),
+            Some(item) => {
+                let there = store::outcome(item)?;
+                if there
+                    .credit
+                    .as_ref()
+                    .is_ok_and(|credit| credit.total == line.pay)
+                {
+                    standing.insert(line.id);
+                }
+            }
+        }
+    }
+    for (account, lines) in accounts {
+        for group in lines.chunks(GROUP) {
+            let mut ops = Vec::with_capacity(2 * group.len() + 2);
+            for (_, line) in group {
+                ops.push(Op::Put(store::put(line)?));
+            }
+            let each: Vec<&Outcome> = group.iter().map(|(_, line)| line).collect();
+            ops.extend(account_ops(account, &each, now)?);
+            ops.extend(group.iter().map(|(outcome, _)| store::unrevised(outcome)));
+            match app.main.transact(&ops).await {
+                Ok(()) => standing.extend(each.iter().map(|line| line.conversion)),
+                Err(TransactError::Refused(_)) => {}
+                Err(TransactError::Table(error)) => return Err(error),
+            }
+        }
+    }
+    Ok(standing)
+}
+
+/// What an upline gets of an outcome, as a line.
+fn level_line(
+    outcome: &Outcome,
+    credit: &Credit,
+    (upline, share, level): (PartnerId, Money, u32),
+) -> Extra {
+    Extra {
+        id: level_id(outcome.conversion, level),
+        source: Source::Level {
+            of: outcome.conversion,
+            level,
+        },
+        account: AccountId {
+            partner: upline,
+            program: outcome.program,
+            currency: share.currency(),
+        },
+        plan: Some((credit.plan.clone(), credit.plan_version)),
+        pay: share,
+        levels: Vec::new(),
+        release_at: credit.release_at,
+    }
+}
+
+async fn follow_one(
+    app: &App,
+    work: Work,
+    standing: &HashSet<ConversionId>,
+    now: Timestamp,
+) -> Progress {
     let Some(outcome) = &work.outcome else {
         return Progress::Done;
     };
     let said = work.facts.as_ref().map(|facts| (facts, &work.changes));
-    if let Err(error) = post_all(app, outcome, said, now).await {
+    if let Err(error) = post_all(app, outcome, said, standing, now).await {
         tracing::warn!(%error, conversion = %work.id, "what follows was not posted");
         return Progress::Failed(work.id);
     }
@@ -69,7 +190,7 @@ pub(super) fn follow_line<'a>(
 ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
     Box::pin(async move {
         if line.credit.as_ref().is_ok_and(|credit| credit.owes) {
-            post_all(app, line, None, now).await?;
+            post_all(app, line, None, &HashSet::new(), now).await?;
             // Where it has been corrected meanwhile, whoever did that follows it.
             let _ = app.main.update(store::followed(line)).await?;
         }
@@ -81,12 +202,16 @@ async fn post_all(
     app: &App,
     outcome: &Outcome,
     said: Said<'_>,
+    standing: &HashSet<ConversionId>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let Ok(credit) = &outcome.credit else {
         return Ok(());
     };
     for ((upline, share), level) in credit.levels.iter().zip(1_u32..) {
+        if standing.contains(&level_id(outcome.conversion, level)) {
+            continue;
+        }
         if let Some(upline) = upline {
             post_level(app, outcome, credit, (*upline, *share, level), now).await?;
         }
@@ -123,24 +248,9 @@ async fn post_level(
         let mut ops = match find(app, id).await? {
             None if share.is_zero() => return Ok(()),
             None => {
-                let account = AccountId {
-                    partner: upline,
-                    program: outcome.program,
-                    currency: share.currency(),
-                };
-                let line = Extra {
-                    id,
-                    source: Source::Level {
-                        of: outcome.conversion,
-                        level,
-                    },
-                    account,
-                    plan: Some((credit.plan.clone(), credit.plan_version)),
-                    pay: share,
-                    levels: Vec::new(),
-                    release_at: credit.release_at,
-                }
-                .outcome(now);
+                let line = level_line(outcome, credit, (upline, share, level));
+                let account = line.account;
+                let line = line.outcome(now);
                 let mut ops = vec![Op::Put(store::put(&line)?)];
                 ops.extend(account_ops(account, &[&line], now)?);
                 ops

@@ -302,11 +302,7 @@ async fn advance(app: &App, works: Vec<Work>, now: Timestamp) -> Vec<Progress> {
             .into_iter()
             .map(|(work, due)| change(app, work, due, now)),
     );
-    let followed = join_all(
-        to_follow
-            .into_iter()
-            .map(|work| follow::follow(app, work, now)),
-    );
+    let followed = follow::follow(app, to_follow, now);
     let (credited, booked, recorded, changed, followed) =
         tokio::join!(credited, booked, recorded, changed, followed);
     progress.extend(credited.into_iter().flatten());
