@@ -11,16 +11,21 @@ use std::time::Instant;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use tributary::clock::Timestamp;
-use tributary::commissions::fold::Entry;
+use tributary::commissions::fold::{Entry, Fold};
 use tributary::commissions::model::price;
 use tributary::ids::{ConversionId, PartnerId, ProgramId};
 use tributary::money::{Currency, Money};
-use tributary::plans::model::{Component, PlanVersion, Terms};
+use tributary::plans::model::{
+    Base, Bracket, BracketPay, Component, Measure, Mode, Pay, PlanVersion, Scope, Terms, Tiers,
+    Unit, Window,
+};
 use tributary_local::connector::{AwsError, Call, Intercept, Service, Verdict};
 use tributary_tests::{Stand, World};
 
 const CALCULATIONS: i64 = 3_000_000;
 const CONVERSIONS: usize = 10_000;
+/// Conversions of a run of plans whose pay depends on other events.
+const DEPENDENT: usize = 1_000;
 const PUTS: usize = 20_000;
 /// Calls in the long and in the short run whose difference is counted.
 const COUNTED: [usize; 2] = [100, 1_100];
@@ -40,9 +45,36 @@ fn main() {
         return;
     }
     calculations();
+    folding();
     runtime.block_on(end_to_end());
+    runtime.block_on(dependent());
     for handler in ["click", "postback"] {
         instructions(handler);
+    }
+}
+
+/// A sale as a plan is told of it.
+fn sale(at: Timestamp) -> Entry {
+    Entry {
+        conversion: ConversionId::from_bytes([1; 16]),
+        partner: PartnerId::from_bytes([2; 16]),
+        plan: 0,
+        occurred_at: at,
+        counted_at: at,
+        own: true,
+        event: "sale".to_owned(),
+        quantity: 1,
+        amount: None,
+        margin: None,
+        net_revenue: None,
+        adjustments: 0,
+        customer: None,
+        new_customer: None,
+        country: None,
+        product: None,
+        coupon: None,
+        subs: [const { None }; 5],
+        meta: BTreeMap::new(),
     }
 }
 
@@ -63,27 +95,7 @@ fn calculations() {
         ]),
         created_at: at,
     };
-    let mut entry = Entry {
-        conversion: ConversionId::from_bytes([1; 16]),
-        partner: PartnerId::from_bytes([2; 16]),
-        plan: 0,
-        occurred_at: at,
-        counted_at: at,
-        own: true,
-        event: "sale".to_owned(),
-        quantity: 1,
-        amount: None,
-        margin: None,
-        net_revenue: None,
-        adjustments: 0,
-        customer: None,
-        new_customer: None,
-        country: None,
-        product: None,
-        coupon: None,
-        subs: [const { None }; 5],
-        meta: BTreeMap::new(),
-    };
+    let mut entry = sale(at);
     let begun = Instant::now();
     let mut sum = 0;
     for minor in 0..CALCULATIONS {
@@ -95,6 +107,112 @@ fn calculations() {
     }
     let rate = CALCULATIONS as u128 * 1_000_000 / begun.elapsed().as_micros();
     println!("commission calculation with its trace: {rate} per second on one core (sum {sum})");
+}
+
+/// Events of one book, folded: what a correction of one of them costs.
+fn folding() {
+    let gbp: Currency = "GBP".parse().unwrap();
+    let at: Timestamp = tributary_tests::START.parse().unwrap();
+    let bracket = |from, rate: &str| Bracket {
+        from,
+        pay: BracketPay::Rate(rate.parse().unwrap()),
+    };
+    let tiers = Tiers {
+        measure: Measure {
+            unit: Unit::Amount,
+            events: vec!["sale".to_owned()],
+            scope: Scope::Own,
+        },
+        window: Window::Month,
+        mode: Mode::Marginal,
+        of: Base::Amount,
+        brackets: vec![bracket(0, "0.10"), bracket(500_000, "0.12")],
+    };
+    let plan = PlanVersion {
+        program: ProgramId::from_bytes([1; 16]),
+        code: "standard".to_owned(),
+        version: 1,
+        effective_from: at,
+        hold_days: 30,
+        terms: Terms::of(vec![Component::simple("sale", Pay::Tiered(tiers))]),
+        created_at: at,
+    };
+    let mut entry = sale(at);
+    entry.amount = Some(1_234);
+    let begun = Instant::now();
+    let mut fold = Fold::new([&plan], gbp);
+    for _ in 0..CALCULATIONS {
+        black_box(fold.step(black_box(&entry)).unwrap());
+    }
+    let rate = CALCULATIONS as u128 * 1_000_000 / begun.elapsed().as_micros();
+    println!("events of a book under marginal tiers: {rate} folded per second on one core");
+}
+
+/// Conversions of plans whose pay depends on other events: of one partner under tiers, below an upline who
+/// gets a share; and of four partners under one program's budget.
+async fn dependent() {
+    let tiers = json!({
+        "components": [{
+            "kind": "tiered", "event": "sale", "mode": "marginal",
+            "measure": { "unit": "amount", "events": ["sale"], "scope": "own" },
+            "window": { "kind": "month" },
+            "brackets": [{ "from": "0", "rate": "0.10" }, { "from": "5000", "rate": "0.12" }],
+        }],
+        "levels": [{ "rate": "0.10", "of": "commission" }],
+    });
+    let budget = json!({
+        "components": [{ "kind": "percent", "event": "sale", "rate": "0.10" }],
+        "caps": [{ "scope": "program", "window": { "kind": "month" }, "amount": "1000000.00" }],
+    });
+    for (name, terms, partners, is_tree) in [
+        ("one partner under tiers, with an upline", tiers, 2, true),
+        ("four partners under one program's budget", budget, 4, false),
+    ] {
+        let world = World::start().await;
+        let none = json!([{ "kind": "percent", "event": "none", "rate": "0.5" }]);
+        let stand = world.stand_with(30, none).await;
+        let mut plan =
+            json!({ "code": "terms", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z" });
+        for (field, value) in terms.as_object().unwrap() {
+            plan[field] = value.clone();
+        }
+        let plans = format!("/v1/programs/{}/plans", stand.program);
+        let _ = world.post(&plans, plan).await.expect(201);
+        let mut above: Option<String> = None;
+        let mut coupons = Vec::new();
+        for number in 0..partners {
+            let body = json!({ "name": "P", "email": "p@example.com", "country": "GB", "kind": "affiliate" });
+            let partner = world.post("/v1/partners", body).await.expect(201);
+            let partner = partner.str("id").to_owned();
+            let body = json!({ "program": stand.program, "plan": "terms", "upline": above });
+            let _ = world
+                .post(&format!("/v1/partners/{partner}/enrolments"), body)
+                .await
+                .expect(201);
+            let code = format!("P{number}");
+            let body = json!({ "program": stand.program, "partner": partner, "code": code });
+            let _ = world.post("/v1/coupons", body).await.expect(201);
+            if is_tree {
+                coupons.clear();
+                above = Some(partner);
+            }
+            coupons.push(code);
+        }
+        let begun = Instant::now();
+        stream::iter(0..DEPENDENT)
+            .for_each_concurrent(16, |number| {
+                let coupon = &coupons[usize::try_from(number).unwrap() % coupons.len()];
+                let (world, stand) = (&world, &stand);
+                let body = json!({ "transaction_id": format!("o-{number}"), "coupon": coupon, "amount": "49.00", "currency": "GBP" });
+                async move {
+                    let _ = world.postback(stand, body).await.expect(201);
+                }
+            })
+            .await;
+        world.settle().await;
+        let rate = DEPENDENT as u128 * 1_000_000 / begun.elapsed().as_micros();
+        println!("embedded, in memory, {name}: {rate} conversions per second");
+    }
 }
 
 /// Conversions from postback to outcome, beside the engine's own puts, in one run.
