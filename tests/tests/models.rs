@@ -1,5 +1,6 @@
 //! Commission models through the whole path: tiers, gates, caps, levels, exchange, and corrections of them.
 
+use axum::http::Method;
 use serde_json::{Value, json};
 use tributary_tests::{Stand, World};
 
@@ -271,4 +272,178 @@ async fn paid_money_is_taken_back_in_the_next_payout_and_payable_money_at_once()
         world.balances(&stand.partner).await[..3],
         ["0.00", "-1.00", "6.00"]
     );
+}
+
+#[tokio::test]
+async fn a_trace_tells_inputs_steps_and_what_was_posted_since() {
+    let (world, _, first) = six_thousand("marginal", true).await;
+    take_back(&world, &first, "r-1", Some("1000.00")).await;
+    let trace = world
+        .get(&format!("/v1/commissions/{first}/trace"))
+        .await
+        .expect(200);
+    assert_eq!(trace.body["inputs"]["amount"], "4000.00");
+    assert_eq!(trace.body["plan"]["code"], "terms");
+    // It came late: its own 400.00, and 20.00 that the later one is lifted by.
+    let step = &trace.body["steps"][0];
+    assert_eq!(
+        (
+            &step["amount"],
+            &step["measured_before"],
+            &step["measured_after"],
+            &step["result"]
+        ),
+        (&json!("400.00"), &json!(0), &json!(400_000), &json!("paid"))
+    );
+    assert_eq!(trace.str("/posted"), "420.00");
+    assert_eq!(trace.str("/total"), "300.00");
+    assert_eq!(trace.str("/corrections/0/amount"), "-120.00");
+    assert_eq!(trace.str("/corrections/0/reason"), "sent back");
+    assert!(
+        trace
+            .text
+            .contains("It also changed what other events of its window pay, by 20.00 GBP")
+    );
+}
+
+#[tokio::test]
+async fn a_partner_reads_the_traces_of_its_own_commissions_only() {
+    let world = World::start().await;
+    let terms = json!({
+        "components": [{ "kind": "percent", "event": "sale", "rate": "0.20", "of": "margin" }],
+        "levels": [{ "rate": "0.10", "of": "commission" }],
+    });
+    let mut stand = under(&world, terms).await;
+    let top = stand.partner.clone();
+    let (seller, coupon) = partner(&world, &stand.program, "Cid", Some(&top)).await;
+    stand.coupon = coupon;
+    let body = json!({ "transaction_id": "o-1", "coupon": stand.coupon, "amount": "100.00", "margin": "40.00", "currency": "GBP" });
+    let order = world.postback(&stand, body).await.expect(201);
+    let order = order.str("conversion").to_owned();
+    world.settle().await;
+    let key = async |partner: &str| {
+        let path = format!("/v1/partners/{partner}/keys");
+        let made = world.post(&path, json!({})).await.expect(201);
+        made.str("key").to_owned()
+    };
+    let (own, others) = (key(&seller).await, key(&top).await);
+    let path = format!("/v1/commissions/{order}/trace");
+    let ask = async |key: &str| world.ask(key, Method::GET, &path, &[], None).await;
+    let seen = ask(&own).await.expect(200);
+    assert_eq!(seen.str("/amount"), "8.00");
+    assert!(seen.body["inputs"].get("margin").is_none(), "the vendor's");
+    assert!(seen.body.get("levels").is_none(), "others'");
+    let _ = ask(&others).await.problem(404, "not_found");
+    let full = world.get(&path).await.expect(200);
+    assert_eq!(full.str("/levels/0/amount"), "0.80");
+}
+
+#[tokio::test]
+async fn a_hold_is_moved_with_its_reason_and_the_uplines_share_with_it() {
+    let world = World::start().await;
+    let terms = json!({
+        "components": [{ "kind": "percent", "event": "sale", "rate": "0.20" }],
+        "levels": [{ "rate": "0.10", "of": "commission" }],
+    });
+    let mut stand = under(&world, terms).await;
+    let top = stand.partner.clone();
+    let (seller, coupon) = partner(&world, &stand.program, "Cid", Some(&top)).await;
+    stand.coupon = coupon;
+    let order = sale(&world, &stand, "o-1", EARLY, "100.00").await;
+    let hold = format!("/v1/commissions/{order}/hold");
+    let until = tributary::clock::days_after(world.now(), 60).to_string();
+    let _ = world
+        .post(
+            &hold,
+            json!({ "release_at": until, "reason": "fraud check" }),
+        )
+        .await
+        .expect(200);
+    // What is taken back meanwhile does not move it back.
+    take_back(&world, &order, "r-1", Some("50.00")).await;
+    world.advance_days(31).await;
+    world.settle().await;
+    for (partner, held) in [(&seller, "10.00"), (&top, "1.00")] {
+        assert_eq!(world.balances(partner).await[..2], [held, "0.00"]);
+    }
+    let trace = world
+        .get(&format!("/v1/commissions/{order}/trace"))
+        .await
+        .expect(200);
+    assert!(trace.text.contains("fraud check"));
+    let _ = world
+        .post(
+            &hold,
+            json!({ "release_at": world.now().to_string(), "reason": "cleared" }),
+        )
+        .await
+        .expect(200);
+    world.advance_days(1).await;
+    world.settle().await;
+    for (partner, payable) in [(&seller, "10.00"), (&top, "1.00")] {
+        assert_eq!(world.balances(partner).await[..2], ["0.00", payable]);
+    }
+    let _ = world
+        .post(&hold, json!({ "release_at": until, "reason": "again" }))
+        .await
+        .problem(409, "wrong_state");
+    let far = json!({ "release_at": "2099-01-01T00:00:00Z", "reason": "for ever" });
+    let _ = world.post(&hold, far).await.problem(422, "out_of_range");
+}
+
+#[tokio::test]
+async fn an_adjustment_is_made_once_and_says_why() {
+    let world = World::start().await;
+    let terms = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.20" }] });
+    let stand = under(&world, terms).await;
+    let adjustment = |id: &str, direction: &str, amount: &str| {
+        json!({ "adjustment_id": id, "program": stand.program, "partner": stand.partner, "direction": direction,
+            "amount": amount, "currency": "GBP", "reason": "lost click, goodwill" })
+    };
+    let path = "/v1/adjustments";
+    let made = world
+        .post(path, adjustment("a-1", "credit", "25.00"))
+        .await
+        .expect(200);
+    assert_eq!((made.str("status"), made.str("amount")), ("made", "25.00"));
+    let again = world
+        .post(path, adjustment("a-1", "credit", "25.00"))
+        .await
+        .expect(200);
+    assert_eq!(again.str("status"), "duplicate");
+    let _ = world
+        .post(path, adjustment("a-1", "credit", "26.00"))
+        .await
+        .problem(409, "adjustment_mismatch");
+    let _ = world
+        .post(path, adjustment("a-2", "debit", "40.00"))
+        .await
+        .expect(200);
+    world.advance_days(1).await;
+    world.settle().await;
+    assert_eq!(
+        world.balances(&stand.partner).await[..2],
+        ["0.00", "-15.00"]
+    );
+    let trace = world
+        .get(&format!("/v1/commissions/{}/trace", made.str("commission")))
+        .await
+        .expect(200);
+    assert_eq!(trace.str("/source"), "adjustment");
+    assert!(trace.text.contains("lost click, goodwill"));
+    for (field, value, code) in [
+        ("amount", "0.00", "out_of_range"),
+        ("currency", "EUR", "currency_mismatch"),
+        ("direction", "up", "not_one_of"),
+        (
+            "program",
+            "prg_00000000000000000000000000",
+            "reference_unknown",
+        ),
+        ("partner", "ptr_00000000000000000000000000", "not_enrolled"),
+    ] {
+        let mut body = adjustment("a-3", "credit", "1.00");
+        body[field] = json!(value);
+        let _ = world.post(path, body).await.problem(422, code);
+    }
 }

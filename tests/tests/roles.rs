@@ -508,6 +508,19 @@ async fn ladder(court: &Court) {
         )
         .await;
     court.deliver().await;
+    let until = tributary::clock::days_after(court.world.now(), 35).to_string();
+    let moved = json!({ "release_at": until, "reason": "fraud check" });
+    let _ = court
+        .ask("POST /v1/commissions/{id}/hold", &[&first], "", Some(moved))
+        .await;
+    let _ = court
+        .ask("GET /v1/commissions/{id}/trace", &[&first], "", None)
+        .await;
+    let given = json!({ "adjustment_id": "g-1", "program": id, "partner": dot, "direction": "credit",
+        "amount": "5.00", "currency": "GBP", "reason": "goodwill" });
+    let _ = court
+        .ask("POST /v1/adjustments", &[], "", Some(given))
+        .await;
     court.days_pass(40).await;
     court.days_pass(1).await;
 }

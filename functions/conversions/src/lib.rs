@@ -1,6 +1,8 @@
 //! `/v1/conversions`: what was reported, who is credited with it and what it pays; taking it back, and
-//! correcting it. And `/v1/rates`, what it is read at in another currency.
+//! correcting it. `/v1/commissions` and `/v1/adjustments`: how that came about, and what is done by hand. And
+//! `/v1/rates`, what it is read at in another currency.
 
+mod commissions;
 mod rates;
 pub mod schema;
 
@@ -8,7 +10,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post, put};
 use tributary::clock::Timestamp;
-use tributary::commissions;
 use tributary::edge::{
     App, Body, Cursor, Fields, Limit, Operator, Path, Principal, Problem, Query, Reply, codes,
 };
@@ -32,14 +33,19 @@ pub fn routes() -> Router<App> {
         .route("/v1/conversions/{id}", get(find))
         .route("/v1/conversions/{id}/reversals", post(reverse))
         .route("/v1/conversions/{id}/amendments", post(amend))
+        .route("/v1/commissions/{id}/trace", get(commissions::trace))
+        .route("/v1/commissions/{id}/hold", post(commissions::hold))
+        .route("/v1/adjustments", post(commissions::adjust))
         .route("/v1/rates", put(rates::keep).get(rates::list))
 }
 
 /// The part of the API's description that is served here.
 #[derive(OpenApi)]
 #[openapi(
-    paths(list, find, reverse, amend, rates::keep, rates::list),
+    paths(list, find, reverse, amend, commissions::trace, commissions::hold, commissions::adjust,
+        rates::keep, rates::list),
     tags((name = "conversions", description = "What was reported, who is credited, and what it pays"),
+        (name = "commissions", description = "How a commission came about, and what is done by hand"),
         (name = "rates", description = "What conversions in other currencies are read at"))
 )]
 struct Description;
@@ -91,7 +97,7 @@ async fn shown(
         .iter()
         .map(|one| (&one.facts, &one.changes, one.outcome.as_ref()))
         .collect();
-    let outcomes = commissions::views(app, &parts).await?;
+    let outcomes = tributary::commissions::views(app, &parts).await?;
     Ok(conversions
         .iter()
         .zip(outcomes)

@@ -351,6 +351,71 @@ pub struct ConversionListView {
     pub next_cursor: Option<String>,
 }
 
+/// A hold to be moved.
+#[derive(ToSchema)]
+#[schema(as = CommissionHold, example = json!({"release_at": "2026-12-24T00:00:00Z", "reason": "fraud check"}))]
+pub struct HoldBody {
+    /// When it ends: later or earlier than it would.
+    #[schema(format = DateTime)]
+    pub release_at: String,
+    /// Why; the partner reads it.
+    pub reason: String,
+}
+
+/// Until when a commission is held.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CommissionHeld)]
+pub struct HeldView {
+    /// The commission's id.
+    pub commission: String,
+    /// When its hold ends.
+    #[schema(format = DateTime)]
+    pub release_at: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// An adjustment to be made.
+#[derive(ToSchema)]
+#[schema(as = NewAdjustment, example = json!({"adjustment_id": "goodwill-7", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "partner": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "direction": "credit", "amount": "25.00", "currency": "GBP", "reason": "lost click, goodwill"}))]
+pub struct AdjustmentBody {
+    /// Your id of it.
+    pub adjustment_id: String,
+    /// The program's id.
+    pub program: String,
+    /// The partner's id.
+    pub partner: String,
+    /// `credit` gives to the partner, `debit` takes from it.
+    pub direction: String,
+    /// How much, above zero.
+    pub amount: String,
+    /// The program's currency.
+    pub currency: String,
+    /// Why; the partner reads it.
+    pub reason: String,
+    /// The conversion or dispute that it is about.
+    pub about: Option<String>,
+}
+
+/// What came of an adjustment.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Adjustment)]
+pub struct AdjustmentView {
+    /// The id under which it stands among commissions.
+    pub commission: String,
+    /// How much; below zero for a debit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "25.00")]
+    pub amount: Option<String>,
+    /// The currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "GBP")]
+    pub currency: Option<&'static str>,
+    /// `made` or `duplicate`.
+    #[schema(example = "made")]
+    pub status: &'static str,
+}
+
 /// Exchange rates to be stored.
 #[derive(ToSchema)]
 #[schema(as = NewRates)]

@@ -11,8 +11,8 @@ use futures_util::future::join_all;
 
 use super::book::{Known, place};
 use super::model::{
-    Corrected, Correction, Credit, Extra, Outcome, Source, entry, level_id, measured_id,
-    net_applied,
+    Corrected, Correction, Credit, Extra, Outcome, Source, entry, follow_key, level_id,
+    measure_key, measured_id, net_applied,
 };
 use super::{Draft, Progress, Work, above, account_ops, again, booking, store};
 use crate::claims::model::Ruling;
@@ -298,7 +298,7 @@ fn catch_up(line: &Outcome, share: Money, now: Timestamp) -> Result<Option<Corre
         .and_then(|standing| share.plus(standing))
         .map_err(|error| failed(&error))?;
     let correction = Correction {
-        key: format!("follow:{}", standing.revision),
+        key: follow_key(standing.revision),
         delta,
         levels: Vec::new(),
         applied: Vec::new(),
@@ -427,7 +427,7 @@ async fn measure(
         .cloned()
         .collect();
     let correction = |deltas: super::book::Totals| Correction {
-        key: format!("measure:{}", measured.revision),
+        key: measure_key(measured.revision),
         delta: Money::new(deltas.first().copied().unwrap_or(0), currency),
         levels: deltas.into_iter().skip(1).collect(),
         applied: fresh.clone(),

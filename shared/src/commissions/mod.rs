@@ -6,8 +6,11 @@
 pub mod book;
 mod booking;
 pub mod clockwork;
+pub mod error;
+pub mod explained;
 pub mod fold;
 mod follow;
+pub mod hand;
 pub mod model;
 pub mod store;
 pub mod trace;

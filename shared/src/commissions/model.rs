@@ -666,6 +666,18 @@ pub fn measured_id(of: ConversionId, by: PartnerId) -> ConversionId {
     ConversionId::derived(&[&of.to_string(), "subtree", &by.to_string()])
 }
 
+/// What tells the corrections apart of a line that follows a conversion's, by the revision they correct.
+#[must_use]
+pub fn follow_key(revision: u32) -> String {
+    format!("follow:{revision}")
+}
+
+/// The same of one under which a partner above measures a conversion.
+#[must_use]
+pub fn measure_key(revision: u32) -> String {
+    format!("measure:{revision}")
+}
+
 /// Why an outcome is corrected.
 #[derive(Clone, Debug)]
 pub struct Correction {
@@ -716,6 +728,44 @@ impl Outcome {
                 .credit
                 .as_ref()
                 .is_ok_and(|credit| credit.release_at <= now)
+    }
+
+    /// Whether an adjustment says the same as another, whenever and by whom it was made.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let said = |outcome: &Self| match (&outcome.source, &outcome.credit) {
+            (Source::Adjustment { reason, about, .. }, Ok(credit)) => {
+                Some((reason.clone(), about.clone(), credit.partner, credit.pay))
+            }
+            _ => None,
+        };
+        self.program == other.program && said(self).is_some() && said(self) == said(other)
+    }
+
+    /// The outcome with its hold moved; `None` for one that is not held.
+    #[must_use]
+    pub fn held_until(&self, until: Timestamp, note: &str) -> Option<Self> {
+        let mut after = self.clone();
+        let credit = after.credit.as_mut().ok()?;
+        credit.release_at = until;
+        credit.hold_note = Some(note.to_owned());
+        (self.state == State::Held).then_some(after)
+    }
+
+    /// The ids of the transfers that corrected it, as far as there are any.
+    #[must_use]
+    pub fn correction_ids(&self, credit: &Credit) -> Vec<TransferId> {
+        let keys: Vec<String> = match self.source {
+            Source::Conversion => credit.applied.clone(),
+            Source::Level { .. } => (0..credit.revision).map(follow_key).collect(),
+            Source::SubTree { .. } => (0..credit.revision).map(measure_key).collect(),
+            Source::Window { .. } | Source::Adjustment { .. } => Vec::new(),
+        };
+        keys.iter().map(|key| self.correction_id(key)).collect()
+    }
+
+    fn correction_id(&self, key: &str) -> TransferId {
+        TransferId::derived(&[&self.conversion.to_string(), "correction", key])
     }
 
     /// The commission's transfer.
@@ -807,11 +857,7 @@ impl Outcome {
             after,
             apart,
             transfer: Transfer {
-                id: TransferId::derived(&[
-                    &self.conversion.to_string(),
-                    "correction",
-                    &correction.key,
-                ]),
+                id: self.correction_id(&correction.key),
                 kind,
                 account,
                 from,

@@ -624,13 +624,16 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
     })
 }
 
-/// That an outcome stands where it was read: its state, its line, and its corrections.
+/// That an outcome stands where it was read: its state, its line, its hold, and its corrections.
 fn stands(outcome: &Outcome) -> Condition {
     let condition = Condition::equals("state", text(outcome.state.name()));
     let Ok(credit) = &outcome.credit else {
         return condition;
     };
-    let condition = condition.and_equals("revision", int(credit.revision));
+    // A hold that was moved is no correction, but a correction must not move it back.
+    let condition = condition
+        .and_equals("revision", int(credit.revision))
+        .and_equals("release_at", text(stamp(credit.release_at)));
     match credit.line {
         Some(line) => condition.and_equals("line", text(line.name())),
         None => condition.and_absent("line"),
@@ -771,20 +774,6 @@ pub fn put_after_wait(outcome: &Outcome) -> Result<Op, Error> {
     )?;
     let waits = Condition::equals("state", text(State::Waiting.name()));
     Ok(Op::Update(update.only_if(waits)))
-}
-
-/// Moves a held outcome's release, for a reason that is kept with it.
-#[must_use]
-pub fn hold(outcome: &Outcome, release_at: Timestamp, note: &str) -> Option<Update> {
-    let credit = outcome.credit.as_ref().ok()?;
-    let position = hold_position(release_at, credit.partner, outcome.conversion);
-    Some(
-        Update::at(outcome_key(outcome.conversion))
-            .set("release_at", text(stamp(release_at)))
-            .set("due_sk", text(position))
-            .set("hold_note", text(note))
-            .only_if(stands(outcome).and_equals("release_at", text(stamp(credit.release_at)))),
-    )
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::book::{Known, place};
 use super::booking;
+use super::explained::told;
 use super::model::{Credit, Outcome, Source, State, entry, exchange, net_applied, price, waiting};
 use super::trace::{aftermath, explain};
 use crate::claims;
@@ -308,7 +309,7 @@ async fn shown(
 }
 
 /// The plan version that a commission was computed with; none for an adjustment.
-async fn plan_of(
+pub(super) async fn plan_of(
     app: &App,
     program: ProgramId,
     credit: &Credit,
@@ -324,36 +325,17 @@ async fn plan_of(
 }
 
 /// How a commission came about, in sentences.
-fn sentences(
-    facts: &Facts,
-    changes: &Changes,
+pub(super) fn sentences(
+    said: Option<(&Facts, &Changes)>,
     outcome: &Outcome,
     credit: &Credit,
     plan: Option<&PlanVersion>,
 ) -> Vec<String> {
     let mut sentences = Vec::new();
-    if let (Some(plan), Source::Conversion) = (plan, &outcome.source) {
-        let counted_at = credit
-            .book
-            .as_ref()
-            .map_or(facts.occurred_at, |(_, at)| *at);
-        // As it was when it was credited: what came later is told after it.
-        let first = credit
-            .applied
-            .len()
-            .saturating_sub(usize::try_from(credit.revision).unwrap_or(usize::MAX));
-        let net = net_applied(facts, changes, &credit.applied[..first]);
-        let told = entry(
-            facts,
-            net,
-            credit.partner,
-            counted_at,
-            credit.exchange.as_ref(),
-            credit.pay.currency(),
-        );
-        if let Ok(told) = told {
-            sentences.extend(explain(plan, &told, credit));
-        }
+    if let (Some(plan), Some((facts, changes)), Source::Conversion) = (plan, said, &outcome.source)
+        && let Some(told) = told(facts, changes, credit)
+    {
+        sentences.extend(explain(plan, &told, credit));
     }
     sentences.extend(aftermath(credit, &outcome.source));
     sentences
@@ -379,7 +361,7 @@ fn commission_view(
         payable_at: credit.payable_at,
         reversed_at: credit.reversed_at,
         payout: credit.payout,
-        trace: sentences(facts, changes, outcome, credit, plan),
+        trace: sentences(Some((facts, changes)), outcome, credit, plan),
     }
 }
 

@@ -85,6 +85,7 @@ codes! {
     CURRENCY_SAME "currency_same" 422 "An exchange rate is between two currencies.";
     CURRENCY_MISMATCH "currency_mismatch" 422 "The currency is not that of the program, account or conversion.";
     REVERSAL_OVER_ORIGINAL "reversal_over_original" 422 "More would be taken back than is left of the conversion.";
+    ADJUSTMENT_MISMATCH "adjustment_mismatch" 409 "An adjustment of that id was made before with other facts.";
     AMENDMENT_BELOW_REVERSED "amendment_below_reversed" 422 "The amount would be less than what was taken back of the conversion.";
     CURRENCY_UNSUPPORTED "currency_unsupported" 422 "Payments cannot be made in that currency in the way that was asked for.";
     RAIL_UNFIT "rail_unfit" 422 "The account does not reach that rail: sepa takes an IBAN and EUR, nacha a US account and USD.";

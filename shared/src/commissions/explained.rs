@@ -1,0 +1,395 @@
+//! A commission explained: what its plan was told, what it tested, each step to its amount, and what was
+//! posted since. As data, and as sentences that a partner understands.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::error::CommissionError;
+use super::fold::{Aside, Entry};
+use super::model::{Credit, Outcome, Source, WindowKind, entry, net_applied};
+use super::store;
+use super::view::{plan_of, sentences};
+use crate::clock::Timestamp;
+use crate::edge::App;
+use crate::ids::{ConversionId, PartnerId, ProgramId, TransferId};
+use crate::ledger;
+use crate::money::{Currency, Money};
+use crate::plans::model::{ASSIGNED_BY, PlanVersion, name_in};
+use crate::tracking::model::{Changes, Facts};
+use crate::tracking::store::find_many;
+
+/// How a commission came about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TraceView {
+    /// Its id: the conversion's, or that of a line of another source.
+    #[schema(value_type = String)]
+    pub id: ConversionId,
+    /// What it is paid for: `conversion`, `level`, `subtree`, `close`, `budget` or `adjustment`.
+    #[schema(example = "conversion")]
+    pub source: &'static str,
+    /// The conversion that it follows from, where it is another's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub of: Option<ConversionId>,
+    /// How many levels above it, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<u32>,
+    /// Whose it is.
+    #[schema(value_type = String)]
+    pub partner: PartnerId,
+    /// In which program.
+    #[schema(value_type = String)]
+    pub program: ProgramId,
+    /// The plan version that pays; absent for an adjustment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<TracePlanView>,
+    /// What the plan was told; absent where no conversion of its own stands behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<TraceInputsView>,
+    /// The rate of exchange at which amounts were taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<TraceExchangeView>,
+    /// What each component came to.
+    pub steps: Vec<TraceStepView>,
+    /// What caps took off.
+    pub caps: Vec<TraceCutView>,
+    /// What the event itself pays, in its place.
+    #[schema(example = "400.00")]
+    pub amount: String,
+    /// What was posted first: that, and what it changed for others of its window.
+    #[schema(example = "440.00")]
+    pub posted: String,
+    /// What was posted in all, corrections included.
+    #[schema(example = "320.00")]
+    pub total: String,
+    /// The currency of all amounts.
+    #[schema(example = "GBP")]
+    pub currency: &'static str,
+    /// What uplines get of it, in all; for operators.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<TraceLevelView>,
+    /// What was posted since, oldest first.
+    pub corrections: Vec<TraceCorrectionView>,
+    /// The same in sentences.
+    pub sentences: Vec<String>,
+}
+
+/// The plan version that pays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TracePlanView {
+    /// Its code.
+    #[schema(example = "gold")]
+    pub code: String,
+    /// Its version, frozen at the event's time.
+    pub version: u32,
+    /// What assigned it: `link`, `partner` or `program`.
+    #[schema(example = "partner")]
+    pub assigned_by: &'static str,
+    /// From when on the version pays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub effective_from: Option<Timestamp>,
+}
+
+/// What a plan was told of an event, when it was credited: amounts in the program's currency, less what was
+/// taken back by then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TraceInputsView {
+    /// What happened.
+    #[schema(example = "sale")]
+    pub event: String,
+    /// How many.
+    pub quantity: u32,
+    /// When it happened.
+    #[schema(value_type = String, format = DateTime)]
+    pub occurred_at: Timestamp,
+    /// When it counts in its window.
+    #[schema(value_type = String, format = DateTime)]
+    pub counted_at: Timestamp,
+    /// Its amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+    /// Its margin; for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<String>,
+    /// Its net revenue; for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net_revenue: Option<String>,
+    /// Bonuses, fees and chargebacks together; for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjustments: Option<String>,
+    /// Country.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// Product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+}
+
+/// A rate of exchange as it was used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TraceExchangeView {
+    /// The conversion's currency.
+    #[schema(example = "EUR")]
+    pub from: &'static str,
+    /// Units of the program's currency for one.
+    #[schema(example = "0.8512")]
+    pub rate: String,
+    /// Of which day.
+    #[schema(example = "2026-03-01")]
+    pub date: String,
+    /// Whose word it is.
+    #[schema(example = "ECB")]
+    pub source: String,
+}
+
+/// What one component came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TraceStepView {
+    /// The component's number in the plan version, from 1.
+    pub component: u32,
+    /// What it came to.
+    #[schema(example = "400.00")]
+    pub amount: String,
+    /// The measure before the event: a number of events, or an amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured_before: Option<i64>,
+    /// The measure with it, likewise; amounts in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured_after: Option<i64>,
+    /// `paid`, `not_chosen` where another component pays, or `provisional` until its window closes.
+    #[schema(example = "paid")]
+    pub result: &'static str,
+}
+
+/// What a cap took off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TraceCutView {
+    /// The cap's number in the plan version, from 1.
+    pub cap: u32,
+    /// What was left of it before the event.
+    #[schema(example = "4.00")]
+    pub room: String,
+    /// How much it took off.
+    #[schema(example = "1.00")]
+    pub taken_off: String,
+}
+
+/// What an upline gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TraceLevelView {
+    /// How many levels above, from 1.
+    pub level: u32,
+    /// Whom; absent when that upline could not be credited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub partner: Option<PartnerId>,
+    /// How much in all.
+    #[schema(example = "40.00")]
+    pub amount: String,
+}
+
+/// A posting that followed the first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TraceCorrectionView {
+    /// Its transfer.
+    #[schema(value_type = String)]
+    pub transfer: TransferId,
+    /// By how much it changed the commission.
+    #[schema(example = "-120.00")]
+    pub amount: String,
+    /// When it was posted.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// A person's reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl TraceView {
+    /// The view for the credited partner: what the vendor earns and what others get is none of its business.
+    #[must_use]
+    pub fn for_partner(mut self) -> Self {
+        self.levels.clear();
+        if let Some(inputs) = &mut self.inputs {
+            inputs.margin = None;
+            inputs.net_revenue = None;
+            inputs.adjustments = None;
+        }
+        self
+    }
+}
+
+/// How a commission came about: two reads, and one for what was posted since.
+///
+/// # Errors
+/// `NotFound`, also for a conversion that credits nobody; the table's.
+pub async fn trace(app: &App, id: ConversionId) -> Result<TraceView, CommissionError> {
+    let mut records = find_many(&app.main, &[id]).await?;
+    let (facts, changes, item) = records.remove(&id).ok_or(CommissionError::NotFound(id))?;
+    let outcome = store::outcome(item.ok_or(CommissionError::NotFound(id))?)?;
+    let Ok(credit) = &outcome.credit else {
+        return Err(CommissionError::NotFound(id));
+    };
+    let plan = plan_of(app, outcome.program, credit).await?;
+    let corrections = corrections(app, &outcome, credit).await?;
+    Ok(shown(
+        &outcome,
+        credit,
+        facts.as_ref().map(|facts| (facts, &changes)),
+        plan.as_ref(),
+        corrections,
+    ))
+}
+
+/// What was posted after the first transfer, oldest first.
+async fn corrections(
+    app: &App,
+    outcome: &Outcome,
+    credit: &Credit,
+) -> Result<Vec<TraceCorrectionView>, CommissionError> {
+    let ids = outcome.correction_ids(credit);
+    let keys: Vec<_> = ids
+        .iter()
+        .map(|id| ledger::store::transfer_key(*id))
+        .collect();
+    let mut found = app.main.get_many(keys.iter().cloned()).await?;
+    let mut corrections = Vec::new();
+    for key in &keys {
+        // What came to nothing has no transfer where a payout had taken the money.
+        let Some(item) = found.remove(key) else {
+            continue;
+        };
+        let transfer = ledger::store::transfer(item)?;
+        let amount = if transfer.to == ledger::model::Bucket::Commissions {
+            transfer.amount.negated()?
+        } else {
+            transfer.amount
+        };
+        corrections.push(TraceCorrectionView {
+            transfer: transfer.id,
+            amount: amount.to_string(),
+            at: transfer.at,
+            reason: transfer.reason,
+        });
+    }
+    corrections.sort_by_key(|correction| correction.at);
+    Ok(corrections)
+}
+
+fn shown(
+    outcome: &Outcome,
+    credit: &Credit,
+    said: Option<(&Facts, &Changes)>,
+    plan: Option<&PlanVersion>,
+    corrections: Vec<TraceCorrectionView>,
+) -> TraceView {
+    let currency = credit.pay.currency();
+    let (source, of, level) = match &outcome.source {
+        Source::Conversion => ("conversion", None, None),
+        Source::Level { of, level } => ("level", Some(*of), Some(*level)),
+        Source::SubTree { of } => ("subtree", Some(*of), None),
+        Source::Window { kind, .. } => match kind {
+            WindowKind::Close => ("close", None, None),
+            WindowKind::Budget => ("budget", None, None),
+        },
+        Source::Adjustment { .. } => ("adjustment", None, None),
+    };
+    let told = said.and_then(|(facts, changes)| told(facts, changes, credit));
+    TraceView {
+        id: outcome.conversion,
+        source,
+        of,
+        level,
+        partner: credit.partner,
+        program: outcome.program,
+        plan: (!credit.plan.is_empty()).then(|| TracePlanView {
+            code: credit.plan.clone(),
+            version: credit.plan_version,
+            assigned_by: name_in(ASSIGNED_BY, credit.assigned_by),
+            effective_from: plan.map(|plan| plan.effective_from),
+        }),
+        inputs: told.map(|told| inputs(told, currency)),
+        exchange: credit.exchange.as_ref().map(|exchange| TraceExchangeView {
+            from: exchange.from.code(),
+            rate: exchange.rate.to_string(),
+            date: exchange.date.to_string(),
+            source: exchange.source.clone(),
+        }),
+        steps: credit
+            .trace
+            .iter()
+            .map(|step| TraceStepView {
+                component: step.component + 1,
+                amount: step.amount.to_string(),
+                measured_before: step.measured.map(|(before, _)| before),
+                measured_after: step.measured.map(|(_, after)| after),
+                result: match step.aside {
+                    None => "paid",
+                    Some(Aside::NotChosen) => "not_chosen",
+                    Some(Aside::Gated) => "provisional",
+                },
+            })
+            .collect(),
+        caps: credit
+            .cuts
+            .iter()
+            .map(|cut| TraceCutView {
+                cap: cut.cap + 1,
+                room: cut.room.to_string(),
+                taken_off: cut.by.to_string(),
+            })
+            .collect(),
+        amount: credit.pay.to_string(),
+        posted: credit.posted.to_string(),
+        total: credit.total.to_string(),
+        currency: currency.code(),
+        levels: (1..)
+            .zip(&credit.levels)
+            .map(|(level, (partner, share))| TraceLevelView {
+                level,
+                partner: *partner,
+                amount: share.to_string(),
+            })
+            .collect(),
+        corrections,
+        sentences: sentences(said, outcome, credit, plan),
+    }
+}
+
+/// What the plan was told when it was credited.
+pub(super) fn told(facts: &Facts, changes: &Changes, credit: &Credit) -> Option<Entry> {
+    let counted_at = credit
+        .book
+        .as_ref()
+        .map_or(facts.occurred_at, |(_, at)| *at);
+    // As it was when it was credited: what came later is told after it.
+    let later = usize::try_from(credit.revision).unwrap_or(usize::MAX);
+    let first = credit.applied.len().saturating_sub(later);
+    let net = net_applied(facts, changes, &credit.applied[..first]);
+    entry(
+        facts,
+        net,
+        credit.partner,
+        counted_at,
+        credit.exchange.as_ref(),
+        credit.pay.currency(),
+    )
+    .ok()
+}
+
+fn inputs(told: Entry, currency: Currency) -> TraceInputsView {
+    let money = |minor: i64| Money::new(minor, currency).to_string();
+    TraceInputsView {
+        event: told.event,
+        quantity: told.quantity,
+        occurred_at: told.occurred_at,
+        counted_at: told.counted_at,
+        amount: told.amount.map(money),
+        margin: told.margin.map(money),
+        net_revenue: told.net_revenue.map(money),
+        adjustments: (told.adjustments != 0).then(|| money(told.adjustments)),
+        country: told.country,
+        product: told.product,
+    }
+}

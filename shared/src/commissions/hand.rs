@@ -1,0 +1,146 @@
+//! What an operator does by hand: adjustments, and holds that are moved.
+
+use super::error::CommissionError;
+use super::model::{Extra, Outcome, Source, level_id};
+use super::{account_ops, store};
+use crate::clock::Timestamp;
+use crate::edge::App;
+use crate::ids::{ConversionId, OperatorId, PartnerId, ProgramId};
+use crate::ledger::model::AccountId;
+use crate::money::Money;
+use crate::table::{Op, Refusal, TransactError};
+use crate::{partners, programs};
+
+/// An adjustment to be made.
+#[derive(Clone, Debug)]
+pub struct NewAdjustment {
+    /// The caller's id of it, unique among those of the partner in the program.
+    pub adjustment_id: String,
+    /// In which program.
+    pub program: ProgramId,
+    /// Whose.
+    pub partner: PartnerId,
+    /// How much, in the program's currency; below zero takes from the partner.
+    pub amount: Money,
+    /// Why.
+    pub reason: String,
+    /// The conversion or dispute that it is about, if any.
+    pub about: Option<String>,
+}
+
+/// What came of an adjustment.
+#[derive(Clone, Debug)]
+pub enum Adjusted {
+    /// It was made now.
+    Made(Outcome),
+    /// It was made before; nothing changed.
+    Already(Outcome),
+}
+
+/// Gives to a partner, or takes from it, by an operator's word: one transaction. It is payable with the next
+/// run of the clockwork. The same id again changes nothing.
+///
+/// # Errors
+/// `ProgramUnknown`, `NotEnrolled`, `Mismatch`, the table's.
+pub async fn adjust(
+    app: &App,
+    by: OperatorId,
+    new: NewAdjustment,
+) -> Result<Adjusted, CommissionError> {
+    let NewAdjustment {
+        adjustment_id,
+        program,
+        partner,
+        amount,
+        reason,
+        about,
+    } = new;
+    programs::program(app, program)
+        .await?
+        .ok_or(CommissionError::ProgramUnknown)?;
+    partners::enrolment(app, partner, program)
+        .await?
+        .ok_or(CommissionError::NotEnrolled(partner))?;
+    let now = app.now();
+    let account = AccountId {
+        partner,
+        program,
+        currency: amount.currency(),
+    };
+    let line = Extra {
+        id: ConversionId::derived(&[
+            &partner.to_string(),
+            &program.to_string(),
+            "adjustment",
+            &adjustment_id,
+        ]),
+        source: Source::Adjustment { by, reason, about },
+        account,
+        plan: None,
+        pay: amount,
+        levels: Vec::new(),
+        release_at: now,
+    }
+    .outcome(now);
+    let mut ops = vec![Op::Put(store::put(&line)?)];
+    ops.extend(account_ops(account, &[&line], now)?);
+    let refusals = match app.main.transact(&ops).await {
+        Ok(()) => return Ok(Adjusted::Made(line)),
+        Err(TransactError::Refused(refusals)) => refusals,
+        Err(TransactError::Table(error)) => return Err(error.into()),
+    };
+    let Some(Refusal::Condition(item)) = refusals.into_iter().next() else {
+        return Err(CommissionError::Moved);
+    };
+    let standing = store::outcome(item)?;
+    if standing.says_the_same(&line) {
+        Ok(Adjusted::Already(standing))
+    } else {
+        Err(CommissionError::Mismatch)
+    }
+}
+
+/// Moves the end of a commission's hold, later or earlier, and of what uplines get of it: one transaction.
+///
+/// # Errors
+/// `NotFound`, `NotHeld`, `Moved` (ask again), the table's.
+pub async fn hold(
+    app: &App,
+    id: ConversionId,
+    until: Timestamp,
+    reason: &str,
+) -> Result<Outcome, CommissionError> {
+    let find = async |ids: &[ConversionId]| {
+        let found = app
+            .main
+            .get_many(ids.iter().map(|id| store::outcome_key(*id)))
+            .await?;
+        found
+            .into_values()
+            .map(store::outcome)
+            .collect::<Result<Vec<Outcome>, _>>()
+    };
+    let held = find(&[id])
+        .await?
+        .pop()
+        .ok_or(CommissionError::NotFound(id))?;
+    let after = held
+        .held_until(until, reason)
+        .ok_or(CommissionError::NotHeld)?;
+    let levels = held.credit.as_ref().map_or(0, |credit| credit.levels.len());
+    let ids: Vec<ConversionId> = (1..=u32::try_from(levels).unwrap_or(0))
+        .map(|level| level_id(id, level))
+        .collect();
+    let mut ops = vec![store::change(&held, &after)?];
+    for line in find(&ids).await? {
+        // What an upline gets is released with what it follows from; one that has been released stays so.
+        if let Some(after) = line.held_until(until, reason) {
+            ops.push(store::change(&line, &after)?);
+        }
+    }
+    match app.main.transact(&ops).await {
+        Ok(()) => Ok(after),
+        Err(TransactError::Refused(_)) => Err(CommissionError::Moved),
+        Err(TransactError::Table(error)) => Err(error.into()),
+    }
+}
