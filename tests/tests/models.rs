@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use serde_json::{Value, json};
+use tributary::table::AttributeValue;
 use tributary_tests::{Stand, World};
 
 /// A program under a plan of these terms, with a partner and its coupon.
@@ -446,4 +447,70 @@ async fn an_adjustment_is_made_once_and_says_why() {
         body[field] = json!(value);
         let _ = world.post(path, body).await.problem(422, code);
     }
+}
+
+/// All pages of a recomputation of the month: conversions, books, and what differs.
+async fn recomputed(world: &World, program: &str) -> (u64, u64, Vec<Value>) {
+    let body = json!({ "period": &world.now().to_string()[..7] });
+    let (mut conversions, mut books, mut differences) = (0, 0, Vec::new());
+    let mut query = "?limit=2".to_owned();
+    loop {
+        let path = format!("/v1/programs/{program}/recompute{query}");
+        let page = world.post(&path, body.clone()).await.expect(200);
+        conversions += page.body["conversions"].as_u64().unwrap();
+        books += page.body["books"].as_u64().unwrap();
+        differences.extend(page.body["differences"].as_array().unwrap().clone());
+        match page.body["next_cursor"].as_str() {
+            Some(cursor) => query = format!("?limit=2&cursor={cursor}"),
+            None => return (conversions, books, differences),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_untouched_history_recomputes_without_a_difference_and_a_touched_one_is_told() {
+    let (world, stand, first) = six_thousand("attained", true).await;
+    take_back(&world, &first, "r-1", Some("500.00")).await;
+    let _ = sale(&world, &stand, "o-3", LATE, "7.77").await;
+    let (conversions, books, differences) = recomputed(&world, &stand.program).await;
+    assert_eq!(differences, Vec::<Value>::new());
+    assert_eq!(conversions, 3);
+    assert!(books >= 1);
+    // Somebody writes into the table past the product.
+    let main = world.scan("main").await;
+    let mut head = main
+        .into_iter()
+        .find(|item| item["sk"].as_s().is_ok_and(|sk| sk == "BOOK"))
+        .unwrap();
+    let posted = head["posted"].as_m().unwrap().clone();
+    let posted = posted
+        .into_keys()
+        .map(|partner| (partner, AttributeValue::S("1".to_owned())))
+        .collect();
+    head.insert("posted".to_owned(), AttributeValue::M(posted));
+    let table = &world.instance.app().config.main_table;
+    let put = world.instance.cloud().dynamodb().put_item();
+    let _ = put
+        .table_name(table)
+        .set_item(Some(head))
+        .send()
+        .await
+        .unwrap();
+    let (_, _, differences) = recomputed(&world, &stand.program).await;
+    assert!(!differences.is_empty());
+    assert_eq!(differences[0]["figure"], "book");
+    assert_eq!(differences[0]["stored"], "0.01");
+}
+
+#[tokio::test]
+async fn plain_commissions_recompute_byte_for_byte() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let first = world.sale(&stand, "o-1", "49.99").await;
+    let second = world.sale(&stand, "o-2", "0.03").await;
+    world.settle().await;
+    take_back(&world, &first, "r-1", Some("20.01")).await;
+    take_back(&world, &second, "r-1", None).await;
+    let (conversions, _, differences) = recomputed(&world, &stand.program).await;
+    assert_eq!((conversions, differences), (2, Vec::<Value>::new()));
 }

@@ -516,6 +516,10 @@ async fn ladder(court: &Court) {
     let _ = court
         .ask("GET /v1/commissions/{id}/trace", &[&first], "", None)
         .await;
+    let month = json!({ "period": &court.world.now().to_string()[..7] });
+    let _ = court
+        .ask("POST /v1/programs/{id}/recompute", &[id], "", Some(month))
+        .await;
     let given = json!({ "adjustment_id": "g-1", "program": id, "partner": dot, "direction": "credit",
         "amount": "5.00", "currency": "GBP", "reason": "goodwill" });
     let _ = court

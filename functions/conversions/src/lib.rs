@@ -4,6 +4,7 @@
 
 mod commissions;
 mod rates;
+mod recompute;
 pub mod schema;
 
 use axum::Router;
@@ -36,6 +37,7 @@ pub fn routes() -> Router<App> {
         .route("/v1/commissions/{id}/trace", get(commissions::trace))
         .route("/v1/commissions/{id}/hold", post(commissions::hold))
         .route("/v1/adjustments", post(commissions::adjust))
+        .route("/v1/programs/{id}/recompute", post(recompute::run))
         .route("/v1/rates", put(rates::keep).get(rates::list))
 }
 
@@ -43,6 +45,7 @@ pub fn routes() -> Router<App> {
 #[derive(OpenApi)]
 #[openapi(
     paths(list, find, reverse, amend, commissions::trace, commissions::hold, commissions::adjust,
+        recompute::run,
         rates::keep, rates::list),
     tags((name = "conversions", description = "What was reported, who is credited, and what it pays"),
         (name = "commissions", description = "How a commission came about, and what is done by hand"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use tributary::commissions::recompute::DifferenceView;
 use tributary::commissions::view::{AttributionView, CommissionView, OutcomeView};
 use tributary::ids::PartnerId;
 use tributary::money::Money;
@@ -414,6 +415,31 @@ pub struct AdjustmentView {
     /// `made` or `duplicate`.
     #[schema(example = "made")]
     pub status: &'static str,
+}
+
+/// Which month is recomputed.
+#[derive(ToSchema)]
+#[schema(as = Recompute, example = json!({"period": "2026-03"}))]
+pub struct RecomputeBody {
+    /// A calendar month in UTC: that of the conversions' acknowledgement.
+    pub period: String,
+}
+
+/// What a page of a recomputation found. Nothing was changed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Recomputation)]
+pub struct RecomputedView {
+    /// The month.
+    #[schema(example = "2026-03")]
+    pub period: String,
+    /// Conversions of this page that credit a partner and were recomputed.
+    pub conversions: usize,
+    /// Books of which they are part, folded again with all their events.
+    pub books: usize,
+    /// What differs; on an untouched history nothing.
+    pub differences: Vec<DifferenceView>,
+    /// Where the month goes on; `null` at its end.
+    pub next_cursor: Option<String>,
 }
 
 /// Exchange rates to be stored.

@@ -12,6 +12,7 @@ pub mod fold;
 mod follow;
 pub mod hand;
 pub mod model;
+pub mod recompute;
 pub mod store;
 pub mod trace;
 pub mod view;

@@ -313,6 +313,14 @@ fn read_cut(text: &str, currency: Currency) -> Option<Cut> {
     })
 }
 
+/// Steps and cuts as they are stored, by which two of them are compared byte for byte.
+#[must_use]
+pub fn trace_text(steps: &[Step], cuts: &[Cut]) -> String {
+    let steps = joined(steps.iter().map(write_step)).unwrap_or_default();
+    let cuts = joined(cuts.iter().map(write_cut)).unwrap_or_default();
+    format!("{steps}|{cuts}")
+}
+
 fn write_level((upline, share): &(Option<PartnerId>, Money)) -> String {
     let upline = upline.map(|upline| upline.to_string()).unwrap_or_default();
     format!("{upline}:{}", share.minor())
