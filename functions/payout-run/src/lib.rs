@@ -66,6 +66,8 @@ async fn advance(app: &App, work: Work) -> Result<(), Failure> {
             // Before its lines are given back: until then clockwork brings the payout again.
             invoices::issue(app, id).await?;
             payouts::advance(app, id).await?;
+            // It may have come back between the two: then nothing else brings it again.
+            invoices::issue(app, id).await?;
         }
         Work::Returns(id) => payouts::bring_back(app, id).await?,
     }

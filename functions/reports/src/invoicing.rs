@@ -10,7 +10,7 @@ use tributary::edge::{
 };
 use tributary::ids::{InvoiceId, PartnerId, ProgramId};
 use tributary::invoices::model::{
-    MAX_LEGAL_TEXT, MAX_PREFIX, PRICINGS, Pricing, VatTerms, is_prefix,
+    MAX_LEGAL_TEXT, MAX_PREFIX, PRICINGS, Pricing, VatTerms, default_prefix, is_prefix,
 };
 use tributary::invoices::{self, Found, Settings, page};
 use tributary::operators::model::Scope;
@@ -50,7 +50,7 @@ pub(crate) async fn set(
         return Ok(reply.into_response());
     }
     let id: ProgramId = path_id(&path, "program")?;
-    let settings = settings(&body.0)?;
+    let settings = settings(id, &body.0)?;
     let based_on = based_on.map(|IfMatch(version)| version);
     let change = invoices::set(&app, id, based_on, settings).await?;
     let view = schema::invoicing(&change.value);
@@ -73,7 +73,7 @@ pub(crate) async fn find_settings(
     Ok(versioned(settings.version, &schema::invoicing(&settings)))
 }
 
-fn settings(body: &Value) -> Result<Settings, Problem> {
+fn settings(program: ProgramId, body: &Value) -> Result<Settings, Problem> {
     Fields::read(body, |f| {
         let enabled = f.opt_flag("enabled");
         let issuer = f.object("issuer", issuer);
@@ -90,7 +90,7 @@ fn settings(body: &Value) -> Result<Settings, Problem> {
         Some(Settings {
             enabled: enabled.unwrap_or(true),
             issuer: issuer?,
-            prefix: prefix.unwrap_or_default(),
+            prefix: prefix.unwrap_or_else(|| default_prefix(program)),
             legal_text,
             vat: vat?,
         })

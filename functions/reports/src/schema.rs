@@ -138,7 +138,8 @@ pub struct InvoicingBody {
     pub enabled: Option<bool>,
     /// The vendor, which receives what is invoiced and writes the invoice.
     pub issuer: TaxPartyBody,
-    /// Begins every number, at most 20 letters, digits, `-` and `/`.
+    /// Begins every number, at most 20 letters, digits, `-` and `/`. Another for each program of one issuer, as
+    /// each has a series of its own; absent, one from the program's id.
     pub prefix: Option<String>,
     /// Stands at the foot, at most 2,000 characters.
     pub legal_text: Option<String>,

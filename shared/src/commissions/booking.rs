@@ -148,6 +148,8 @@ async fn credit_chunk(
             return progress;
         }
         pause_before(round.min(8)).await;
+        // Posted it is when it is tried: a month may close while this waits.
+        let now = now.max(app.now());
         let reckoned = match join(app, id, account.currency, &left, now).await {
             Ok(reckoned) => reckoned,
             Err(error) => {
@@ -423,6 +425,8 @@ pub(super) async fn correct(
     };
     for round in 0..MAX_TRIES {
         pause_before(round.min(8)).await;
+        // Posted it is when it is tried: a month may close while this waits.
+        let now = now.max(app.now());
         let mut opened = open(app, id).await?;
         let place = opened
             .entries

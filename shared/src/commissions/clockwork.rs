@@ -36,8 +36,9 @@ use crate::{payouts, programs, rates};
 const RELEASE_PAGE: usize = 1_000;
 /// Transactions of one shard in one run; the next run goes on.
 const RELEASE_TRANSACTIONS: usize = 400;
-/// How long a run may begin new work: the function has a minute, and what is begun must end in it.
-const RUN_SECONDS: u64 = 20;
+/// How long each part of a run may begin new work: the function has a minute for all of them, one after the
+/// other, and what is begun must end in it.
+const RUN_SECONDS: u64 = 8;
 /// How long one program may take of a run at least.
 const TURN_SECONDS: u64 = 5;
 /// How far before the watermark a pass begins: an index lags behind its table, and clocks differ.
@@ -355,12 +356,14 @@ async fn balance(
             };
             let line =
                 window_line(app, &program, &book, (kind, at), account, plan, &deltas).await?;
-            let line = line.outcome(now.max(app.now()));
+            // One instant for both: the list and the account count it in the same month.
+            let posted_at = now.max(app.now());
+            let line = line.outcome(posted_at);
             if line.credit.as_ref().is_ok_and(|credit| credit.owes) {
                 book.owing = Some(line.conversion);
             }
             ops.push(Op::Put(store::put(&line)?));
-            ops.extend(account_ops(account, &[&line], now.max(app.now()))?);
+            ops.extend(account_ops(account, &[&line], posted_at)?);
         }
         let left = owed.len() > 1 || book.owing.is_some();
         book.closes_at = if left {

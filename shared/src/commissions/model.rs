@@ -782,7 +782,10 @@ impl Outcome {
             at: self.at,
             source: self.conversion.to_string(),
             lines: Vec::new(),
-            reason: None,
+            reason: match &self.source {
+                Source::Adjustment { reason, .. } => Some(reason.clone()),
+                _ => None,
+            },
         })
     }
 

@@ -205,11 +205,17 @@ pub async fn issue(app: &App, id: PayoutId) -> Result<(), InvoiceError> {
 }
 
 async fn invoice(app: &App, payout: &Payout) -> Result<(), InvoiceError> {
-    let settings = store::find_settings(&app.main, payout.program).await?;
-    let Some(settings) = settings.filter(|settings| settings.enabled) else {
-        // Refused: it came back meanwhile.
-        let _ = app.main.update(payouts::invoiced(payout)).await?;
-        return Ok(());
+    let settings = match store::find_settings(&app.main, payout.program).await? {
+        Some(settings) if settings.enabled => settings,
+        // Settled while invoices were written: it waits until they are again.
+        Some(settings) if payout.settled_at.is_some_and(|at| at < settings.updated_at) => {
+            return put_off(app, payout, Waits::SwitchedOff).await;
+        }
+        _ => {
+            // Refused: it came back meanwhile.
+            let _ = app.main.update(payouts::invoiced(payout)).await?;
+            return Ok(());
+        }
     };
     let Some((profile, party)) = partners::tax_profile(app, payout.partner).await? else {
         return put_off(app, payout, Waits::TaxProfileMissing).await;

@@ -295,6 +295,15 @@ pub fn number(prefix: &str, serial: u64) -> String {
     format!("{prefix}{serial:0NUMBER_DIGITS$}")
 }
 
+/// The prefix of a program whose settings state none: from its id, so that two programs of one issuer do not
+/// write the same numbers.
+#[must_use]
+pub fn default_prefix(program: ProgramId) -> String {
+    let id = program.to_string();
+    let tail = id.get(id.len().saturating_sub(6)..).unwrap_or_default();
+    format!("{}-", tail.to_ascii_uppercase())
+}
+
 /// Whether a text can begin an invoice's number.
 #[must_use]
 pub fn is_prefix(text: &str) -> bool {
@@ -309,11 +318,17 @@ pub enum Waits {
     TaxProfileMissing,
     /// The program's terms lack the rate or the sentence of the partner's VAT treatment.
     VatTermsMissing,
+    /// Invoicing was switched off after it was settled.
+    SwitchedOff,
 }
 
 impl Waits {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::TaxProfileMissing, Self::VatTermsMissing];
+    /// All of them.
+    pub const ALL: [Self; 3] = [
+        Self::TaxProfileMissing,
+        Self::VatTermsMissing,
+        Self::SwitchedOff,
+    ];
 
     /// The name on the wire and in the store.
     #[must_use]
@@ -321,6 +336,7 @@ impl Waits {
         match self {
             Self::TaxProfileMissing => "tax_profile_missing",
             Self::VatTermsMissing => "vat_terms_missing",
+            Self::SwitchedOff => "switched_off",
         }
     }
 }

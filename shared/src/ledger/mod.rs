@@ -75,7 +75,8 @@ pub async fn transfers(
 
 /// `<yyyymm>#<list position>`, as a cursor holds it.
 fn position(text: &str) -> Option<(u32, String)> {
-    let (month, position) = text.split_once('#')?;
+    // DynamoDB takes no empty key.
+    let (month, position) = text.split_once('#').filter(|(_, rest)| !rest.is_empty())?;
     Some((month.parse().ok()?, position.to_owned()))
 }
 
@@ -202,12 +203,22 @@ async fn month_of(
     account: &Account,
     month: u32,
 ) -> Result<Balance, LedgerError> {
-    let one = std::slice::from_ref(account);
-    let mut own = between(app, partner, one, month, month).await?;
-    own.retain(|transfer| transfer.account == account.id);
-    if !complete(one, &own, month, month) {
-        return Err(LedgerError::Behind);
+    let mut account = account.clone();
+    for round in 0..STATEMENT_TRIES {
+        if round > 0 {
+            tokio::time::sleep(Duration::from_millis(STATEMENT_WAIT_MS << round)).await;
+            // What was posted meanwhile stands in an account that is read after it.
+            let again = store::accounts(&app.main, partner).await?;
+            let same = |one: &Account| one.id == account.id;
+            account = again.into_iter().find(same).ok_or(LedgerError::Behind)?;
+        }
+        let one = std::slice::from_ref(&account);
+        let mut own = between(app, partner, one, month, month).await?;
+        own.retain(|transfer| transfer.account == account.id);
+        if complete(one, &own, month, month) {
+            let zero = Balance::zero(account.id.currency);
+            return Ok(own.iter().try_fold(zero, Balance::after)?);
+        }
     }
-    let zero = Balance::zero(account.id.currency);
-    Ok(own.iter().try_fold(zero, Balance::after)?)
+    Err(LedgerError::Behind)
 }

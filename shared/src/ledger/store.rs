@@ -429,6 +429,9 @@ struct EmbeddedCommission {
     /// Of what, unless it is a conversion's own: `level|…` and the like.
     #[serde(default)]
     source: Option<String>,
+    /// The reason of an adjustment.
+    #[serde(default)]
+    word: Option<String>,
 }
 
 fn malformed(what: &str) -> Error {
@@ -465,6 +468,7 @@ pub fn transfer(item: Item) -> Result<Transfer, Error> {
             currency,
             posted_minor,
             source,
+            word,
         } = from_item(item)?;
         let (partner, at) = listed(&list_pk, &list_sk)?;
         let conversion: ConversionId = pk
@@ -495,7 +499,7 @@ pub fn transfer(item: Item) -> Result<Transfer, Error> {
             at,
             source: conversion.to_string(),
             lines: Vec::new(),
-            reason: None,
+            reason: word,
         });
     }
     let TransferItem {

@@ -48,7 +48,10 @@ pub async fn payouts_of(
     let mut resumed = match from {
         None => None,
         Some(from) => {
-            let (batch, payout) = from.split_once('|').ok_or(ReportError::NoPlace)?;
+            let (batch, payout) = from
+                .split_once('|')
+                .filter(|(batch, _)| !batch.is_empty())
+                .ok_or(ReportError::NoPlace)?;
             Some((batch.to_owned(), payout.to_owned()))
         }
     };
