@@ -488,3 +488,33 @@ async fn only_american_accounts_are_persons_or_companies() {
         .await
         .problem(422, "not_one_of");
 }
+
+#[tokio::test]
+async fn the_account_that_was_approved_pays_whatever_is_changed_after_that() {
+    let world = World::start().await;
+    let program = Program::new(&world, "EUR", euro_account()).await;
+    let to = iban(IBAN_FR, "PSSTFRPPLIL");
+    let _ = program.payee("ZOE", "100.00", bank("Zoe", to)).await;
+    let schedule = format!("/v1/programs/{}/payout-schedule", program.id);
+    let guarded = json!({ "kind": "manual", "approval_above": "1.00" });
+    let _ = world.put(&schedule, guarded).await.expect(200);
+    let batch = program.batch().await;
+    // Somebody else than the maker approves.
+    let grace = json!({ "name": "Grace", "email": "grace@vendor.example" });
+    let grace = world.post("/v1/operators", grace).await.expect(201);
+    let keys = format!("/v1/operators/{}/keys", grace.str("id"));
+    let key = world.post(&keys, json!({ "scopes": ["finance"] })).await;
+    let key = key.expect(201).str("key").to_owned();
+    let path = format!("/v1/payouts/batches/{batch}/approve");
+    let _ = world
+        .ask(&key, Method::POST, &path, &[], Some(&json!({})))
+        .await
+        .expect(200);
+    let mut another = euro_account();
+    another["iban"] = json!("DE02120300000000202051");
+    let swapped = world.replace("/v1/funding-accounts/bank", another).await;
+    assert!(swapped.status.is_success(), "{}", swapped.text);
+    let file = format!("/v1/payouts/batches/{batch}/file");
+    let file = world.get(&file).await.expect(200).text;
+    assert!(file.contains(IBAN_DE) && !file.contains("DE02120300000000202051"));
+}

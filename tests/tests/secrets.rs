@@ -153,6 +153,7 @@ async fn the_data_files_hold_no_issued_secret_token_or_bank_account() {
     let giro = json!({
         "name": "Giro", "kind": "bank", "currency": "EUR", "iban": "DE89370400440532013000", "bic": "COBADEFFXXX",
         "holder": "Vendor",
+        "address": { "line1": "1 Hafenweg", "city": "Hamburg", "postcode": "20457", "country": "DE" },
     });
     let put = world.put("/v1/funding-accounts/giro", giro).await;
     assert!(put.status.is_success(), "{}", put.text);

@@ -213,8 +213,9 @@ fn payer(
         }
         Rail::Sepa => {
             let holder = holder(f, rail);
-            let address = f.opt_object("address", address);
-            Some(Some((holder?, address, None)))
+            // Where one of the two banks is outside the European Economic Area the payer's is asked for.
+            let address = f.object("address", address);
+            Some(Some((holder?, Some(address?), None)))
         }
         Rail::Nacha => {
             let holder = holder(f, rail);

@@ -56,7 +56,7 @@ pub struct FundingAccountBody {
     /// `sepa` and `nacha`: the legal name of the account's holder; in the file transliterated into its
     /// characters and cut to 70 or 16. At most 120 characters.
     pub holder: Option<String>,
-    /// `sepa`: the holder's address, where the bank wants it.
+    /// `sepa`: the holder's address, which banks outside the European Economic Area are told.
     pub address: Option<AddressBody>,
     /// `nacha`: the company's id, which is the immediate origin too: ten capital letters and digits.
     pub company_id: Option<String>,

@@ -433,7 +433,8 @@ pub async fn left_out(
 /// happens.
 ///
 /// # Errors
-/// `BatchNotFound`, `NotReady`, `MakerApproves`, `NoApprovalNeeded`, `Raced`; the table's.
+/// `BatchNotFound`, `NotReady`, `MakerApproves`, `NoApprovalNeeded`, `FundingChanged`, `Raced`; the keyring's
+/// and the table's.
 pub async fn approve(
     app: &App,
     by: OperatorId,
@@ -449,9 +450,13 @@ pub async fn approve(
         });
     }
     let approval = Approval { by, at: app.now() };
-    let write = Write::new(store::approve(id, approval), |_| PayoutError::Raced);
+    // The account that pays is part of what is approved: changing it later changes this batch no more.
+    let payer = payer(app, &batch).await?;
+    let approve = store::approve(id, approval, payer.as_deref());
+    let write = Write::new(approve, |_| PayoutError::Raced);
     let approved = Batch {
         approval: Some(approval),
+        payer,
         ..batch
     };
     Ok(Change {
@@ -573,8 +578,12 @@ fn total(batch: &Batch, lines: &[BatchLine]) -> Result<Total, PayoutError> {
     }
 }
 
-/// The account that pays a batch, as its file states it, sealed for the batch; none where the file does not.
+/// The account that pays a batch, as its file states it, sealed for the batch: the one that was approved, or
+/// that of now; none where the file does not.
 async fn payer(app: &App, batch: &Batch) -> Result<Option<String>, PayoutError> {
+    if batch.payer.is_some() {
+        return Ok(batch.payer.clone());
+    }
     if matches!(batch.rail, Rail::Paypal | Rail::Generic) {
         return Ok(None);
     }

@@ -121,7 +121,9 @@ impl Rail {
         match self {
             Self::Sepa => (SEPA_ROWS, i64::MAX),
             Self::Nacha => (PAYPAL_ROWS, MAX_NACHA_TOTAL_MINOR),
-            Self::Paypal | Self::Generic => (PAYPAL_ROWS, i64::MAX),
+            Self::Paypal => (PAYPAL_ROWS, i64::MAX),
+            // Rows with an address in full are long, and a function answers 6 MB at most.
+            Self::Generic => (SEPA_ROWS, i64::MAX),
         }
     }
 }

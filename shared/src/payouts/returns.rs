@@ -1,6 +1,6 @@
 //! What banks report of a batch: which payouts came back, and bringing them back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,6 +15,10 @@ use crate::edge::{App, Change, Write};
 use crate::ids::{BatchId, ImportId, OperatorId, PayoutId};
 use crate::partners::model::BankRoute;
 use crate::table::{Op, TransactError};
+
+/// Characters of the reason that is kept with each payout of a message that was rejected whole: with two
+/// thousand of them the import stays far below the 400 KB of an item.
+const MAX_MESSAGE_REASON: usize = 60;
 
 /// What a row of a return file came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,14 +75,26 @@ pub async fn take_returns(
     ids.dedup();
     let mut states = settled(app, &ids).await?;
     let (mut rows, mut comebacks) = (Vec::new(), Vec::new());
+    let mut messages = HashSet::new();
     for (row, payouts) in named {
+        // A report may state a message's rejection for its group and for its payments: it is one.
+        if let Named::Message(id) = &row.named
+            && !messages.insert(id.clone())
+        {
+            continue;
+        }
+        let reason: String = match &row.named {
+            // It stands with each of up to two thousand payouts in one item.
+            Named::Message(_) => row.reason.chars().take(MAX_MESSAGE_REASON).collect(),
+            _ => row.reason.clone(),
+        };
         for (payout, verdict) in book.judge(&row.named, &payouts, &states) {
             if let (Verdict::Returned, Some(payout)) = (verdict, payout) {
                 // Of two rows about one payout the first returns it.
                 states.insert(payout, PayoutState::Returned);
                 comebacks.push(Comeback {
                     payout,
-                    reason: row.reason.clone(),
+                    reason: reason.clone(),
                     evidence: format!("return file {import}, row {}", row.position),
                 });
             }
@@ -89,7 +105,7 @@ pub async fn take_returns(
                 reason: match &row.named {
                     Named::Unreadable(why) | Named::Nothing(why) => why.clone(),
                     Named::Foreign(text) | Named::Message(text) if payout.is_none() => text.clone(),
-                    _ => row.reason.clone(),
+                    _ => reason.clone(),
                 },
             });
         }

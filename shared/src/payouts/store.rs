@@ -700,17 +700,18 @@ pub fn freeze(batch: &Batch, total: Total, payer: Option<&str>, now: Timestamp) 
     update.only_if(planned)
 }
 
-/// A second person's consent to a batch that is not submitted.
+/// A second person's consent to a batch that is not submitted, and to the account that pays it, sealed.
 #[must_use]
-pub fn approve(id: BatchId, approval: Approval) -> Op {
+pub fn approve(id: BatchId, approval: Approval, payer: Option<&str>) -> Op {
     let Approval { by, at } = approval;
     let planned = Condition::equals("state", text(BatchState::Planned.name()));
-    Op::Update(
-        Update::at(batch_key(id))
-            .set("approved_by", text(by.to_string()))
-            .set("approved_at", text(at.to_string()))
-            .only_if(planned.and_absent("approved_by")),
-    )
+    let mut update = Update::at(batch_key(id))
+        .set("approved_by", text(by.to_string()))
+        .set("approved_at", text(at.to_string()));
+    if let Some(payer) = payer {
+        update = update.set("payer", text(payer));
+    }
+    Op::Update(update.only_if(planned.and_absent("approved_by")))
 }
 
 /// The batch is called off, unless it has moved on; due until all of it is given back.

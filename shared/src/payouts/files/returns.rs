@@ -138,10 +138,25 @@ fn csv_rows(text: &str) -> Result<Vec<Reported>, ReturnFileError> {
         rows.push(Reported {
             position,
             named,
-            reason: short(&reason, MAX_REASON),
+            reason: short(&without_numbers(&reason), MAX_REASON),
         });
     }
     Ok(rows)
+}
+
+/// A text in which no account number can be read: words with six digits and more are cut to their last two
+/// characters. Reasons are kept in the open.
+fn without_numbers(text: &str) -> String {
+    let masked = |word: &str| {
+        let digits = word.chars().filter(char::is_ascii_digit).count();
+        let tail: String = word.chars().rev().take(2).collect();
+        match digits {
+            0..=5 => word.to_owned(),
+            _ => format!("…{}", tail.chars().rev().collect::<String>()),
+        }
+    };
+    let words: Vec<String> = text.split(' ').map(masked).collect();
+    words.join(" ")
 }
 
 fn payout_or_foreign(payout: Option<PayoutId>, text: &str) -> Named {
@@ -229,6 +244,7 @@ fn addenda(record: &str, position: usize, identification: String) -> Reported {
         None => code.to_owned(),
     };
     let named = match &record[1..3] {
+        "99" if DUPLICATES.contains(&code) => duplicate(),
         "99" if code.starts_with('R') => Named::Entry {
             trace: record[6..21].trim().to_owned(),
             identification,
@@ -270,6 +286,17 @@ const REASON_CODES: [(&str, &str); 18] = [
 /// The rejected ones among the statuses.
 const REJECTED: &str = "RJCT";
 
+/// Codes by which a bank refuses what it has had already: the first one stands, and its money with it.
+const DUPLICATES: [&str; 3] = ["AM05", "DUPL", "R24"];
+
+/// What a duplicate is told to be: returning the payout for it would pay it twice.
+fn duplicate() -> Named {
+    Named::Nothing(
+        "the bank calls it a duplicate, so the first one stands; return it by hand if none did"
+            .to_owned(),
+    )
+}
+
 /// What is being read: the group, a payment information block or a transaction.
 #[derive(Default)]
 struct Block {
@@ -294,7 +321,7 @@ impl Block {
         if parts.is_empty() {
             "rejected without a reason".to_owned()
         } else {
-            short(&parts.join(": "), MAX_REASON)
+            short(&without_numbers(&parts.join(": ")), MAX_REASON)
         }
     }
 }
@@ -355,7 +382,11 @@ fn pain_002(text: &str) -> Result<Vec<Reported>, ReturnFileError> {
                         "TxInfAndSts" => transactions.push(transaction(&block, position)),
                         _ if block.status == REJECTED => messages.push(Reported {
                             position,
-                            named: Named::Message(short(&block.id, MAX_NAMED)),
+                            named: if DUPLICATES.contains(&block.code.as_str()) {
+                                duplicate()
+                            } else {
+                                Named::Message(short(&block.id, MAX_NAMED))
+                            },
                             reason: block.reason(),
                         }),
                         _ => {}
@@ -391,6 +422,7 @@ fn pain_002(text: &str) -> Result<Vec<Reported>, ReturnFileError> {
 
 fn transaction(block: &Block, position: usize) -> Reported {
     let named = match block.status.as_str() {
+        REJECTED if DUPLICATES.contains(&block.code.as_str()) => duplicate(),
         REJECTED => payout_or_foreign(payout_of(&block.id), &block.id),
         "" => Named::Unreadable("the transaction states no status".to_owned()),
         status => Named::Nothing(format!("the status is {}", short(status, MAX_NAMED))),
@@ -489,6 +521,41 @@ mod tests {
         for wrong in ["", "payout_id,reason", "<Document/>"] {
             assert!(read(ReturnFormat::Nacha, wrong).is_err());
         }
+    }
+
+    #[test]
+    fn what_a_bank_calls_a_duplicate_returns_nothing() {
+        let nothing = |rows: Vec<(Named, String)>| {
+            assert!(!rows.is_empty());
+            assert!(
+                rows.iter().all(|(named, _)| matches!(named, Named::Nothing(why) if why.contains("the first one stands"))),
+                "{rows:?}"
+            );
+        };
+        let addenda = "799R24021000020000001      02100002";
+        nothing(found(ReturnFormat::Nacha, &ach(ENTRY, addenda)));
+        for code in ["AM05", "DUPL"] {
+            let why = format!("<StsRsnInf><Rsn><Cd>{code}</Cd></Rsn></StsRsnInf>");
+            let group = format!(
+                "<OrgnlGrpInfAndSts><OrgnlMsgId>m-1</OrgnlMsgId><GrpSts>RJCT</GrpSts>{why}</OrgnlGrpInfAndSts>"
+            );
+            nothing(found(ReturnFormat::Pain002, &report(&group)));
+            let one = format!(
+                "<OrgnlPmtInfAndSts><TxInfAndSts><OrgnlEndToEndId>{}</OrgnlEndToEndId><TxSts>RJCT</TxSts>{why}</TxInfAndSts></OrgnlPmtInfAndSts>",
+                po(1).to_string().replace('_', "-")
+            );
+            nothing(found(ReturnFormat::Pain002, &report(&one)));
+        }
+    }
+
+    #[test]
+    fn a_reason_is_kept_without_account_numbers() {
+        let text = format!(
+            "payout_id,reason\n{},account FR1420041010050500013M02606 closed in 2026\n",
+            po(1)
+        );
+        let rows = found(ReturnFormat::Csv, &text);
+        assert_eq!(rows[0].1, "account …06 closed in 2026");
     }
 
     fn report(content: &str) -> String {
