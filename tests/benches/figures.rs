@@ -201,7 +201,7 @@ async fn dependent() {
         let begun = Instant::now();
         stream::iter(0..DEPENDENT)
             .for_each_concurrent(16, |number| {
-                let coupon = &coupons[usize::try_from(number).unwrap() % coupons.len()];
+                let coupon = &coupons[number % coupons.len()];
                 let (world, stand) = (&world, &stand);
                 let body = json!({ "transaction_id": format!("o-{number}"), "coupon": coupon, "amount": "49.00", "currency": "GBP" });
                 async move {

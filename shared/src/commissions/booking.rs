@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::book::{Book, BookId, Span, Totals, add, difference, is_gated, next_close, reckon};
 use super::fold::{Entry, Fold, Paid};
-use super::model::{Correction, Outcome};
+use super::model::{Corrected, Correction, Outcome};
 use super::store::books::{self, Filed};
 use super::{Draft, GROUP, Progress, Work, account_ops, again, fail, first_op, posted, store};
 use crate::clock::Timestamp;
@@ -392,69 +392,135 @@ pub(super) fn owes_others(
     Ok(false)
 }
 
+/// Changes of one partner's events of a book in one transaction: each is up to three operations, and with
+/// the book and the account they stay below DynamoDB's 100.
+pub(super) const TURNS: usize = 30;
+
 /// A change of an event that stands in a book.
 pub(super) struct Turn<'a> {
     pub(super) outcome: &'a Outcome,
-    /// The outcome that it follows from, if any.
-    pub(super) base: Option<&'a Outcome>,
     pub(super) plan: (String, u32),
     /// What the plan is told of it now; `None` when nothing is left of it.
     pub(super) told: Option<Entry>,
+    /// Why; by how much is found here.
+    pub(super) correction: Correction,
 }
 
-/// Posts what a change of an event comes to: the outcome as it then stands, or the item that stood in the
-/// way.
+/// What became of a change: the outcome as it then stands, or the item that stood in its way.
+pub(super) type Turned = Result<Outcome, Item>;
+
+/// Posts what changes of one partner's events come to, at most [`TURNS`], in one transaction; where they
+/// follow from another outcome, `base`, on the condition that it has not been corrected meanwhile. One
+/// answer for each, in their order.
 ///
 /// # Errors
 /// The table's.
 pub(super) async fn correct(
     app: &App,
     id: &BookId,
-    turn: Turn<'_>,
-    correction: impl Fn(Totals) -> Correction,
+    turns: &[Turn<'_>],
+    base: Option<&Outcome>,
     now: Timestamp,
-) -> Result<Result<Outcome, Item>, Error> {
-    let Turn {
-        outcome,
-        base,
-        plan,
-        told,
-    } = turn;
-    let (Some(account), Ok(credit)) = (outcome.account(), &outcome.credit) else {
-        return Err(Error::Failed("nobody is credited".to_owned()));
-    };
+) -> Result<Vec<Turned>, Error> {
+    let mut turned: Vec<Option<Turned>> = turns.iter().map(|_| None).collect();
     for round in 0..MAX_TRIES {
         pause_before(round.min(8)).await;
         // Posted it is when it is tried: a month may close while this waits.
         let now = now.max(app.now());
-        let mut opened = open(app, id).await?;
-        let place = opened
-            .entries
+        let left: Vec<usize> = (0..turns.len())
+            .filter(|index| turned[*index].is_none())
+            .collect();
+        if left.is_empty() {
+            break;
+        }
+        let opened = open(app, id).await?;
+        let each: Vec<&Turn<'_>> = left.iter().map(|index| &turns[*index]).collect();
+        let Turns {
+            mut ops,
+            outcomes,
+            others,
+        } = turn_all(id, opened, &each, now)?;
+        ops.extend(base.map(store::unrevised));
+        match app.main.transact(&ops).await {
+            Ok(()) => {
+                for (index, outcome) in left.into_iter().zip(outcomes) {
+                    turned[index] = Some(Ok(outcome));
+                }
+                if others && let Err(error) = super::clockwork::share(app, id, now).await {
+                    // It is due until it is done.
+                    tracing::warn!(%error, "a budget was not shared anew");
+                }
+            }
+            Err(TransactError::Refused(refusals))
+                if base.is_some() && matches!(refusals.last(), Some(Refusal::Condition(_))) =>
+            {
+                return Ok(turns.iter().map(|_| Err(Item::new())).collect());
+            }
+            Err(TransactError::Refused(refusals)) => {
+                // Where none of the outcomes moved, the book did, or a transfer stands there and its outcome
+                // will show it.
+                for (index, refusal) in left.into_iter().zip(refusals) {
+                    if let Refusal::Condition(item) = refusal {
+                        turned[index] = Some(Err(item));
+                    }
+                }
+            }
+            Err(TransactError::Table(error)) => return Err(error),
+        }
+    }
+    turned
+        .into_iter()
+        .map(|one| one.ok_or_else(|| Error::Busy("a book keeps moving".to_owned())))
+        .collect()
+}
+
+/// What changes of a book's events come to.
+struct Turns {
+    /// The outcomes first, in the order of the changes.
+    ops: Vec<Op>,
+    outcomes: Vec<Outcome>,
+    /// Whether anything is left to post to other partners.
+    others: bool,
+}
+
+fn turn_all(
+    id: &BookId,
+    opened: Opened,
+    turns: &[&Turn<'_>],
+    now: Timestamp,
+) -> Result<Turns, Error> {
+    let Opened {
+        mut book,
+        plans,
+        mut entries,
+    } = opened;
+    let mut filed = Vec::with_capacity(turns.len());
+    let mut corrected: Vec<Corrected> = Vec::with_capacity(turns.len());
+    let mut last = None;
+    for turn in turns {
+        let outcome = turn.outcome;
+        let nobody = || Error::Failed("nobody is credited".to_owned());
+        let account = outcome.account().ok_or_else(nobody)?;
+        let place = entries
             .iter()
             .position(|entry| entry.conversion == outcome.conversion);
-        let mut ops = Vec::new();
-        let filed = match (place, &told) {
+        let changed = match (place, &turn.told) {
             (Some(place), Some(told)) => {
-                let position = opened.entries[place].plan;
                 let entry = Entry {
-                    plan: position,
+                    plan: entries[place].plan,
                     ..told.clone()
                 };
-                opened.entries[place] = entry.clone();
+                entries[place] = entry.clone();
                 Some((entry, false))
             }
-            (Some(place), None) => Some((opened.entries.remove(place), true)),
+            (Some(place), None) => Some((entries.remove(place), true)),
             (None, _) => None,
         };
-        if let Some((entry, gone)) = filed {
-            let plan = plan.clone();
-            ops.push(books::change_entry(id, &Filed { entry, plan, gone })?);
-        }
-        let Opened {
-            mut book,
-            plans,
-            entries,
-        } = opened;
+        filed.extend(changed.map(|(entry, gone)| Filed {
+            entry,
+            plan: turn.plan.clone(),
+            gone,
+        }));
         let reckoned = reckon(
             plans.each(),
             account.currency,
@@ -463,44 +529,42 @@ pub(super) async fn correct(
             book.closed_until,
         )
         .map_err(over)?;
-        let deltas = post_difference(&mut book, &reckoned.totals, credit.partner)?;
-        let others = owes_others(&book, &reckoned.totals)?;
-        book.version += 1;
-        if others {
-            book.closes_at = Some(book.closes_at.map_or(now, |at| at.min(now)));
-        }
-        book.state = Some(reckoned.state).filter(|_| !plans.each().any(is_gated));
-        let how = outcome
-            .corrected(&correction(deltas), now)
-            .map_err(over)?
-            .ok_or_else(|| Error::Failed("nobody is credited".to_owned()))?;
-        let mut all = store::correct(outcome, &how)?;
-        all.extend(ops);
-        all.push(books::change(&book)?);
-        all.extend(base.map(store::unrevised));
-        match app.main.transact(&all).await {
-            Ok(()) => {
-                if others && let Err(error) = super::clockwork::share(app, id, now).await {
-                    // It is due until it is done.
-                    tracing::warn!(%error, "a budget was not shared anew");
-                }
-                return Ok(Ok(how.after));
-            }
-            Err(TransactError::Refused(refusals))
-                if base.is_some() && matches!(refusals.last(), Some(Refusal::Condition(_))) =>
-            {
-                return Ok(Err(Item::new()));
-            }
-            Err(TransactError::Refused(refusals)) => {
-                // Otherwise the book moved, or the transfer stands there and the outcome will show it.
-                if let Some(Refusal::Condition(item)) = refusals.into_iter().next() {
-                    return Ok(Err(item));
-                }
-            }
-            Err(TransactError::Table(error)) => return Err(error),
-        }
+        let deltas = post_difference(&mut book, &reckoned.totals, account.partner)?;
+        let correction = Correction {
+            delta: Money::new(deltas.first().copied().unwrap_or(0), account.currency),
+            levels: deltas.into_iter().skip(1).collect(),
+            ..turn.correction.clone()
+        };
+        let how = outcome.corrected(&correction, now).map_err(over)?;
+        corrected.push(how.ok_or_else(nobody)?);
+        last = Some(reckoned);
     }
-    Err(Error::Busy("a book keeps moving".to_owned()))
+    let others = match &last {
+        Some(reckoned) => owes_others(&book, &reckoned.totals)?,
+        None => false,
+    };
+    book.version += 1;
+    if others {
+        book.closes_at = Some(book.closes_at.map_or(now, |at| at.min(now)));
+    }
+    book.state = last
+        .map(|reckoned| reckoned.state)
+        .filter(|_| !plans.each().any(is_gated));
+    let pairs: Vec<(&Outcome, &Corrected)> = turns
+        .iter()
+        .map(|turn| turn.outcome)
+        .zip(&corrected)
+        .collect();
+    let mut ops = store::correct(&pairs)?;
+    for filed in &filed {
+        ops.push(books::change_entry(id, filed)?);
+    }
+    ops.push(books::change(&book)?);
+    Ok(Turns {
+        ops,
+        outcomes: corrected.into_iter().map(|how| how.after).collect(),
+        others,
+    })
 }
 
 /// What a conversion's share of its book comes to, for those who only look.

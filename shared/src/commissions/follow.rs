@@ -19,7 +19,8 @@ use crate::claims::model::Ruling;
 use crate::clock::Timestamp;
 use crate::edge::App;
 use crate::ids::{ConversionId, PartnerId};
-use crate::ledger::model::AccountId;
+use crate::ledger::model::{AccountId, Transfer};
+use crate::ledger::store::legs;
 use crate::money::Money;
 use crate::plans::model::AssignedBy;
 use crate::table::{Error, Op, TransactError, pause_before};
@@ -29,15 +30,15 @@ use crate::{claims, programs};
 /// Tries for a line that others change meanwhile.
 const MAX_TRIES: u32 = 12;
 
-/// Lines of one account in one transaction: each is a put and a check of what it follows from, and with the
-/// account they stay below DynamoDB's 100.
-const GROUP: usize = 40;
+/// Lines of one account in one transaction: each is up to two writes and a check of what it follows from, and
+/// with the account they stay below DynamoDB's 100.
+const GROUP: usize = 30;
 
 /// What was said of the conversion that lines follow from.
 type Said<'a> = Option<(&'a Facts, &'a Changes)>;
 
-/// Posts all that follows from these outcomes, then marks that it does. What an upline gets for the first
-/// time is posted together, so that a batch of one partner's conversions contends for its account once.
+/// Posts all that follows from these outcomes, then marks that it does. What an upline gets is posted together,
+/// so that a batch of one partner's conversions contends for its account once.
 pub(super) async fn follow(app: &App, works: Vec<Work>, now: Timestamp) -> Vec<Progress> {
     if works.is_empty() {
         return Vec::new();
@@ -60,8 +61,8 @@ pub(super) async fn follow(app: &App, works: Vec<Work>, now: Timestamp) -> Vec<P
     join_all(each).await
 }
 
-/// Posts the lines of uplines that do not stand yet, [`GROUP`] of an account at a time; returns those that
-/// stand as they are to. Whatever is refused is left to be looked at one by one.
+/// Brings the lines of uplines to what they are to be, [`GROUP`] of an account at a time; returns those that
+/// are. Whatever is refused is left to be looked at one by one.
 async fn post_together(
     app: &App,
     outcomes: &[&Outcome],
@@ -73,10 +74,10 @@ async fn post_together(
             continue;
         };
         for ((upline, share), level) in credit.levels.iter().zip(1_u32..) {
-            if let Some(upline) = upline.filter(|_| !share.is_zero()) {
+            if let Some(upline) = upline {
                 wanted.push((
                     *outcome,
-                    level_line(outcome, credit, (upline, *share, level)),
+                    level_line(outcome, credit, (*upline, *share, level)),
                 ));
             }
         }
@@ -84,42 +85,80 @@ async fn post_together(
     let keys = wanted.iter().map(|(_, line)| store::outcome_key(line.id));
     let mut found = app.main.get_many(keys).await?;
     let mut standing = HashSet::new();
-    let mut accounts: BTreeMap<AccountId, Vec<(&Outcome, Outcome)>> = BTreeMap::new();
+    let mut accounts: BTreeMap<AccountId, Vec<(&Outcome, Step)>> = BTreeMap::new();
     for (outcome, line) in wanted {
-        match found.remove(&store::outcome_key(line.id)) {
-            None => accounts
-                .entry(line.account)
-                .or_default()
-                .push((outcome, line.outcome(now))),
+        let account = line.account;
+        let step = match found.remove(&store::outcome_key(line.id)) {
+            None if line.pay.is_zero() => None,
+            None => Some(Step::New(Box::new(line.outcome(now)))),
             Some(item) => {
                 let there = store::outcome(item)?;
-                if there
-                    .credit
-                    .as_ref()
-                    .is_ok_and(|credit| credit.total == line.pay)
-                {
+                let how = catch_up(&there, line.pay, now)?;
+                if how.is_none() {
                     standing.insert(line.id);
                 }
+                how.map(|how| Step::Changed(Box::new((there, how))))
             }
+        };
+        if let Some(step) = step {
+            accounts.entry(account).or_default().push((outcome, step));
         }
     }
-    for (account, lines) in accounts {
-        for group in lines.chunks(GROUP) {
-            let mut ops = Vec::with_capacity(2 * group.len() + 2);
-            for (_, line) in group {
-                ops.push(Op::Put(store::put(line)?));
-            }
-            let each: Vec<&Outcome> = group.iter().map(|(_, line)| line).collect();
-            ops.extend(account_ops(account, &each, now)?);
-            ops.extend(group.iter().map(|(outcome, _)| store::unrevised(outcome)));
-            match app.main.transact(&ops).await {
-                Ok(()) => standing.extend(each.iter().map(|line| line.conversion)),
+    for steps in accounts.into_values() {
+        for group in steps.chunks(GROUP) {
+            match app.main.transact(&step_ops(group)?).await {
+                Ok(()) => standing.extend(group.iter().map(|(_, step)| step.id())),
                 Err(TransactError::Refused(_)) => {}
                 Err(TransactError::Table(error)) => return Err(error),
             }
         }
     }
     Ok(standing)
+}
+
+/// What is to be done about an upline's line.
+enum Step {
+    /// It is to be made.
+    New(Box<Outcome>),
+    /// It stands, and is to be corrected.
+    Changed(Box<(Outcome, Corrected)>),
+}
+
+impl Step {
+    fn id(&self) -> ConversionId {
+        match self {
+            Self::New(line) => line.conversion,
+            Self::Changed(changed) => changed.0.conversion,
+        }
+    }
+}
+
+/// All steps of one account in one transaction, each on the condition that what it follows from has not been
+/// corrected meanwhile.
+fn step_ops(group: &[(&Outcome, Step)]) -> Result<Vec<Op>, Error> {
+    let mut ops = Vec::with_capacity(3 * group.len() + 2);
+    let mut transfers = Vec::with_capacity(group.len());
+    for (_, step) in group {
+        match step {
+            Step::New(line) => {
+                ops.push(Op::Put(store::put(line)?));
+                // Its transfer is the item's own.
+                transfers.extend(line.commission());
+            }
+            Step::Changed(changed) => {
+                let (line, how) = changed.as_ref();
+                ops.push(store::change(line, &how.after)?);
+                if let Some(put) = store::correction(line, how)? {
+                    ops.push(put);
+                    transfers.push(how.transfer.clone());
+                }
+            }
+        }
+    }
+    let each: Vec<&Transfer> = transfers.iter().collect();
+    ops.extend(legs(&each)?);
+    ops.extend(group.iter().map(|(outcome, _)| store::unrevised(outcome)));
+    Ok(ops)
 }
 
 /// What an upline gets of an outcome, as a line.
@@ -257,7 +296,7 @@ async fn post_level(
             }
             Some(line) => match catch_up(&line, share, now)? {
                 None => return Ok(()),
-                Some(how) => store::correct(&line, &how)?,
+                Some(how) => store::correct(&[(&line, &how)])?,
             },
         };
         ops.push(store::unrevised(outcome));
@@ -410,34 +449,34 @@ async fn measure(
     let Some((book, counted_at)) = &measured.book else {
         return Ok(());
     };
-    let turn = booking::Turn {
-        outcome: &line,
-        base: Some(outcome),
-        plan: (measured.plan.clone(), measured.plan_version),
-        told: if net.gone {
-            None
-        } else {
-            Some(told(*counted_at).map_err(|error| failed(&error))?)
-        },
-    };
     let fresh: Vec<String> = credit
         .applied
         .iter()
         .filter(|one| !measured.applied.contains(one))
         .cloned()
         .collect();
-    let correction = |deltas: super::book::Totals| Correction {
-        key: measure_key(measured.revision),
-        delta: Money::new(deltas.first().copied().unwrap_or(0), currency),
-        levels: deltas.into_iter().skip(1).collect(),
-        applied: fresh.clone(),
-        gone: net.gone,
-        followed: false,
-        reason: None,
+    let turn = booking::Turn {
+        outcome: &line,
+        plan: (measured.plan.clone(), measured.plan_version),
+        told: if net.gone {
+            None
+        } else {
+            Some(told(*counted_at).map_err(|error| failed(&error))?)
+        },
+        correction: Correction {
+            key: measure_key(measured.revision),
+            delta: Money::zero(currency),
+            levels: Vec::new(),
+            applied: fresh,
+            gone: net.gone,
+            followed: false,
+            reason: None,
+        },
     };
-    match booking::correct(app, book, turn, correction, now).await? {
-        Ok(line) => follow_line(app, &line, now).await,
-        Err(_) if is_revised(app, outcome).await? => Ok(()),
-        Err(_) => Err(Error::Busy("a measured line keeps moving".to_owned())),
+    let turned = booking::correct(app, book, &[turn], Some(outcome), now).await?;
+    match turned.into_iter().next() {
+        Some(Ok(line)) => follow_line(app, &line, now).await,
+        _ if is_revised(app, outcome).await? => Ok(()),
+        _ => Err(Error::Busy("a measured line keeps moving".to_owned())),
     }
 }

@@ -301,11 +301,7 @@ async fn advance(app: &App, works: Vec<Work>, now: Timestamp) -> Vec<Progress> {
             .into_iter()
             .map(|(work, found)| record(app, work, found)),
     );
-    let changed = join_all(
-        to_change
-            .into_iter()
-            .map(|(work, due)| change(app, work, due, now)),
-    );
+    let changed = change(app, to_change, now);
     let followed = follow::follow(app, to_follow, now);
     let (credited, booked, recorded, changed, followed) =
         tokio::join!(credited, booked, recorded, changed, followed);
@@ -683,29 +679,18 @@ async fn plan_of(
         .ok_or_else(|| Error::Malformed(format!("the plan {code} has no version {version}")))
 }
 
-/// Posts what a change of a conversion comes to, in one transaction, on the condition that its outcome and
-/// its book stand where they were read.
-async fn change(app: &App, work: Work, due: Due, now: Timestamp) -> Progress {
-    match change_once(app, &work, &due, now).await {
-        Ok(Ok(after)) => Progress::Again(Box::new(Work {
-            outcome: Some(after),
-            ..work
-        })),
-        Ok(Err(item)) => again(work, item),
-        Err(error) => {
-            tracing::warn!(%error, conversion = %work.id, "a change was not posted");
-            Progress::Failed(work.id)
-        }
-    }
+/// A change of a conversion, computed.
+struct Changed<'a> {
+    outcome: &'a Outcome,
+    plan: (String, u32),
+    /// What its plan is told of it now; `None` when nothing is left of it.
+    told: Option<Entry>,
+    /// By how much is found where it is posted.
+    correction: Correction,
 }
 
-/// The outcome as it then stands, or the item that stood in the way.
-async fn change_once(
-    app: &App,
-    work: &Work,
-    due: &Due,
-    now: Timestamp,
-) -> Result<Result<Outcome, crate::table::Item>, Error> {
+/// What a change of a conversion is.
+fn changed<'a>(work: &'a Work, due: &Due) -> Result<Changed<'a>, Error> {
     let failed = |what: &dyn std::fmt::Display| Error::Failed(format!("a correction: {what}"));
     let (Some(facts), Some(outcome)) = (&work.facts, &work.outcome) else {
         return Err(failed(&"nothing to correct"));
@@ -724,52 +709,185 @@ async fn change_once(
     let exchange = credit.exchange.as_ref();
     let told = entry(facts, net, credit.partner, counted_at, exchange, currency)
         .map_err(|error| failed(&error))?;
-    let told = (!net.gone).then_some(told);
-    let correction = |deltas: book::Totals| Correction {
-        key: due.digest.clone(),
-        delta: Money::new(deltas.first().copied().unwrap_or(0), currency),
-        levels: deltas.into_iter().skip(1).collect(),
-        applied: vec![due.digest.clone()],
-        gone: net.gone,
-        followed: !credit.measured_by.is_empty(),
-        reason: Some(due.reason.clone()),
+    Ok(Changed {
+        outcome,
+        plan: (credit.plan.clone(), credit.plan_version),
+        told: (!net.gone).then_some(told),
+        correction: Correction {
+            key: due.digest.clone(),
+            delta: Money::zero(currency),
+            levels: Vec::new(),
+            applied: vec![due.digest.clone()],
+            gone: net.gone,
+            followed: !credit.measured_by.is_empty(),
+            reason: Some(due.reason.clone()),
+        },
+    })
+}
+
+/// Where changes are posted together: in a book, or in an account alone.
+type Place = (AccountId, Option<BookId>);
+
+/// Posts the next change of each of these conversions, those of one account and book in one transaction, on
+/// the condition that outcomes and book stand where they were read.
+async fn change(app: &App, works: Vec<(Work, Due)>, now: Timestamp) -> Vec<Progress> {
+    let mut progress = Vec::with_capacity(works.len());
+    let mut places: BTreeMap<Place, Vec<(Work, Due)>> = BTreeMap::new();
+    for (work, due) in works {
+        let place = work.outcome.as_ref().and_then(|outcome| {
+            let book = outcome.credit.as_ref().ok()?.book.as_ref();
+            Some((outcome.account()?, book.map(|(book, _)| book.clone())))
+        });
+        match place {
+            Some(place) => places.entry(place).or_default().push((work, due)),
+            None => progress.push(Progress::Failed(work.id)),
+        }
+    }
+    let mut groups = Vec::new();
+    for ((_, book), mut left) in places {
+        while !left.is_empty() {
+            let rest = left.split_off(left.len().min(booking::TURNS));
+            groups.push((book.clone(), std::mem::replace(&mut left, rest)));
+        }
+    }
+    let each = groups
+        .into_iter()
+        .map(|(book, group)| change_group(app, book, group, now));
+    progress.extend(join_all(each).await.into_iter().flatten());
+    progress
+}
+
+async fn change_group(
+    app: &App,
+    book: Option<BookId>,
+    group: Vec<(Work, Due)>,
+    now: Timestamp,
+) -> Vec<Progress> {
+    let turned = match &book {
+        Some(book) => change_booked(app, book, &group, now).await,
+        None => change_alone(app, &group, now).await,
     };
-    if let Some((book, _)) = &credit.book {
-        let plan = (credit.plan.clone(), credit.plan_version);
-        let turn = booking::Turn {
+    let turned = match turned {
+        Ok(turned) => turned,
+        // One that cannot be computed must not hold up the others.
+        Err(error) if group.len() > 1 && !matches!(error, Error::Busy(_)) => {
+            tracing::warn!(%error, changes = group.len(), "changes are posted one by one");
+            let mut progress = Vec::with_capacity(group.len());
+            for one in group {
+                let alone = Box::pin(change_group(app, book.clone(), vec![one], now));
+                progress.extend(alone.await);
+            }
+            return progress;
+        }
+        Err(error) => {
+            tracing::warn!(%error, changes = group.len(), "changes were not posted");
+            return fail(group.into_iter().map(|(work, _)| work));
+        }
+    };
+    group
+        .into_iter()
+        .zip(turned)
+        .map(|((work, _), turned)| match turned {
+            Some(Ok(after)) => Progress::Again(Box::new(Work {
+                outcome: Some(after),
+                ..work
+            })),
+            Some(Err(item)) => again(work, item),
+            // Another of the group stood in the way.
+            None => Progress::Again(Box::new(work)),
+        })
+        .collect()
+}
+
+async fn change_booked(
+    app: &App,
+    book: &BookId,
+    group: &[(Work, Due)],
+    now: Timestamp,
+) -> Result<Vec<Option<booking::Turned>>, Error> {
+    let mut turns = Vec::with_capacity(group.len());
+    for (work, due) in group {
+        let Changed {
             outcome,
-            base: None,
             plan,
             told,
+            correction,
+        } = changed(work, due)?;
+        turns.push(booking::Turn {
+            outcome,
+            plan,
+            told,
+            correction,
+        });
+    }
+    let turned = booking::correct(app, book, &turns, None, now).await?;
+    Ok(turned.into_iter().map(Some).collect())
+}
+
+async fn change_alone(
+    app: &App,
+    group: &[(Work, Due)],
+    now: Timestamp,
+) -> Result<Vec<Option<booking::Turned>>, Error> {
+    let failed = |what: &dyn std::fmt::Display| Error::Failed(format!("a correction: {what}"));
+    let mut pairs = Vec::with_capacity(group.len());
+    for (work, due) in group {
+        let Changed {
+            outcome,
+            plan: (code, version),
+            told,
+            correction,
+        } = changed(work, due)?;
+        let Ok(credit) = &outcome.credit else {
+            return Err(failed(&"nobody is credited"));
         };
-        return booking::correct(app, book, turn, correction, now).await;
+        let currency = credit.pay.currency();
+        let plan = plan_of(app, outcome, &code, version).await?;
+        let paid = told
+            .as_ref()
+            .map(|told| price(&plan, told, currency))
+            .transpose()
+            .map_err(|error| failed(&error))?;
+        let standing: book::Totals = std::iter::once(credit.total)
+            .chain(credit.levels.iter().map(|(_, share)| *share))
+            .map(Money::minor)
+            .collect();
+        let deltas = difference(Some(&totals(paid.as_ref())), Some(&standing))
+            .map_err(|error| failed(&error))?;
+        let correction = Correction {
+            delta: Money::new(deltas.first().copied().unwrap_or(0), currency),
+            levels: deltas.into_iter().skip(1).collect(),
+            ..correction
+        };
+        let how = outcome
+            .corrected(&correction, now)
+            .map_err(|error| failed(&error))?
+            .ok_or_else(|| failed(&"nobody is credited"))?;
+        pairs.push((outcome, how));
     }
-    let plan = plan_of(app, outcome, &credit.plan, credit.plan_version).await?;
-    let paid = told
-        .as_ref()
-        .map(|told| price(&plan, told, currency))
-        .transpose()
-        .map_err(|error| failed(&error))?;
-    let standing: book::Totals = std::iter::once(credit.total)
-        .chain(credit.levels.iter().map(|(_, share)| *share))
-        .map(Money::minor)
-        .collect();
-    let deltas = difference(Some(&totals(paid.as_ref())), Some(&standing))
-        .map_err(|error| failed(&error))?;
-    let Some(how) = outcome
-        .corrected(&correction(deltas), now)
-        .map_err(|error| failed(&error))?
-    else {
-        return Err(failed(&"nobody is credited"));
+    let each: Vec<_> = pairs.iter().map(|(outcome, how)| (*outcome, how)).collect();
+    let refusals = match app.main.transact(&store::correct(&each)?).await {
+        Ok(()) => {
+            return Ok(pairs
+                .into_iter()
+                .map(|(_, how)| Some(Ok(how.after)))
+                .collect());
+        }
+        Err(TransactError::Refused(refusals)) => refusals,
+        Err(TransactError::Table(error)) => return Err(error),
     };
-    match app.main.transact(&store::correct(outcome, &how)?).await {
-        Ok(()) => Ok(Ok(how.after)),
-        Err(TransactError::Refused(refusals)) => match refusals.into_iter().next() {
-            Some(Refusal::Condition(item)) => Ok(Err(item)),
-            _ => Err(failed(
-                &"its transfer stands there, but its outcome does not show it",
-            )),
-        },
-        Err(TransactError::Table(error)) => Err(error),
+    let turned: Vec<Option<booking::Turned>> = pairs
+        .iter()
+        .zip(refusals)
+        .map(|(_, refusal)| match refusal {
+            Refusal::Condition(item) => Some(Err(item)),
+            Refusal::None => None,
+        })
+        .collect();
+    if turned.iter().all(Option::is_none) {
+        return Err(failed(
+            &"a transfer stands there, but its outcome does not show it",
+        ));
     }
+    Ok(turned)
 }

@@ -10,8 +10,9 @@ use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
 use crate::clock::{Date, Timestamp, month, parse, stamp};
 use crate::ids::{ConversionId, PartnerId, PayoutId, ProgramId};
 use crate::ledger::model::AccountId;
+use crate::ledger::store::put as put_transfer;
 use crate::ledger::store::{
-    due_shard, list_partition, list_position, payable_partition, payable_position, post, post_line,
+    due_shard, legs, list_partition, list_position, payable_partition, payable_position, put_line,
     set_open_line,
 };
 use crate::money::{Currency, Money};
@@ -669,30 +670,49 @@ pub fn release(outcome: &Outcome, account: AccountId, now: Timestamp) -> Op {
     ))
 }
 
-/// All that corrects a commission: the outcome's part first, refused when it has moved since it was
-/// read, then the transfer, unless nothing moves.
+/// The put of the transfer that corrects a commission; `None` where nothing moves. Its legs, and the change
+/// of the outcome, share its transaction.
 ///
 /// # Errors
 /// Never for a well-formed outcome.
-pub fn correct(before: &Outcome, how: &Corrected) -> Result<Vec<Op>, Error> {
+pub fn correction(before: &Outcome, how: &Corrected) -> Result<Option<Op>, Error> {
     let Corrected {
-        after,
+        after: _,
         transfer,
         apart,
     } = how;
-    let mut ops = vec![change(before, after)?];
-    ops.extend(match apart {
-        Some(0) => Vec::new(),
+    match apart {
+        Some(0) => Ok(None),
         Some(minor) => {
             let since = before
                 .credit
                 .as_ref()
                 .ok()
                 .and_then(|credit| credit.payable_at);
-            post_line(transfer, *minor, since.unwrap_or(transfer.at))?
+            put_line(transfer, *minor, since.unwrap_or(transfer.at)).map(Some)
         }
-        None => post(transfer)?,
-    });
+        None => put_transfer(transfer).map(Some),
+    }
+}
+
+/// All that corrects commissions of one account: the outcomes' parts first, refused when they have moved
+/// since they were read, then the transfers, then what they change of the account.
+///
+/// # Errors
+/// `Failed` beyond what 64 bits hold.
+pub fn correct(corrections: &[(&Outcome, &Corrected)]) -> Result<Vec<Op>, Error> {
+    let mut ops = Vec::with_capacity(2 * corrections.len() + 2);
+    for (before, how) in corrections {
+        ops.push(change(before, &how.after)?);
+    }
+    let mut moved = Vec::with_capacity(corrections.len());
+    for (before, how) in corrections {
+        if let Some(put) = correction(before, how)? {
+            ops.push(put);
+            moved.push(&how.transfer);
+        }
+    }
+    ops.extend(legs(&moved)?);
     Ok(ops)
 }
 
@@ -792,7 +812,7 @@ mod tests {
     use crate::commissions::model::release as release_transfer;
     use crate::ids::{CouponId, LinkId, TransferId};
     use crate::ledger::model::{Bucket, Transfer, TransferKind};
-    use crate::ledger::store::transfer;
+    use crate::ledger::store::{post, transfer};
     use crate::table::AttributeValue;
 
     fn at(text: &str) -> Timestamp {
@@ -1071,10 +1091,10 @@ mod tests {
             lines: Vec::new(),
             reason: Some("returned goods".to_owned()),
         };
-        let ops = post_line(&taken, -1470, taken.at).unwrap();
-        let Op::Put(put) = &ops[0] else {
-            panic!("a transfer is put first")
+        let Op::Put(put) = put_line(&taken, -1470, taken.at).unwrap() else {
+            panic!("a transfer is put")
         };
+        let put = &put;
         let item = item(put);
         assert_eq!(item["line"], text("open"));
         assert_eq!(item["line_minor"], AttributeValue::N("-1470".to_owned()));

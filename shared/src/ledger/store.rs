@@ -355,25 +355,44 @@ fn item_of(transfer: &Transfer) -> Result<TransferItem, Error> {
     })
 }
 
-/// The legs of a transfer: the change of the account, and of the program's side where a leg is there.
-fn legs(transfer: &Transfer) -> Vec<Op> {
-    let minor = transfer.amount.minor();
-    let (from, to) = (transfer.from, transfer.to);
-    let mut ops = vec![move_account(
-        transfer.account,
-        &[(from, -minor), (to, minor)],
-        1,
-        transfer.at,
-    )];
-    let program_side =
-        i64::from(to == Bucket::Commissions) - i64::from(from == Bucket::Commissions);
-    if program_side != 0 {
+/// The legs of transfers of one account and one instant, together: the change of the account, and of the
+/// program's side where that moves. At most two operations, because a transaction touches an item once.
+///
+/// # Errors
+/// `Failed` beyond what 64 bits hold.
+pub fn legs(transfers: &[&Transfer]) -> Result<Vec<Op>, Error> {
+    let over = || Error::Failed("transfers over the limit".to_owned());
+    let Some(first) = transfers.first() else {
+        return Ok(Vec::new());
+    };
+    let mut moves: BTreeMap<Bucket, i64> = BTreeMap::new();
+    for transfer in transfers {
+        let minor = transfer.amount.minor();
+        let left = minor.checked_neg().ok_or_else(over)?;
+        for (bucket, change) in [(transfer.from, left), (transfer.to, minor)] {
+            let sum = moves.entry(bucket).or_default();
+            *sum = sum.checked_add(change).ok_or_else(over)?;
+        }
+    }
+    let granted = moves.remove(&Bucket::Commissions);
+    let moves: Vec<(Bucket, i64)> = moves.into_iter().collect();
+    let count = i64::try_from(transfers.len()).unwrap_or(i64::MAX);
+    let mut ops = vec![move_account(first.account, &moves, count, first.at)];
+    if let Some(granted) = granted {
         let AccountId {
             program, partner, ..
-        } = transfer.account;
-        ops.push(move_program(program, partner, program_side * minor));
+        } = first.account;
+        ops.push(move_program(program, partner, granted));
     }
-    ops
+    Ok(ops)
+}
+
+/// The put of a transfer, whose legs are moved in the same transaction.
+///
+/// # Errors
+/// Never for a well-formed transfer.
+pub fn put(transfer: &Transfer) -> Result<Op, Error> {
+    Ok(Op::Put(Put::new(&item_of(transfer)?)?))
 }
 
 /// All that posts a transfer: its put, the change of the account, and of the program's side where a leg
@@ -382,18 +401,18 @@ fn legs(transfer: &Transfer) -> Vec<Op> {
 /// # Errors
 /// Never for a well-formed transfer.
 pub fn post(transfer: &Transfer) -> Result<Vec<Op>, Error> {
-    let mut ops = vec![Op::Put(Put::new(&item_of(transfer)?)?)];
-    ops.extend(legs(transfer));
+    let mut ops = vec![put(transfer)?];
+    ops.extend(legs(&[transfer])?);
     Ok(ops)
 }
 
-/// Posts a transfer that changes what a payout's lines were paid for: it is itself an open payable line,
-/// of that many minor units, payable since what it corrects was: no cutoff lets the one in and keeps the
-/// other out.
+/// The put of a transfer that changes what a payout's lines were paid for: it is itself an open payable
+/// line, of that many minor units, payable since what it corrects was: no cutoff lets the one in and keeps
+/// the other out.
 ///
 /// # Errors
 /// Never for a well-formed transfer.
-pub fn post_line(transfer: &Transfer, minor: i64, payable_at: Timestamp) -> Result<Vec<Op>, Error> {
+pub fn put_line(transfer: &Transfer, minor: i64, payable_at: Timestamp) -> Result<Op, Error> {
     let AccountId {
         partner,
         program,
@@ -412,9 +431,7 @@ pub fn post_line(transfer: &Transfer, minor: i64, payable_at: Timestamp) -> Resu
         payable_at,
         &transfer.id.to_string(),
     ));
-    let mut ops = vec![Op::Put(Put::new(&item)?)];
-    ops.extend(legs(transfer));
-    Ok(ops)
+    Ok(Op::Put(Put::new(&item)?))
 }
 
 /// The commission's transfer that an outcome item carries.
