@@ -183,6 +183,10 @@ id!(
     ImportId, "imp"
 );
 id!(
+    /// A question what another plan would have paid.
+    WhatIfId, "wif"
+);
+id!(
     /// An invoice or a credit note; derived from its payout and kind.
     InvoiceId, "inv"
 );

@@ -21,6 +21,7 @@ pub mod programs;
 pub mod rates;
 pub mod reports;
 pub mod tracking;
+pub mod what_ifs;
 
 pub mod edge;
 pub mod table;

@@ -33,4 +33,5 @@ mod stale;
 mod trackers;
 mod tracking;
 mod uplines;
+mod what_ifs;
 mod wiring;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 13] = [
+const NOUNS: [&str; 14] = [
     "claims",
     "commissions",
     "disputes",
@@ -16,6 +16,7 @@ const NOUNS: [&str; 13] = [
     "rates",
     "reports",
     "tracking",
+    "what_ifs",
 ];
 
 fn root() -> PathBuf {
@@ -100,6 +101,7 @@ fn models_are_pure() {
             shared.join("commissions/fold.rs"),
             shared.join("commissions/book.rs"),
             shared.join("commissions/trace.rs"),
+            shared.join("commissions/what_if.rs"),
         ])
         .filter(|path| path.exists())
         .collect();

@@ -15,7 +15,7 @@ const WRITE_UNIT: usize = 1024;
 fn shape(text: &str) -> String {
     let patterns = [
         (
-            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv)_[0-9a-hjkmnp-tv-z]{26}\b",
+            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv|wif)_[0-9a-hjkmnp-tv-z]{26}\b",
             "<$1>",
         ),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
@@ -237,6 +237,12 @@ async fn one_of_everything() -> World {
         let path = format!("/v1/programs/{program}/payout-schedule");
         let _ = world.put(&path, schedule).await.expect(200);
     }
+    // A question that is answered, and one that is not.
+    let question = json!({ "from": "2026-03-01T00:00:00Z", "plan": { "components": [{ "kind": "percent", "event": "sale", "rate": "0.10" }] } });
+    let ask = format!("/v1/programs/{}/what-if", stand.program);
+    let _ = world.post(&ask, question.clone()).await.expect(202);
+    world.settle().await;
+    let _ = world.post(&ask, question).await.expect(202);
     // What comes now is not delivered any more: payouts to be given back, and a batch to be planned.
     let back = json!({ "reason": "wallet closed", "evidence": "R-7" });
     let path = format!("{}/return", payout_of("bob@wallet.example"));
@@ -284,7 +290,7 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 54] = [
+const EXPECTED: [&str; 57] = [
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat>",
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat> | due: WORK#payouts <time>#<bat>",
     "BATCH#<bat> LEFT#<ptr>",
@@ -337,6 +343,9 @@ const EXPECTED: [&str; 54] = [
     "SCHED#<prg> SCHEDULE",
     "SCHED#<prg> SCHEDULE | due: WORK#schedules <time>#<prg>",
     "TREE#<prg> TREE",
+    "WHATIF#<wif> PARTNER#<ptr>",
+    "WHATIF#<wif> WHATIF",
+    "WHATIF#<wif> WHATIF | due: WORK#payouts <time>#<wif>",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr>",
     "XFER#<xfr> TRANSFER | list: LEDGER#<ptr>#<month> <time>#T#<xfr> | due: PAYABLE#<prg>#<shard> <ptr>#<time>#<xfr>",
 ];

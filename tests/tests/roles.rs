@@ -1029,6 +1029,30 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
         };
         let _ = court.ask(&route, &[whose], "?year=2026", None).await;
     }
+    // Of each partner by itself, and of all together.
+    for caps in [
+        json!([]),
+        json!([{ "scope": "program", "window": { "kind": "lifetime" }, "amount": "9.00" }]),
+    ] {
+        let components = json!([{ "kind": "percent", "event": "sale", "rate": "0.10", "duration": "first_sale" }]);
+        let question = json!({ "plan": { "components": components, "caps": caps }, "from": "2026-03-01T00:00:00Z", "replaces": "standard" });
+        let asked = court
+            .ask("POST /v1/programs/{id}/what-if", &[&id], "", Some(question))
+            .await
+            .str("id")
+            .to_owned();
+        court.days_pass(0).await;
+        let answer = court
+            .ask("GET /v1/what-ifs/{id}", &[&asked], "", None)
+            .await;
+        assert_eq!(answer.str("state"), "done");
+        let _ = court
+            .ask("GET /v1/what-ifs/{id}/partners", &[&asked], "", None)
+            .await;
+    }
+    let _ = court
+        .ask("GET /v1/programs/{id}/history", &[&id], "", None)
+        .await;
     let first_month = &tributary_tests::START[..7];
     for month in [first_month, &court.world.now().to_string()[..7]] {
         let query = format!("?period={month}");

@@ -1,16 +1,16 @@
 //! Queue → batches to plan or to give back, payouts to reserve, to invoice or to give
-//! back, return files to carry out.
+//! back, return files to carry out, questions what another plan would have paid.
 //!
-//! A message names a batch, a payout or a return file and nothing else. It may come late, twice or for nothing: what is
+//! A message names a batch, a payout, a return file or a question and nothing else. It may come late, twice or for nothing: what is
 //! left to do is read from the table, and each step's own stream record brings the next message.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Deserialize;
 use tributary::edge::{App, batch_failures};
-use tributary::ids::{BatchId, ImportId, PayoutId};
+use tributary::ids::{BatchId, ImportId, PayoutId, WhatIfId};
 use tributary::invoices::error::InvoiceError;
 use tributary::payouts::error::PayoutError;
-use tributary::{invoices, payouts};
+use tributary::{invoices, payouts, table, what_ifs};
 
 /// What to advance.
 #[derive(Deserialize)]
@@ -22,6 +22,8 @@ enum Work {
     Payout(PayoutId),
     /// `{"returns": "imp_…"}`
     Returns(ImportId),
+    /// `{"what_if": "wif_…"}`
+    WhatIf(WhatIfId),
 }
 
 /// Advances what each message names. A message that cannot be read fails alone and ends among the dead letters.
@@ -57,6 +59,9 @@ enum Failure {
     /// Its invoice was not issued.
     #[error(transparent)]
     Invoice(#[from] InvoiceError),
+    /// A question did not go on.
+    #[error(transparent)]
+    Table(#[from] table::Error),
 }
 
 async fn advance(app: &App, work: Work) -> Result<(), Failure> {
@@ -70,6 +75,7 @@ async fn advance(app: &App, work: Work) -> Result<(), Failure> {
             invoices::issue(app, id).await?;
         }
         Work::Returns(id) => payouts::bring_back(app, id).await?,
+        Work::WhatIf(id) => what_ifs::advance(app, id).await?,
     }
     Ok(())
 }

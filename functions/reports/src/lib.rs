@@ -1,10 +1,11 @@
 //! The controller's papers: the general-ledger journal of a program's month and its closing, self-billing
-//! invoices, yearly totals, and payouts beside the ledger.
+//! invoices, yearly totals, payouts beside the ledger, and what another plan would have paid.
 
 mod invoicing;
 mod journal;
 mod reconciliation;
 pub mod schema;
+mod what_if;
 mod yearly;
 
 use axum::Router;
@@ -32,6 +33,10 @@ pub fn routes() -> Router<App> {
             "/v1/programs/{id}/payout-reconciliation",
             get(reconciliation::read),
         )
+        .route("/v1/programs/{id}/what-if", post(what_if::ask))
+        .route("/v1/programs/{id}/history", get(what_if::history))
+        .route("/v1/what-ifs/{id}", get(what_if::find))
+        .route("/v1/what-ifs/{id}/partners", get(what_if::partners))
 }
 
 /// The part of the API's description that is served here.
@@ -42,8 +47,9 @@ pub fn routes() -> Router<App> {
         invoicing::set, invoicing::find_settings,
         invoicing::of_program, invoicing::of_partner, invoicing::find,
         yearly::of_partner, yearly::of_program, reconciliation::read,
+        what_if::ask, what_if::find, what_if::partners, what_if::history,
     ),
-    tags((name = "reports", description = "The controller's papers: journals, closed periods, invoices, yearly totals, reconciliation"))
+    tags((name = "reports", description = "The controller's papers: journals, closed periods, invoices, yearly totals, reconciliation, what-ifs"))
 )]
 struct Description;
 

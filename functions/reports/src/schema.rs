@@ -1,14 +1,17 @@
 //! What reports' requests and answers look like.
 
 use serde::Serialize;
+use tributary::commissions::model::Figures;
+use tributary::ids::PartnerId;
 use tributary::invoices::Waiting;
 use tributary::invoices::model::{Amounts, Invoice, Invoicing, Vat, VatTerms};
 use tributary::ledger::model::Balance;
-use tributary::money::Money;
+use tributary::money::{Currency, Money, MoneyError};
 use tributary::partners::model::{Address, TaxDetails};
 use tributary::reports::model::{Closing, Compared, Movements, Reached, Stage, Tally, Yearly};
 use tributary::reports::reconciliation::{InTransit, Row, Unexplained};
 use tributary::reports::yearly::PartnerYear;
+use tributary::what_ifs::model::{Stage as WhatIfStage, WhatIf};
 use utoipa::ToSchema;
 
 /// A month to close.
@@ -717,4 +720,191 @@ pub fn in_transit(found: &InTransit) -> InTransitView {
         open_payouts: open.to_string(),
         unexplained: unexplained.iter().map(one).collect(),
     }
+}
+
+// ---- What another plan would have paid
+
+/// Another plan, and of which time it is asked.
+#[derive(ToSchema)]
+#[schema(as = NewWhatIf, example = json!({"from": "2026-01-01T00:00:00Z", "to": "2026-04-01T00:00:00Z", "plan": {"code": "bolder", "hold_days": 30, "components": [{"kind": "percent", "event": "sale", "rate": "0.25"}]}}))]
+pub struct NewWhatIfBody {
+    /// A plan as it would be made, or as it is shown: only what it pays matters here.
+    #[schema(value_type = Object)]
+    pub plan: (),
+    /// From when on it would have paid, by the time of the event. Its windows and caps start empty there; customers
+    /// are known from before.
+    pub from: String,
+    /// Until when, the instant not included; now unless told.
+    pub to: Option<String>,
+    /// The code of the plan in whose place it would have paid; in the place of all unless told.
+    pub replaces: Option<String>,
+}
+
+/// What another plan would have paid, as far as that is known.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WhatIf, example = json!({"id": "wif_01kar52v4e8qzr5n3m6x7p9tdc", "program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "state": "done", "failure": null, "from": "2026-01-01T00:00:00Z", "to": "2026-04-01T00:00:00Z", "replaces": null, "asked_by": "opr_01kar52v4e8qzr5n3m6x7p9tdc", "asked_at": "2026-04-02T07:00:00Z", "moved_at": "2026-04-02T07:00:04Z", "progress": {"partners": 41, "lines": 19959}, "currency": "GBP", "total": {"conversions": 19959, "paid": "14700.00", "paid_levels": "0.00", "would_pay": "18375.00", "would_pay_levels": "0.00", "provisional": "0.00", "delta": "3675.00"}}))]
+pub struct WhatIfView {
+    /// Its id.
+    pub id: String,
+    /// Of which program.
+    pub program: String,
+    /// `running`, `done` or `failed`.
+    pub state: &'static str,
+    /// Why it failed, if it did: `too_many_conversions` or `over_limit`, with what to do.
+    pub failure: Option<String>,
+    /// From when on.
+    pub from: String,
+    /// Until when.
+    pub to: String,
+    /// The plan in whose place it would have paid.
+    pub replaces: Option<String>,
+    /// The operator who asked.
+    pub asked_by: String,
+    /// When.
+    pub asked_at: String,
+    /// When it last went on.
+    pub moved_at: String,
+    /// How far it has come.
+    pub progress: WhatIfProgressView,
+    /// The program's currency.
+    pub currency: &'static str,
+    /// What all partners come to; while it is running, those looked at so far.
+    pub total: WhatIfFiguresView,
+}
+
+/// How far a what-if has come.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WhatIfProgress)]
+pub struct WhatIfProgressView {
+    /// Partners looked at.
+    pub partners: u64,
+    /// Lines of history read: conversions and what follows from them.
+    pub lines: u64,
+}
+
+/// What was paid, and would have been.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WhatIfFigures)]
+pub struct WhatIfFiguresView {
+    /// Conversions.
+    pub conversions: i64,
+    /// What was paid for them, corrections included; adjustments by hand are in no figure.
+    pub paid: String,
+    /// What was paid of what partners below sold.
+    pub paid_levels: String,
+    /// What the plan would have paid for them.
+    pub would_pay: String,
+    /// What it would have paid of what partners below sold.
+    pub would_pay_levels: String,
+    /// What would wait behind a gate whose window does not end in the span; in no other figure.
+    pub provisional: String,
+    /// By how much more it would have paid in all.
+    pub delta: String,
+}
+
+/// What a partner was paid, and would have been.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WhatIfPartner)]
+pub struct WhatIfPartnerView {
+    /// Whose.
+    pub partner: String,
+    /// The figures.
+    #[serde(flatten)]
+    pub figures: WhatIfFiguresView,
+}
+
+/// A page of a what-if's partners.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WhatIfPartnerList)]
+pub struct WhatIfPartnerListView {
+    /// `running`, `done` or `failed`: final once it is `done`.
+    pub state: &'static str,
+    /// By partner.
+    pub items: Vec<WhatIfPartnerView>,
+    /// Where the list goes on; `null` at its end.
+    pub next_cursor: Option<String>,
+}
+
+fn what_if_figures(figures: &Figures, currency: Currency) -> Result<WhatIfFiguresView, MoneyError> {
+    let Figures {
+        conversions,
+        paid,
+        paid_levels,
+        pays,
+        pays_levels,
+        provisional,
+    } = *figures;
+    let told = |minor: i64| Money::new(minor, currency).to_string();
+    Ok(WhatIfFiguresView {
+        conversions,
+        paid: told(paid),
+        paid_levels: told(paid_levels),
+        would_pay: told(pays),
+        would_pay_levels: told(pays_levels),
+        provisional: told(provisional),
+        delta: told(figures.delta()?),
+    })
+}
+
+/// A what-if as it is shown.
+///
+/// # Errors
+/// `OverLimit`.
+pub fn what_if(what_if: &WhatIf) -> Result<WhatIfView, MoneyError> {
+    let WhatIf {
+        id,
+        program,
+        currency,
+        terms: _,
+        from,
+        to,
+        replaces,
+        by,
+        at,
+        stage,
+        moved_at,
+        after: _,
+        partners,
+        lines,
+        total,
+        version: _,
+    } = what_if;
+    Ok(WhatIfView {
+        id: id.to_string(),
+        program: program.to_string(),
+        state: stage.name(),
+        failure: match stage {
+            WhatIfStage::Failed(failure) => {
+                Some(format!("{}: {}", failure.name(), failure.meaning()))
+            }
+            WhatIfStage::Running | WhatIfStage::Done => None,
+        },
+        from: from.to_string(),
+        to: to.to_string(),
+        replaces: replaces.clone(),
+        asked_by: by.to_string(),
+        asked_at: at.to_string(),
+        moved_at: moved_at.to_string(),
+        progress: WhatIfProgressView {
+            partners: *partners,
+            lines: *lines,
+        },
+        currency: currency.code(),
+        total: what_if_figures(total, *currency)?,
+    })
+}
+
+/// A partner of a what-if as it is shown.
+///
+/// # Errors
+/// `OverLimit`.
+pub fn what_if_partner(
+    partner: PartnerId,
+    figures: &Figures,
+    currency: Currency,
+) -> Result<WhatIfPartnerView, MoneyError> {
+    Ok(WhatIfPartnerView {
+        partner: partner.to_string(),
+        figures: what_if_figures(figures, currency)?,
+    })
 }

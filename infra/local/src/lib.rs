@@ -26,6 +26,7 @@ pub mod replay;
 pub mod serve;
 pub mod tour;
 pub mod verify;
+pub mod what_if;
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tributary_local::{admin, drive, replay, serve, tour, verify};
+use tributary_local::{admin, drive, replay, serve, tour, verify, what_if};
 
 /// Tributary: partner relationship management, on one machine.
 #[derive(Parser)]
@@ -28,6 +28,10 @@ enum Command {
     Tour,
     /// Post recorded orders as conversions
     Replay(Box<replay::Replay>),
+    /// Write a program's history as lines of JSON
+    Export(Box<what_if::Export>),
+    /// Work out what another plan would have paid for an exported history
+    WhatIf(Box<what_if::Ask>),
     /// Move stream and queue events at AWS_ENDPOINT_URL into functions run by `cargo lambda watch`
     Drive(drive::Drive),
     /// Check a deployment by using it, moving its clockwork 31 days ahead
@@ -81,6 +85,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
                 return Err(format!("{refused} orders were refused").into());
             }
         }
+        Command::Export(options) => {
+            let lines = what_if::export(&options).await?;
+            eprintln!("{lines} lines");
+        }
+        Command::WhatIf(options) => what_if::what_if(&options)?,
         Command::Drive(options) => drive::drive(&options).await?,
         Command::Verify(options) => verify::verify(&options).await?,
         Command::Operator(command) => admin::operator(command).await?,

@@ -100,6 +100,25 @@ pub struct Known {
     pub program_since: Timestamp,
 }
 
+/// When an event counts: when it happened, or when it became known if its window had closed by then.
+#[must_use]
+pub fn counted_at(window: Option<Window>, zone: &Zone, known: Known) -> Timestamp {
+    let Known {
+        occurred_at,
+        known_at,
+        program_since,
+    } = known;
+    let late = |window: Window| {
+        let end = zone.end(window, zone.window(window, occurred_at));
+        end > program_since && known_at >= days_after(end, GRACE_DAYS)
+    };
+    if window.is_some_and(late) {
+        known_at
+    } else {
+        occurred_at
+    }
+}
+
 /// Where an event counts under a plan version: in the window in which it happened, or in the one in which
 /// it became known if that was after the former had closed.
 #[must_use]
@@ -111,21 +130,8 @@ pub fn place(
     known: Known,
 ) -> Placed {
     let zone = Zone::of(&plan.terms.time_zone);
-    let Known {
-        occurred_at,
-        known_at,
-        program_since,
-    } = known;
     let reach = reach(&plan.terms);
-    let late = |window: Window| {
-        let end = zone.end(window, zone.window(window, occurred_at));
-        end > program_since && known_at >= days_after(end, GRACE_DAYS)
-    };
-    let is_late = match smallest_calendar(plan) {
-        Some(window) => late(window),
-        None => false,
-    };
-    let counted_at = if is_late { known_at } else { occurred_at };
+    let counted_at = counted_at(smallest_calendar(plan), &zone, known);
     let span = match reach {
         Reach::Event => None,
         Reach::Customer => Some(Span::Customer(
@@ -145,7 +151,8 @@ pub fn place(
 }
 
 /// The smallest calendar window of a plan version: what an event may come too late for.
-fn smallest_calendar(plan: &PlanVersion) -> Option<Window> {
+#[must_use]
+pub fn smallest_calendar(plan: &PlanVersion) -> Option<Window> {
     windows(&plan.terms)
         .into_iter()
         .filter(|window| matches!(window, Window::Month | Window::Quarter))

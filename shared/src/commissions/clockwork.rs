@@ -18,7 +18,7 @@ use crate::clock::{
     Timestamp, days_after, days_before, minutes_after, month, month_end, parse, stamp,
 };
 use crate::edge::{self, App, Queue, SEND_BATCH};
-use crate::ids::{BatchId, ConversionId, ImportId, PayoutId, ProgramId};
+use crate::ids::{BatchId, ConversionId, ImportId, PayoutId, ProgramId, WhatIfId};
 use crate::ledger::model::AccountId;
 use crate::ledger::store::{DUE_SHARDS, post};
 use crate::money::{Money, MoneyError};
@@ -845,6 +845,10 @@ pub fn job_of(pk: &str, sk: &str) -> Option<(Queue, serde_json::Value)> {
         "RETURNS" => {
             let id: ImportId = pk.strip_prefix("RETURNS#")?.parse().ok()?;
             Some((Queue::Payouts, serde_json::json!({ "returns": id })))
+        }
+        "WHATIF" => {
+            let id: WhatIfId = pk.strip_prefix("WHATIF#")?.parse().ok()?;
+            Some((Queue::Payouts, serde_json::json!({ "what_if": id })))
         }
         _ => None,
     }

@@ -585,7 +585,8 @@ impl<'a> Fold<'a> {
         Some(zone.months_between(*first, entry.counted_at))
     }
 
-    fn remember(&mut self, entry: &Entry) {
+    /// Gets to know an event's customer, without paying for it: of what happened before a plan began.
+    pub fn remember(&mut self, entry: &Entry) {
         let (true, Some(customer)) = (entry.own, &entry.customer) else {
             return;
         };

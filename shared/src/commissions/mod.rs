@@ -11,11 +11,13 @@ pub mod explained;
 pub mod fold;
 mod follow;
 pub mod hand;
+pub mod history;
 pub mod model;
 pub mod recompute;
 pub mod store;
 pub mod trace;
 pub mod view;
+pub mod what_if;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

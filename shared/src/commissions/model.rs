@@ -919,6 +919,52 @@ pub fn release(
     }))
 }
 
+/// What a partner was paid, and would have been, in minor units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Its conversions.
+    pub conversions: i64,
+    /// What it was paid for its own.
+    pub paid: i64,
+    /// What it was paid of those of partners below.
+    pub paid_levels: i64,
+    /// What it would have been paid for its own.
+    pub pays: i64,
+    /// What it would have been paid of those of partners below.
+    pub pays_levels: i64,
+    /// What waits behind gates whose window does not end in the span; in no other figure.
+    pub provisional: i64,
+}
+
+impl Figures {
+    /// Both added up.
+    ///
+    /// # Errors
+    /// `OverLimit`.
+    pub fn plus(&self, other: &Self) -> Result<Self, MoneyError> {
+        let sum = |a: i64, b: i64| a.checked_add(b).ok_or(MoneyError::OverLimit);
+        Ok(Self {
+            conversions: sum(self.conversions, other.conversions)?,
+            paid: sum(self.paid, other.paid)?,
+            paid_levels: sum(self.paid_levels, other.paid_levels)?,
+            pays: sum(self.pays, other.pays)?,
+            pays_levels: sum(self.pays_levels, other.pays_levels)?,
+            provisional: sum(self.provisional, other.provisional)?,
+        })
+    }
+
+    /// By how much the partner would have been paid more.
+    ///
+    /// # Errors
+    /// `OverLimit`.
+    pub fn delta(&self) -> Result<i64, MoneyError> {
+        let sum = |a: i64, b: i64| a.checked_add(b).ok_or(MoneyError::OverLimit);
+        sum(self.pays, self.pays_levels)?
+            .checked_sub(sum(self.paid, self.paid_levels)?)
+            .ok_or(MoneyError::OverLimit)
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

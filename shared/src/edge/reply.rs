@@ -123,6 +123,15 @@ impl Paper {
         }
     }
 
+    /// Lines of JSON, saved under a name of letters, digits, dots and dashes.
+    #[must_use]
+    pub fn lines(name: &str, bytes: Vec<u8>) -> Self {
+        Self {
+            content_type: "application/jsonl; charset=utf-8",
+            ..Self::csv(name, bytes)
+        }
+    }
+
     /// With a header that says something about it.
     #[must_use]
     pub fn fact(mut self, name: &'static str, value: impl ToString) -> Self {

@@ -86,7 +86,7 @@ pub fn put_plan(plan: &PlanVersion, currency: Currency) -> Result<Op, Error> {
         currency: currency.code().to_owned(),
         effective_from,
         hold_days,
-        terms: wire::write(&terms, currency).to_string(),
+        terms: write_terms(&terms, currency),
         created_at,
     })?))
 }
@@ -110,12 +110,22 @@ fn plan(item: PlanItem) -> Result<PlanVersion, Error> {
         version,
         effective_from,
         hold_days,
-        terms: self::terms(&terms, &currency)?,
+        terms: read_terms(&terms, &currency)?,
         created_at,
     })
 }
 
-fn terms(text: &str, currency: &str) -> Result<Terms, Error> {
+/// Terms as one JSON text.
+#[must_use]
+pub fn write_terms(terms: &Terms, currency: Currency) -> String {
+    wire::write(terms, currency).to_string()
+}
+
+/// Terms that were stored as one JSON text.
+///
+/// # Errors
+/// `Malformed`.
+pub fn read_terms(text: &str, currency: &str) -> Result<Terms, Error> {
     let malformed = |what: String| Error::Malformed(format!("a plan's terms: {what}"));
     let currency = currency
         .parse()

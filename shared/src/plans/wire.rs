@@ -99,6 +99,21 @@ const CARRYOVERS: &[(&str, Left)] = &[
     ("capped", Left::Capped),
 ];
 
+/// Reads what a plan pays from an object that says more of it: one as it would be made, or as it is shown.
+pub fn of_plan(f: &mut Fields<'_>, currency: Currency) -> Option<Terms> {
+    for beside in [
+        "code",
+        "hold_days",
+        "effective_from",
+        "program",
+        "version",
+        "created_at",
+    ] {
+        let _ = f.raw(beside);
+    }
+    read(f, currency)
+}
+
 /// Reads a plan's terms from the object that holds `components` and what binds them, noting every error.
 pub fn read(f: &mut Fields<'_>, currency: Currency) -> Option<Terms> {
     let time_zone = f.opt_parsed(
