@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,12 +21,15 @@ use tributary::plans::model::{
     Unit, Window,
 };
 use tributary_local::connector::{AwsError, Call, Intercept, Service, Verdict};
+use tributary_local::what_if::{Ask, answer};
 use tributary_tests::{Stand, World};
 
 const CALCULATIONS: i64 = 3_000_000;
 const CONVERSIONS: usize = 10_000;
 /// Conversions of a run of plans whose pay depends on other events.
 const DEPENDENT: usize = 1_000;
+/// Lines of the short and of the long history that another plan is put over.
+const LINES: [u64; 2] = [250_000, 1_000_000];
 const PUTS: usize = 20_000;
 /// Calls in the long and in the short run whose difference is counted.
 const COUNTED: [usize; 2] = [100, 1_100];
@@ -44,13 +48,112 @@ fn main() {
         runtime.block_on(calls(&handler, count));
         return;
     }
+    if let Some(at) = arguments
+        .iter()
+        .position(|argument| argument == "--what-if")
+    {
+        what_if(&arguments[at + 1]);
+        return;
+    }
     calculations();
     folding();
+    what_ifs();
     runtime.block_on(end_to_end());
     runtime.block_on(dependent());
     for handler in ["click", "postback"] {
         instructions(handler);
     }
+}
+
+/// Another plan over exported histories of a thousand partners and ten thousand customers, each in a process of
+/// its own, whose memory is told too; the long one also with its lines turned round.
+fn what_ifs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let measure = json!({ "unit": "amount", "events": ["sale"], "scope": "own" });
+    let plan = json!({
+        "components": [
+            { "kind": "tiered", "event": "sale", "mode": "attained", "measure": measure,
+                "window": { "kind": "month" }, "brackets": [
+                    { "from": "0", "rate": "0.10" }, { "from": "5000", "rate": "0.12" }] },
+            { "kind": "flat", "event": "sale", "amount": "1.00", "duration": { "months": 12 } }],
+        "caps": [{ "scope": "partner", "window": { "kind": "quarter" }, "amount": "20000.00" }],
+        "levels": [{ "rate": "0.10", "of": "commission" }],
+    });
+    std::fs::write(file("plan.json"), plan.to_string()).unwrap();
+    for lines in LINES {
+        std::fs::write(file("history.jsonl"), history(lines, false)).unwrap();
+        over(&file("history.jsonl"), &format!("{lines} lines"));
+    }
+    std::fs::write(file("history.jsonl"), history(LINES[1], true)).unwrap();
+    over(
+        &file("history.jsonl"),
+        &format!("{} lines, out of order", LINES[1]),
+    );
+}
+
+fn over(history: &Path, name: &str) {
+    let own = std::env::current_exe().unwrap();
+    let run = Command::new(own).arg("--what-if").arg(history).output();
+    let output = run.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    print!(
+        "what-if, {name}: {}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+}
+
+fn history(lines: u64, turned_round: bool) -> String {
+    let begin: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let partner = |number: u64| PartnerId::derived(&[&number.to_string()]);
+    let step = 365 * 86_400 / lines;
+    let line = |number: u64| {
+        let at = Timestamp::from_second(begin.as_second() + (number * step).cast_signed()).unwrap();
+        let conversion = ConversionId::derived(&[&number.to_string()]);
+        let (own, upline) = (partner(number * 7 % 1_000), partner(number % 50 + 1_000));
+        let (pounds, pence) = (number * 31 % 400 + 1, number * 17 % 100);
+        let customer = number * 13 % 10_000;
+        format!(
+            r#"{{"occurred_at":"{at}","conversion":"{conversion}","partner":"{own}","plan":"standard","paid":"4.90","event":{{"name":"sale","known_at":"{at}","quantity":1,"amount":"{pounds}.{pence:02}","customer":"customer-{customer}","country":"GB","product":"basic","meta":{{"campaign":"spring"}},"uplines":["{upline}"]}}}}"#
+        )
+    };
+    let program = ProgramId::derived(&["program"]);
+    let header = format!(
+        r#"{{"tributary_history":1,"program":"{program}","currency":"GBP","program_since":"2026-01-01T00:00:00Z"}}"#
+    );
+    let mut text = header + "\n";
+    for number in 0..lines {
+        text += &line(if turned_round {
+            lines - 1 - number
+        } else {
+            number
+        });
+        text.push('\n');
+    }
+    text
+}
+
+/// In a process of its own: the answer over a history, how fast it came and what memory it took at most.
+fn what_if(history: &str) {
+    let begun = Instant::now();
+    let answered = answer(&Ask {
+        plan: Path::new(history).with_file_name("plan.json"),
+        history: history.into(),
+        from: None,
+        to: Some("2027-06-01T00:00:00Z".parse().unwrap()),
+        replaces: None,
+        json: false,
+    })
+    .unwrap();
+    let ms = begun.elapsed().as_millis();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    println!(
+        "{ms} ms, {} lines a second, {} partners, at most{} of memory",
+        u128::from(answered.lines) * 1_000 / ms.max(1),
+        answered.partners.len(),
+        peak.unwrap_or(" ?").replace('\t', " "),
+    );
 }
 
 /// A sale as a plan is told of it.

@@ -130,6 +130,40 @@ async fn a_wrong_amount_is_amended_in_the_same_step() {
 }
 
 #[tokio::test]
+async fn an_upheld_dispute_gives_an_amount_once_with_its_trail() {
+    let (world, stand, key) = court().await;
+    let raised = raise(&world, &key, &missing(&stand, "o-1"))
+        .await
+        .expect(201);
+    let dispute = raised.str("id");
+    let given = json!({ "outcome": "partially_upheld", "reason": "goodwill", "adjustment": { "amount": "12.34", "currency": "GBP" } });
+    let decided = decide(&world, dispute, given.clone()).await.expect(200);
+    assert_eq!(decided.str("/decision/given"), "12.34");
+    assert_eq!(decided.str("/decision/currency"), "GBP");
+    assert_eq!(decided.body["decision"]["conversion"], Value::Null);
+    let _ = decide(&world, dispute, given)
+        .await
+        .problem(409, "wrong_state");
+    world.settle().await;
+    let held = &world.balances(&stand.partner).await[..2];
+    assert_eq!(held, ["12.34", "0.00"]);
+    // The partner sees what it was given and for what.
+    let path = format!(
+        "/v1/commissions/{}/trace",
+        decided.str("/decision/adjustment")
+    );
+    let trace = world.ask(&key, Method::GET, &path, &[], None).await;
+    let trace = trace.expect(200).text;
+    assert!(trace.contains(dispute), "{trace}");
+    assert!(trace.contains("goodwill"), "{trace}");
+    assert!(!trace.contains("opr_"), "{trace}");
+    // It goes the way of any other commission.
+    world.advance_days(1).await;
+    let payable = &world.balances(&stand.partner).await[..2];
+    assert_eq!(payable, ["0.00", "12.34"]);
+}
+
+#[tokio::test]
 async fn a_partner_disputes_its_own_program_in_time_and_once_at_a_time() {
     let (world, stand, key) = court().await;
     let first = raise(&world, &key, &missing(&stand, "o-1"))
@@ -354,6 +388,30 @@ async fn a_decision_states_a_fitting_reason_a_remedy_and_the_version_it_is_based
             422,
             "time_in_future",
             "conversion.occurred_at",
+        ),
+        (
+            json!({ "outcome": "upheld", "reason": "goodwill", "amendment": amended, "adjustment": amended }),
+            422,
+            "unknown_field",
+            "adjustment",
+        ),
+        (
+            json!({ "outcome": "upheld", "reason": "goodwill", "adjustment": { "amount": "1.00", "currency": "EUR" } }),
+            422,
+            "currency_mismatch",
+            "adjustment.currency",
+        ),
+        (
+            json!({ "outcome": "upheld", "reason": "goodwill", "adjustment": { "amount": "0.00", "currency": "GBP" } }),
+            422,
+            "out_of_range",
+            "adjustment.amount",
+        ),
+        (
+            json!({ "outcome": "declined", "reason": "no_record", "adjustment": amended }),
+            422,
+            "unknown_field",
+            "outcome",
         ),
         (
             json!({ "outcome": "upheld", "reason": "goodwill", "amendment": { "amount": "49.00" } }),

@@ -405,6 +405,10 @@ async fn disputes(court: &Court, program: &str, partner: &str, conversion: &str)
             json!({ "conversion": conversion }),
             Some(json!({ "amendment": { "amount": "11.00", "currency": "GBP" } })),
         ),
+        (
+            json!({ "transaction_id": "d-3" }),
+            Some(json!({ "adjustment": { "amount": "1.00", "currency": "GBP" } })),
+        ),
     ] {
         let raised = court
             .ask_as(key, "POST /v1/disputes", &[], "", Some(about(subject)))
@@ -1153,7 +1157,7 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     );
     assert_eq!(
         court.world.balances(&ada).await,
-        ["0.00", "0.00", "0.00", "16.20"]
+        ["0.00", "0.00", "0.00", "17.20"]
     );
 }
 

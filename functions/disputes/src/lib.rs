@@ -211,8 +211,9 @@ async fn withdraw(
 /// Decide a dispute.
 ///
 /// What is upheld, wholly or in part, is made good in the same step: by a `conversion` that is recorded and
-/// credited to the partner on the operator's word, in the place of click and coupon, or by an `amendment` of
-/// the disputed conversion's amount. What it pays follows from the plan as for any other. The reason is one
+/// credited to the partner on the operator's word, in the place of click and coupon, by an `amendment` of
+/// the disputed conversion's amount, or by an `adjustment`, which gives the partner an amount whatever a plan
+/// says. What the first two pay follows from the plan as for any other. The reason is one
 /// of a list and fits the outcome. Asks for the scope `finance`.
 #[utoipa::path(post, path = "/v1/disputes/{id}/decision", tag = "disputes", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The dispute's id"),

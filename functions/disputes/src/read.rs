@@ -98,15 +98,18 @@ pub(crate) fn decision(
         let verdict = f.choice("outcome", VERDICTS);
         let reason = f.choice("reason", REASONS);
         let note = f.opt_text("note", MAX_NOTE);
-        let asked = match (f.raw("conversion").is_some(), f.raw("amendment").is_some()) {
-            (false, false) => Some(None),
-            (true, true) => {
-                let reason = "state either a conversion or an amendment";
-                f.refuse(codes::UNKNOWN_FIELD, "amendment", reason);
+        let stated = ["conversion", "amendment", "adjustment"].map(|name| f.raw(name).is_some());
+        let asked = match stated {
+            [false, false, false] => Some(None),
+            [true, false, false] => conversion(f, app, dispute, program).map(Some),
+            [false, true, false] => f.object("amendment", amendment).map(Some),
+            [false, false, true] => f.object("adjustment", |f| adjustment(f, program)).map(Some),
+            [_, _, is_third] => {
+                let last = if is_third { "adjustment" } else { "amendment" };
+                let reason = "state one of conversion, amendment and adjustment";
+                f.refuse(codes::UNKNOWN_FIELD, last, reason);
                 None
             }
-            (true, false) => conversion(f, app, dispute, program).map(Some),
-            (false, true) => f.object("amendment", amendment).map(Some),
         };
         Some((verdict?, reason?, note, asked?))
     })?;
@@ -146,6 +149,22 @@ fn conversion(
         posting::told(f, &app.keyring, program, now, about)
     })?;
     Some(Asked::Conversion(Box::new(told)))
+}
+
+fn adjustment(f: &mut Fields<'_>, program: &Program) -> Option<Asked> {
+    let Some(currency) = f.currency("currency") else {
+        f.raw("amount");
+        return None;
+    };
+    if currency != program.currency {
+        let reason = format!("is the program's, {}", program.currency.code());
+        f.refuse(codes::CURRENCY_MISMATCH, "currency", reason);
+    }
+    let amount = f.amount("amount", currency)?;
+    if amount.is_zero() {
+        f.refuse(codes::OUT_OF_RANGE, "amount", "is more than zero");
+    }
+    Some(Asked::Adjustment(amount))
 }
 
 fn amendment(f: &mut Fields<'_>) -> Option<Asked> {

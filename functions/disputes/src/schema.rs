@@ -57,10 +57,13 @@ pub struct DecisionBody {
     pub reason: String,
     /// More, at most 500 characters; the partner reads it.
     pub note: Option<String>,
-    /// A conversion to record and credit to the partner; it or `amendment` for what is upheld.
+    /// A conversion to record and credit to the partner; one of it, `amendment` and `adjustment` for what is
+    /// upheld.
     pub conversion: Option<ToldConversionBody>,
     /// The disputed conversion's amount as it is from now on.
     pub amendment: Option<AmendedBody>,
+    /// What the partner is given on your word, whatever a plan says.
+    pub adjustment: Option<GivenBody>,
 }
 
 /// A conversion on an operator's word. What the dispute tells need not be repeated.
@@ -120,6 +123,16 @@ pub struct AmendedBody {
     /// Before reversals, as a decimal string.
     pub amount: String,
     /// The conversion's currency.
+    pub currency: String,
+}
+
+/// What a partner is given.
+#[derive(ToSchema)]
+#[schema(as = GivenAmount)]
+pub struct GivenBody {
+    /// How much, as a decimal string.
+    pub amount: String,
+    /// The program's currency.
     pub currency: String,
 }
 
@@ -194,6 +207,12 @@ pub struct DecisionView {
     /// The amount that the disputed conversion was amended to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amended_to: Option<String>,
+    /// The commission that gave the partner something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjustment: Option<String>,
+    /// How much it gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given: Option<String>,
     /// The amount's currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<&'static str>,
@@ -308,18 +327,25 @@ fn decision(decision: Decision) -> DecisionView {
         remedy,
         by,
     } = decision;
-    let (conversion, amended) = match remedy {
-        None => (None, None),
-        Some(Remedy::Conversion(id)) => (Some(id.to_string()), None),
-        Some(Remedy::Amendment(amount)) => (None, Some(amount)),
-    };
+    let (mut conversion, mut adjustment) = (None, None);
+    let (mut amended, mut given) = (None, None);
+    match remedy {
+        None => {}
+        Some(Remedy::Conversion(id)) => conversion = Some(id.to_string()),
+        Some(Remedy::Amendment(amount)) => amended = Some(amount),
+        Some(Remedy::Adjustment(line, amount)) => {
+            (adjustment, given) = (Some(line.to_string()), Some(amount));
+        }
+    }
     DecisionView {
         outcome: name_of(VERDICTS, verdict),
         reason: name_of(REASONS, reason),
         note,
         conversion,
         amended_to: amended.map(|amount| amount.to_string()),
-        currency: amended.map(|amount| amount.currency().code()),
+        adjustment,
+        given: given.map(|amount| amount.to_string()),
+        currency: amended.or(given).map(|amount| amount.currency().code()),
         decided_by: Some(by.to_string()),
     }
 }

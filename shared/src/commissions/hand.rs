@@ -47,6 +47,33 @@ pub async fn adjust(
     by: OperatorId,
     new: NewAdjustment,
 ) -> Result<Adjusted, CommissionError> {
+    let (line, ops) = adjustment(app, by, new).await?;
+    let refusals = match app.main.transact(&ops).await {
+        Ok(()) => return Ok(Adjusted::Made(line)),
+        Err(TransactError::Refused(refusals)) => refusals,
+        Err(TransactError::Table(error)) => return Err(error.into()),
+    };
+    let Some(Refusal::Condition(item)) = refusals.into_iter().next() else {
+        return Err(CommissionError::Moved);
+    };
+    let standing = store::outcome(item)?;
+    if standing.says_the_same(&line) {
+        Ok(Adjusted::Already(standing))
+    } else {
+        Err(CommissionError::Mismatch)
+    }
+}
+
+/// The line of an adjustment and the operations that post it, the line's own first: for a transaction that
+/// does more.
+///
+/// # Errors
+/// `ProgramUnknown`, `NotEnrolled`, the table's.
+pub async fn adjustment(
+    app: &App,
+    by: OperatorId,
+    new: NewAdjustment,
+) -> Result<(Outcome, Vec<Op>), CommissionError> {
     let NewAdjustment {
         adjustment_id,
         program,
@@ -84,20 +111,7 @@ pub async fn adjust(
     .outcome(now);
     let mut ops = vec![Op::Put(store::put(&line)?)];
     ops.extend(account_ops(account, &[&line], now)?);
-    let refusals = match app.main.transact(&ops).await {
-        Ok(()) => return Ok(Adjusted::Made(line)),
-        Err(TransactError::Refused(refusals)) => refusals,
-        Err(TransactError::Table(error)) => return Err(error.into()),
-    };
-    let Some(Refusal::Condition(item)) = refusals.into_iter().next() else {
-        return Err(CommissionError::Moved);
-    };
-    let standing = store::outcome(item)?;
-    if standing.says_the_same(&line) {
-        Ok(Adjusted::Already(standing))
-    } else {
-        Err(CommissionError::Mismatch)
-    }
+    Ok((line, ops))
 }
 
 /// Moves the end of a commission's hold, later or earlier, and of what uplines get of it: one transaction.

@@ -2,6 +2,7 @@
 
 use crate::claims::model::Unattributed;
 use crate::clock::Timestamp;
+use crate::commissions::error::CommissionError;
 use crate::disputes::model::{DecisionFault, REASONS, Verdict};
 use crate::edge::{Problem, codes};
 use crate::ids::DisputeId;
@@ -51,6 +52,9 @@ pub enum DisputeError {
     /// The conversion cannot be amended so.
     #[error("the conversion cannot be amended so: {0}")]
     Amendment(TrackingError),
+    /// The adjustment cannot be made.
+    #[error(transparent)]
+    Adjustment(CommissionError),
     /// The conversion to record would be credited to nobody.
     #[error("nobody would be credited: {0:?}")]
     Unattributed(Unattributed),
@@ -112,6 +116,7 @@ impl From<DisputeError> for Problem {
             DisputeError::Stale => Self::new(codes::VERSION_STALE, codes::VERSION_STALE.meaning),
             DisputeError::Moved => Self::new(codes::CONFLICT, codes::CONFLICT.meaning),
             DisputeError::Amendment(error) => Self::from(error).within("amendment"),
+            DisputeError::Adjustment(error) => Self::from(error).within("adjustment"),
             DisputeError::Unattributed(reason) => Self::field(
                 codes::WRONG_STATE,
                 "conversion",
@@ -135,7 +140,7 @@ fn refused(fault: DecisionFault, verdict: Verdict) -> Problem {
         DecisionFault::RemedyMissing => Problem::field(
             codes::REQUIRED,
             "conversion",
-            "what is upheld states either a `conversion` to record or an `amendment`",
+            "what is upheld states a `conversion` to record, an `amendment` or an `adjustment`",
         ),
         DecisionFault::RemedyForNothing => Problem::field(
             codes::UNKNOWN_FIELD,

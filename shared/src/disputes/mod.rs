@@ -7,11 +7,13 @@ pub mod store;
 
 use error::DisputeError;
 use model::{
-    Decision, Dispute, DisputeKind, Evidence, Reason, Remedy, Transaction, Verdict, deadline,
+    Decision, Dispute, DisputeKind, Evidence, REASONS, Reason, Remedy, Transaction, Verdict,
+    deadline, name_of,
 };
 pub use store::Listed;
 
 use crate::clock::Timestamp;
+use crate::commissions::hand::{self, NewAdjustment};
 use crate::edge::{App, Change, Write};
 use crate::ids::{ConversionId, DisputeId, OperatorId, PartnerId, ProgramId};
 use crate::money::Money;
@@ -232,6 +234,8 @@ pub enum Asked {
     Conversion(Box<Posting>),
     /// Amend the amount of the conversion that is disputed.
     Amendment(Money),
+    /// Give the partner that much.
+    Adjustment(Money),
 }
 
 /// A decision to be made.
@@ -251,12 +255,12 @@ pub struct NewDecision {
     pub by: OperatorId,
 }
 
-/// Decides a dispute of that program, and in the same transaction records the conversion or amends the amount that an upheld
-/// one asks for; what that pays follows as for any other.
+/// Decides a dispute of that program, and in the same transaction records the conversion, amends the amount or
+/// gives the adjustment that an upheld one asks for; what the first two pay follows as for any other.
 ///
 /// # Errors
-/// `Stale`, `Decision`, `ConversionExists`, `Unattributed`, `NotCredited`, `Amendment`, `Moved` (ask again),
-/// the table's.
+/// `Stale`, `Decision`, `ConversionExists`, `Unattributed`, `NotCredited`, `Amendment`, `Adjustment`, `Moved`
+/// (ask again), the table's.
 pub async fn decide(
     app: &App,
     program: &Program,
@@ -278,7 +282,7 @@ pub async fn decide(
     let now = app.now();
     let facts = match &asked {
         Some(Asked::Conversion(posting)) => posting.facts(dispute.program, now),
-        Some(Asked::Amendment(_)) | None => None,
+        Some(Asked::Amendment(_) | Asked::Adjustment(_)) | None => None,
     };
     let facts = facts.map(|facts| Facts {
         credited_to: Some((dispute.partner, dispute.id)),
@@ -286,14 +290,34 @@ pub async fn decide(
     });
     let amount = match asked {
         Some(Asked::Amendment(amount)) => Some(amount),
-        Some(Asked::Conversion(_)) | None => None,
+        Some(Asked::Conversion(_) | Asked::Adjustment(_)) | None => None,
     };
-    let recorded = facts.as_ref().map(|facts| Remedy::Conversion(facts.id));
+    let given = match asked {
+        Some(Asked::Adjustment(amount)) => Some(adjustment(&dispute, reason, amount)),
+        Some(Asked::Conversion(_) | Asked::Amendment(_)) | None => None,
+    };
+    let given = match given {
+        Some(new) => {
+            let made = hand::adjustment(app, by, new).await;
+            Some(made.map_err(DisputeError::Adjustment)?)
+        }
+        None => None,
+    };
+    let remedy = match (&facts, amount, &given) {
+        (Some(facts), ..) => Some(Remedy::Conversion(facts.id)),
+        (None, Some(amount), _) => Some(Remedy::Amendment(amount)),
+        (None, None, Some((line, _))) => line
+            .credit
+            .as_ref()
+            .ok()
+            .map(|credit| Remedy::Adjustment(line.conversion, credit.pay)),
+        (None, None, None) => None,
+    };
     let decision = Decision {
         verdict,
         reason,
         note,
-        remedy: recorded.or(amount.map(Remedy::Amendment)),
+        remedy,
         by,
     };
     let ended = dispute
@@ -312,6 +336,10 @@ pub async fn decide(
     if let Some(amount) = amount {
         writes.extend(amendment(app, &dispute, amount, now).await?);
     }
+    if let Some((_, ops)) = given {
+        let posts = ops.into_iter();
+        writes.extend(posts.map(|op| Write::new(op, |_| DisputeError::Moved)));
+    }
     Ok(Change {
         value: Known {
             dispute: ended,
@@ -319,6 +347,18 @@ pub async fn decide(
         },
         writes,
     })
+}
+
+/// What a dispute gives, once: its line's id follows from the dispute's.
+fn adjustment(dispute: &Dispute, reason: Reason, amount: Money) -> NewAdjustment {
+    NewAdjustment {
+        adjustment_id: dispute.id.to_string(),
+        program: dispute.program,
+        partner: dispute.partner,
+        amount,
+        reason: format!("dispute {}: {}", dispute.id, name_of(REASONS, reason)),
+        about: Some(dispute.id.to_string()),
+    }
 }
 
 async fn amendment(

@@ -126,6 +126,8 @@ pub enum Remedy {
     Conversion(ConversionId),
     /// The conversion's amount was amended.
     Amendment(Money),
+    /// The partner was given that much on the operator's word, as that line.
+    Adjustment(ConversionId, Money),
 }
 
 /// What was decided.

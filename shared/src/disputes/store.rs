@@ -103,6 +103,9 @@ struct EndingPart {
     conversion: Option<ConversionId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     amended: Option<AmountPart>,
+    /// What was given, beside the line that gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given: Option<AmountPart>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -144,6 +147,7 @@ fn ending_part(ending: Ending, at: Timestamp) -> EndingPart {
             by: None,
             conversion: None,
             amended: None,
+            given: None,
         };
     };
     let Decision {
@@ -153,10 +157,11 @@ fn ending_part(ending: Ending, at: Timestamp) -> EndingPart {
         remedy,
         by,
     } = decision;
-    let (conversion, amended) = match remedy {
-        None => (None, None),
-        Some(Remedy::Conversion(id)) => (Some(id), None),
-        Some(Remedy::Amendment(amount)) => (None, Some(amount_part(amount))),
+    let (conversion, amended, given) = match remedy {
+        None => (None, None, None),
+        Some(Remedy::Conversion(id)) => (Some(id), None, None),
+        Some(Remedy::Amendment(amount)) => (None, Some(amount_part(amount)), None),
+        Some(Remedy::Adjustment(id, amount)) => (Some(id), None, Some(amount_part(amount))),
     };
     EndingPart {
         how: name_of(VERDICTS, verdict).to_owned(),
@@ -166,6 +171,7 @@ fn ending_part(ending: Ending, at: Timestamp) -> EndingPart {
         by: Some(by),
         conversion,
         amended,
+        given,
     }
 }
 
@@ -183,14 +189,16 @@ fn ending(part: EndingPart) -> Result<(Ending, Timestamp), Error> {
         by,
         conversion,
         amended,
+        given,
     } = part;
     if how == WITHDRAWN {
         return Ok((Ending::Withdrawn, at));
     }
-    let remedy = match (conversion, amended) {
-        (Some(id), _) => Some(Remedy::Conversion(id)),
-        (None, Some(part)) => Some(Remedy::Amendment(amount(part)?)),
-        (None, None) => None,
+    let remedy = match (conversion, amended, given) {
+        (Some(id), _, Some(part)) => Some(Remedy::Adjustment(id, amount(part)?)),
+        (Some(id), _, None) => Some(Remedy::Conversion(id)),
+        (None, Some(part), _) => Some(Remedy::Amendment(amount(part)?)),
+        (None, None, _) => None,
     };
     let reason = reason.and_then(|name| named(REASONS, &name));
     let decision = Decision {
@@ -449,6 +457,7 @@ mod tests {
         let remedies = [
             Remedy::Conversion(ConversionId::from_bytes([4; 16])),
             Remedy::Amendment(gbp),
+            Remedy::Adjustment(ConversionId::from_bytes([6; 16]), gbp),
         ];
         let decided = remedies.map(|remedy| {
             let decision = Decision {
