@@ -403,3 +403,21 @@ async fn a_part_whose_answer_was_lost_is_taken_back_once() {
     world.instance.cloud().set_interceptor(None);
     assert_eq!(left(&world, &sale).await, "30.00");
 }
+
+#[tokio::test]
+async fn a_part_taken_back_of_what_waits_for_its_approval_leaves_it_waiting() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let order = |status: &str| json!({ "transaction_id": "o-1", "coupon": stand.coupon, "amount": "10.00", "status": status });
+    let waiting = world.postback(&stand, order("pending")).await.expect(201);
+    let conversion = waiting.str("conversion");
+    let _ = reverse(&world, conversion, "r-1", Some("4.00"))
+        .await
+        .expect(200);
+    world.settle().await;
+    assert_eq!(world.state(conversion).await, "waiting");
+    let _ = world.postback(&stand, order("approved")).await.expect(200);
+    world.settle().await;
+    assert_eq!(world.state(conversion).await, "held");
+    assert_eq!(world.balances(&stand.partner).await[0], "1.80");
+}

@@ -1,7 +1,13 @@
 //! Queues and streams are transport: losing them loses nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_util::future::join_all;
-use tributary_tests::World;
+use serde_json::{Value, json};
+use tributary::table::AttributeValue;
+use tributary_local::connector::{AwsError, Call, Delivery, Intercept, Service, Verdict};
+use tributary_tests::{Stand, World};
 
 #[tokio::test]
 async fn with_all_queues_dropped_and_the_stream_trimmed_every_acknowledged_conversion_gets_its_outcome()
@@ -37,4 +43,105 @@ async fn with_all_queues_dropped_and_the_stream_trimmed_every_acknowledged_conve
         assert_eq!(world.state(conversion).await, "held");
     }
     assert_eq!(world.balances(&stand.partner).await[0], "3000.00");
+}
+
+/// Breaks off whatever comes after an outcome was posted: the process that posted it is gone.
+struct GoneAfterTheOutcome {
+    gone: AtomicBool,
+}
+
+impl Intercept for GoneAfterTheOutcome {
+    fn before(&self, call: &Call<'_>) -> Verdict {
+        if self.gone.load(Ordering::Relaxed) && call.service == Service::DynamoDb {
+            return Verdict::FailBefore;
+        }
+        Verdict::Pass
+    }
+
+    fn after(&self, call: &Call<'_>, _: Result<&Value, &AwsError>) -> Delivery {
+        let text = call.request.to_string();
+        if call.operation == "TransactWriteItems" && text.contains("OUTCOME") {
+            self.gone.store(true, Ordering::Relaxed);
+        }
+        Delivery::Deliver
+    }
+}
+
+#[tokio::test]
+async fn what_an_upline_gets_is_found_again_when_the_message_is_lost_behind_the_outcome() {
+    // Reconciled at once, or only when the hold has passed and the reconciler has long gone by.
+    for by_the_hold in [false, true] {
+        let world = World::start().await;
+        let (program, token, signing_secret) = world
+            .program(
+                30,
+                json!([{ "kind": "percent", "event": "sale", "rate": "0.5" }]),
+            )
+            .await;
+        let plan = json!({ "code": "club", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z",
+            "components": [{ "kind": "percent", "event": "sale", "rate": "0.20" }],
+            "levels": [{ "rate": "0.10", "of": "commission" }] });
+        let path = format!("/v1/programs/{program}/plans");
+        let _ = world.post(&path, plan).await.expect(201);
+        let mut chain: Vec<(String, String, String)> = Vec::new();
+        for name in ["Top", "Low"] {
+            let one = world.partner_in(&program, name).await;
+            let mut enrolment = json!({ "program": program, "plan": "club" });
+            if let Some((above, ..)) = chain.last() {
+                enrolment["upline"] = json!(above);
+            }
+            let path = format!("/v1/partners/{}/enrolments", one.0);
+            let _ = world.post(&path, enrolment).await.expect(200);
+            chain.push(one);
+        }
+        let (partner, link, coupon) = chain[1].clone();
+        let stand = Stand {
+            program,
+            token,
+            signing_secret,
+            partner,
+            link,
+            coupon,
+        };
+        let _ = world.sale(&stand, "o-1", "100.00").await;
+        let dying = Arc::new(GoneAfterTheOutcome {
+            gone: AtomicBool::new(false),
+        });
+        world.instance.cloud().set_interceptor(Some(dying.clone()));
+        // Deliveries fail until the queue gives the message up.
+        let _ = world.instance.settle().await;
+        assert!(dying.gone.load(Ordering::Relaxed));
+        world.instance.cloud().set_interceptor(None);
+        let balances = async |partner: &String| world.balances(partner).await[..2].to_vec();
+        assert_eq!(balances(&chain[1].0).await, ["20.00", "0.00"]);
+        assert_eq!(balances(&chain[0].0).await, ["", ""], "nothing follows yet");
+        world.lose_transport().await;
+        if by_the_hold {
+            // The reconciler's walk ends before it begins: it has been there already.
+            let far = world.now() + jiff::SignedDuration::from_hours(24 * 31);
+            let key = [
+                ("pk", "CLOCKWORK".to_owned()),
+                ("sk", format!("WATERMARK#{}", stand.program)),
+            ];
+            let client = world.instance.cloud().dynamodb();
+            let mut put = client
+                .put_item()
+                .table_name(&world.instance.app().config.main_table)
+                .item("at", AttributeValue::S(far.to_string()));
+            for (name, value) in key {
+                put = put.item(name, AttributeValue::S(value));
+            }
+            put.send().await.unwrap();
+            world.advance_days(30).await;
+            world.clockwork().await;
+            assert_eq!(balances(&chain[0].0).await[1], "2.00");
+            assert_eq!(balances(&chain[1].0).await[1], "20.00");
+            continue;
+        }
+        for _ in 0..12 {
+            let to = world.now() + jiff::SignedDuration::from_mins(1);
+            world.advance_to(to).await;
+        }
+        assert_eq!(balances(&chain[0].0).await, ["2.00", "0.00"]);
+    }
 }

@@ -127,6 +127,7 @@ async fn shard_due(
         let (entries, more) = app.main.entries(&range).await?;
         let due = due(app, &entries, now).await?;
         sum.failed += due.malformed;
+        send_all(app, Queue::Commissions, &due.owing).await?;
         for (account, outcomes) in due.accounts {
             for group in outcomes.chunks(GROUP) {
                 if sum.transactions >= RELEASE_TRANSACTIONS || Instant::now() >= until {
@@ -147,6 +148,9 @@ async fn shard_due(
 
 struct Due {
     accounts: Vec<(AccountId, Vec<Outcome>)>,
+    /// Conversions that are not released before what follows from them stands: so nothing is ever left owing,
+    /// whatever was lost.
+    owing: Vec<Job>,
     malformed: usize,
 }
 
@@ -158,7 +162,7 @@ async fn due(app: &App, entries: &[Entry], now: Timestamp) -> Result<Due, Error>
         .await?;
     let mut positions: HashMap<AccountId, usize> = HashMap::new();
     let mut accounts: Vec<(AccountId, Vec<Outcome>)> = Vec::new();
-    let mut malformed = 0;
+    let (mut owing, mut malformed) = (Vec::new(), 0);
     for item in entries.iter().filter_map(|entry| items.remove(&entry.key)) {
         let outcome = match store::outcome(item) {
             Ok(outcome) => outcome,
@@ -171,6 +175,14 @@ async fn due(app: &App, entries: &[Entry], now: Timestamp) -> Result<Due, Error>
         let Some(account) = outcome.account().filter(|_| outcome.is_due(now)) else {
             continue;
         };
+        // What follows from a window's line is seen to with its book.
+        let owes = outcome.credit.as_ref().is_ok_and(|credit| credit.owes);
+        if owes && outcome.source == Source::Conversion {
+            owing.push(Job {
+                conversion: outcome.conversion,
+            });
+            continue;
+        }
         let position = *positions.entry(account).or_insert_with(|| {
             accounts.push((account, Vec::new()));
             accounts.len() - 1
@@ -179,6 +191,7 @@ async fn due(app: &App, entries: &[Entry], now: Timestamp) -> Result<Due, Error>
     }
     Ok(Due {
         accounts,
+        owing,
         malformed,
     })
 }
@@ -707,7 +720,8 @@ async fn page(
     }
 }
 
-/// Those whose outcome does not exist: one read of one item each.
+/// Those whose outcome does not exist, or has lines of others that may not stand yet: one read of one item
+/// each.
 async fn without_outcome(
     app: &App,
     mut fresh: BTreeMap<ConversionId, Timestamp>,
@@ -719,7 +733,8 @@ async fn without_outcome(
             .get_many(ids.iter().map(|id| outcome_key(*id)))
             .await?;
         for id in ids {
-            if found.contains_key(&outcome_key(*id)) {
+            let outcome = found.get(&outcome_key(*id));
+            if outcome.is_some_and(|item| !store::owes(item)) {
                 fresh.remove(id);
             }
         }

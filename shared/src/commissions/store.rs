@@ -17,7 +17,9 @@ use crate::ledger::store::{
 };
 use crate::money::{Currency, Money};
 use crate::plans::model::{ASSIGNED_BY, AssignedBy, name_in};
-use crate::table::{Condition, Error, Item, Key, Op, Put, Update, from_item, int, text};
+use crate::table::{
+    AttributeValue, Condition, Error, Item, Key, Op, Put, Update, from_item, int, text,
+};
 
 /// The key of a conversion's outcome.
 #[must_use]
@@ -493,6 +495,12 @@ fn due(outcome: &Outcome, credit: &Credit) -> Option<(String, String)> {
 /// Never for a well-formed outcome.
 pub fn put(outcome: &Outcome) -> Result<Put, Error> {
     Put::new(&item_of(outcome))
+}
+
+/// Whether an outcome's item says that lines of others may not stand yet: without reading the rest of it.
+#[must_use]
+pub fn owes(item: &Item) -> bool {
+    matches!(item.get("owes"), Some(AttributeValue::Bool(true)))
 }
 
 /// Reads an outcome.

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 use super::book::{Known, place};
 use super::booking;
 use super::explained::told;
-use super::model::{Credit, Outcome, Source, State, entry, exchange, net_applied, price, waiting};
+use super::model::{
+    Credit, Missing, Outcome, Source, State, entry, exchange, missing, net_applied, price, waiting,
+};
 use super::trace::{aftermath, explain};
 use crate::claims;
 use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
@@ -208,10 +210,11 @@ pub fn state(
     payout: Option<PayoutState>,
 ) -> &'static str {
     let Some(outcome) = outcome else {
-        let counts = facts.status == PostedStatus::Approved
-            || changes.approved_at.is_some()
-            || !changes.reversals.is_empty();
-        return if counts { "received" } else { "waiting" };
+        // One that waits for its approval has no outcome to come, whatever part of it was taken back.
+        return match missing(Some(facts), changes, None) {
+            Missing::Credit => "received",
+            _ => "waiting",
+        };
     };
     // What is left of its line is what it changed for others of its window.
     if outcome
