@@ -413,7 +413,7 @@ impl Asked<'_> {
         let sorter = Connection::open("")?;
         sorter.execute_batch(
             "PRAGMA temp_store = FILE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
-             PRAGMA cache_size = -65536; 
+             PRAGMA cache_size = -16384; 
              CREATE TABLE lines (second INTEGER, nanosecond INTEGER, id TEXT, line INTEGER, text TEXT);
              BEGIN;",
         )?;
