@@ -20,6 +20,12 @@ use tributary_tests::{Answer, World};
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 12;
+/// Why DynamoDB cancels a transaction without a word about its conditions.
+const CANCELLATIONS: [&str; 3] = [
+    "TransactionConflict",
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
+];
 /// What people, servers and time do in one run.
 const ACTS: usize = 45;
 /// How often somebody asks who gets no answer.
@@ -80,7 +86,10 @@ impl Intercept for Chaos {
             80..110 if call.service == Service::DynamoDb => Verdict::Answer(AwsError::throttled()),
             110..190 if call.operation == "TransactWriteItems" => {
                 let items = call.request["TransactItems"].as_array().map_or(1, Vec::len);
-                Verdict::Answer(AwsError::transaction_conflict(items))
+                let mut codes = vec!["None"; items];
+                let at = state.rng.usize(..items);
+                codes[at] = CANCELLATIONS[state.rng.usize(..CANCELLATIONS.len())];
+                Verdict::Answer(AwsError::transaction_cancelled(&codes))
             }
             190..200 if !of_a_source => {
                 // Whatever it does next fails too, as of a process that is gone.
@@ -313,9 +322,31 @@ impl Run {
                 .world
                 .ask(principal, method.clone(), path, &headers, body)
                 .await;
-            if !answer.status.is_server_error() {
-                return answer;
+            if answer.status.is_server_error() {
+                continue;
             }
+            // What was done is answered the same way again, byte for byte, as long as its key is known. Where
+            // an id of the sender's takes the place of a key, it is told that it was known.
+            let has_own_id = ["/v1/postbacks", "/v1/adjustments"]
+                .iter()
+                .any(|own| path.starts_with(own))
+                || path.ends_with("/reversals")
+                || path.ends_with("/amendments");
+            let is_told_again = answer.status.is_success() && method == Method::POST && !has_own_id;
+            if is_told_again && self.rng.u32(..4) == 0 {
+                let again = self
+                    .world
+                    .ask(principal, method.clone(), path, &headers, body)
+                    .await;
+                if !again.status.is_server_error() {
+                    assert_eq!(
+                        (again.status, &again.text),
+                        (answer.status, &answer.text),
+                        "{path} was answered otherwise"
+                    );
+                }
+            }
+            return answer;
         }
         panic!("{path} is never answered")
     }
