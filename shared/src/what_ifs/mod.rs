@@ -28,6 +28,9 @@ use model::{Failure, MAX_AT_WORK, MAX_TOGETHER, Stage, WhatIf};
 
 /// How long a step begins new partners: the function has a minute.
 const STEP_SECONDS: u64 = 15;
+/// How long a step may read what has to be looked at together: the rest of the function's minute is for working
+/// it out.
+const READ_SECONDS: u64 = 40;
 /// Partners whose figures one step writes: with the question itself they fit one transaction.
 const STEP_PARTNERS: usize = 80;
 /// Figures written at once where all partners are looked at together.
@@ -261,7 +264,8 @@ fn read_from(program: &Program, what_if: &WhatIf) -> Timestamp {
 }
 
 async fn one_by_one(app: &App, program: &Program, what_if: &WhatIf) -> Result<Step, Stopped> {
-    let until = Instant::now() + Duration::from_secs(STEP_SECONDS);
+    let begun = Instant::now();
+    let until = begun + Duration::from_secs(STEP_SECONDS);
     let place = Place {
         after: what_if.after.clone(),
         within: None,
@@ -279,15 +283,20 @@ async fn one_by_one(app: &App, program: &Program, what_if: &WhatIf) -> Result<St
             step.after = None;
             return Ok(step);
         };
-        step.lines += u64::try_from(page.len()).unwrap_or(0);
         pasts.extend(page);
-        if pasts.len() > MAX_TOGETHER {
+        let is_out_of_time = begun.elapsed() > Duration::from_secs(READ_SECONDS);
+        if pasts.len() > MAX_TOGETHER || (is_out_of_time && step.partners == 0) {
             return Err(Stopped::Failed(Failure::TooMany));
+        }
+        if is_out_of_time {
+            // The next step begins with this partner.
+            return Ok(step);
         }
         if walk.place().within.is_some() {
             continue;
         }
         // A partner is complete.
+        step.lines += u64::try_from(pasts.len()).unwrap_or(0);
         let found = reckon(program, what_if, std::mem::take(&mut pasts))?;
         for (partner, figures) in found {
             let sum = step.figures.entry(partner).or_default();
@@ -305,11 +314,12 @@ async fn one_by_one(app: &App, program: &Program, what_if: &WhatIf) -> Result<St
 
 async fn together(app: &App, program: &Program, what_if: &WhatIf) -> Result<Step, Stopped> {
     let mut walk = Walk::at(app, program, read_from(program, what_if), Place::default());
+    let begun = Instant::now();
     let mut pasts: Vec<Past> = Vec::new();
     let mut partners = 0;
     while let Some(page) = walk.next().await? {
         pasts.extend(page);
-        if pasts.len() > MAX_TOGETHER {
+        if pasts.len() > MAX_TOGETHER || begun.elapsed() > Duration::from_secs(READ_SECONDS) {
             return Err(Stopped::Failed(Failure::TooMany));
         }
         if walk.place().within.is_none() {

@@ -16,7 +16,8 @@ pub const MAX_TOGETHER: usize = 100_000;
 /// Why a question has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// More than [`MAX_TOGETHER`] conversions would have to be looked at together.
+    /// More than [`MAX_TOGETHER`] conversions, or more than can be read in one step, would have to be looked at
+    /// together.
     TooMany,
     /// A sum is beyond what can be held.
     OverLimit,
@@ -40,7 +41,7 @@ impl Failure {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::TooMany => {
-                "more than 100,000 conversions would have to be looked at together; ask of a shorter time, or run `tributary-local what-if` over an export"
+                "more conversions than 100,000, or than are read in one step, would have to be looked at together; ask of a shorter time, or run `tributary-local what-if` over an export"
             }
             Self::OverLimit => "a sum would be beyond what can be held",
         }

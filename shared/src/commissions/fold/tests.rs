@@ -459,6 +459,84 @@ fn a_milestone_pays_its_bonus_once() {
 }
 
 #[test]
+fn a_milestone_pays_beside_whatever_is_chosen() {
+    let milestone = Pay::Milestone {
+        measure: own(Unit::Count),
+        window: Window::Lifetime,
+        at: 2,
+        amount: money("5.00"),
+    };
+    for pays in [Pays::All, Pays::First, Pays::Highest] {
+        let mut terms = Terms::of(vec![
+            Component::percent("sale", rate("0.10")),
+            Component::simple("sale", milestone.clone()),
+        ]);
+        terms.pays = pays;
+        let entries = [
+            sale(1, "2026-03-01T00:00:00Z", "100.00"),
+            sale(2, "2026-04-01T00:00:00Z", "100.00"),
+        ];
+        assert_eq!(fold(terms, &entries).0, ["10.00", "15.00"], "{pays:?}");
+    }
+}
+
+#[test]
+fn what_does_not_match_is_measured_and_not_paid() {
+    for (mode, expected) in [
+        (Mode::Attained, ["0.00", "240.00"]),
+        (Mode::Marginal, ["0.00", "220.00"]),
+        (Mode::Retroactive, ["0.00", "240.00"]),
+    ] {
+        let mut component = ten_then_twelve(mode);
+        component.when = Some(Condition::Among {
+            field: TextField::Country,
+            values: vec!["GB".to_owned()],
+            is: true,
+        });
+        let abroad = sale(1, "2026-03-01T00:00:00Z", "4000.00");
+        let mut here = sale(2, "2026-03-02T00:00:00Z", "2000.00");
+        here.country = Some("GB".to_owned());
+        let (pays, _) = fold(Terms::of(vec![component]), &[abroad, here]);
+        assert_eq!(pays, expected, "{mode:?}");
+    }
+}
+
+#[test]
+fn what_is_not_chosen_lifts_what_was() {
+    let mut extra = Component::flat("sale", money("1.00"));
+    extra.when = Some(Condition::Among {
+        field: TextField::Product,
+        values: vec!["extra".to_owned()],
+        is: true,
+    });
+    let mut terms = Terms::of(vec![extra, ten_then_twelve(Mode::Retroactive)]);
+    terms.pays = Pays::First;
+    let first = sale(1, "2026-03-01T00:00:00Z", "4000.00");
+    let mut second = sale(2, "2026-03-02T00:00:00Z", "2000.00");
+    second.product = Some("extra".to_owned());
+    let third = sale(3, "2026-03-03T00:00:00Z", "100.00");
+    // The second is paid by the first of the list; its measure brings the other's first sale to 12 %.
+    let (pays, _) = fold(terms, &[first, second, third]);
+    assert_eq!(pays, ["400.00", "81.00", "12.00"]);
+}
+
+#[test]
+fn only_what_asks_after_the_past_depends_on_the_customer() {
+    let asks = |field| {
+        let mut component = Component::percent("sale", rate("0.10"));
+        component.when = Some(Condition::All(vec![Condition::Within {
+            field,
+            at_least: Some(Decimal::from(3)),
+            below: None,
+        }]));
+        reach(&Terms::of(vec![component]))
+    };
+    assert_eq!(asks(NumberField::MonthsSinceFirstSale), Reach::Customer);
+    assert_eq!(asks(NumberField::Amount), Reach::Event);
+    assert_eq!(asks(NumberField::Quantity), Reach::Event);
+}
+
+#[test]
 fn the_same_instant_is_ordered_by_the_conversion() {
     let entries = [
         sale(2, "2026-03-01T00:00:00Z", "2000.00"),
