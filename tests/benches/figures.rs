@@ -119,7 +119,7 @@ fn history(lines: u64, turned_round: bool) -> String {
     };
     let program = ProgramId::derived(&["program"]);
     let header = format!(
-        r#"{{"tributary_history":1,"program":"{program}","currency":"GBP","program_since":"2026-01-01T00:00:00Z"}}"#
+        r#"{{"tributary_history":1,"program":"{program}","currency":"GBP","program_since":"2026-01-01T00:00:00Z","exported_at":"2027-06-01T00:00:00Z"}}"#
     );
     let mut text = header + "\n";
     for number in 0..lines {

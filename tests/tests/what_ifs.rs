@@ -95,7 +95,7 @@ async fn take_back(world: &World, conversion: &str, id: &str, amount: Option<&st
 
 /// Two months of sales of three partners: out of order, one known only after its month had closed, one taken
 /// back in parts and one whole.
-async fn two_months(world: &World, stand: &Stand, partners: &[(String, String)]) {
+async fn two_months(world: &World, stand: &Stand, partners: &[(String, String)], moves: bool) {
     let coupons: Vec<&str> = partners.iter().map(|(_, coupon)| coupon.as_str()).collect();
     let at_once = [
         ("o-1", 2, "2026-03-01T10:00:00Z", "4000.00", "ann"),
@@ -118,6 +118,14 @@ async fn two_months(world: &World, stand: &Stand, partners: &[(String, String)])
     take_back(world, &made["o-1"], "r-1", Some("1000.03")).await;
     take_back(world, &made["o-3"], "r-2", None).await;
     world.advance_days(40).await;
+    if moves {
+        // What happened before stays with those who stood above then, also where it is told only now.
+        let program = &stand.program;
+        let (top, low) = (&partners[0].0, &partners[2].0);
+        let body = json!({ "program": program, "plan": "terms", "upline": top });
+        let path = format!("/v1/partners/{low}/enrolments");
+        let _ = world.post(&path, body).await.expect(200);
+    }
     let later = [
         ("o-6", 2, "2026-04-05T10:00:00Z", "5500.00", "ann"),
         ("o-7", 1, "2026-04-06T10:00:00Z", "1200.00", "ben"),
@@ -241,9 +249,10 @@ async fn a_plan_asked_about_its_own_history_comes_to_what_it_paid() {
     for (name, terms) in plans() {
         let world = World::start().await;
         let (stand, partners) = under(&world, &terms).await;
-        two_months(&world, &stand, &partners).await;
+        // A window's close goes to those who stand above at its end, which no event tells.
+        two_months(&world, &stand, &partners, name != "gated").await;
         let before = everything_else(&world).await;
-        let question = json!({ "plan": terms, "from": "2026-03-01T00:00:00Z" });
+        let question = json!({ "plan": terms, "from": "2000-01-01T00:00:00Z" });
         let (done, items) = asked(&world, &stand.program, question).await;
         assert_eq!(done["total"]["delta"], "0.00", "{name}: {done}");
         assert_eq!(done["total"]["conversions"], 7, "{name}: {done}");
@@ -355,7 +364,7 @@ async fn another_plan_is_put_over_what_really_happened() {
     let terms = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.10" }] });
     let (stand, partners) = under(&world, &terms).await;
     let (other, coupon) = partner(&world, &stand.program, "Other", "standard", None).await;
-    two_months(&world, &stand, &partners).await;
+    two_months(&world, &stand, &partners, false).await;
     let sale = Sale {
         order: "o-9",
         coupon: &coupon,
@@ -404,7 +413,7 @@ async fn a_customer_is_known_from_before_the_span() {
     let world = World::start().await;
     let terms = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.10" }] });
     let (stand, partners) = under(&world, &terms).await;
-    two_months(&world, &stand, &partners).await;
+    two_months(&world, &stand, &partners, false).await;
     let question = json!({ "plan": { "components": [{ "kind": "percent", "event": "sale", "rate": "0.10",
         "duration": "first_sale" }] }, "from": "2026-04-01T00:00:00Z" });
     // Ann bought in March already, and what Ben bought then was taken back whole.
@@ -414,11 +423,34 @@ async fn a_customer_is_known_from_before_the_span() {
 }
 
 #[tokio::test]
+async fn what_a_gate_holds_back_is_provisional_until_its_window_has_closed() {
+    let world = World::start().await;
+    let terms = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.10", "gate": {
+        "measure": { "unit": "count", "events": ["sale"], "scope": "own" },
+        "window": { "kind": "month" }, "at_least": 1 } }] });
+    let (stand, partners) = under(&world, &terms).await;
+    two_months(&world, &stand, &partners, false).await;
+    // The sale that March was told of after its close counts in April, which ends behind the span.
+    let figures = async |to: &str| {
+        let question = json!({ "plan": terms, "from": "2026-03-01T00:00:00Z", "to": to });
+        let (done, _) = asked(&world, &stand.program, question).await;
+        let figure = |name: &str| done["total"][name].as_str().unwrap().to_owned();
+        (figure("would_pay"), figure("provisional"))
+    };
+    let both = ("493.33".to_owned(), "90.00".to_owned());
+    assert_eq!(figures("2026-04-01T00:00:00Z").await, both);
+    let told = ("493.33".to_owned(), "760.00".to_owned());
+    assert_eq!(figures("2026-04-30T00:00:00Z").await, told);
+    let closed = ("1253.33".to_owned(), "0.00".to_owned());
+    assert_eq!(figures("2026-05-01T00:00:00Z").await, closed);
+}
+
+#[tokio::test]
 async fn a_question_survives_the_loss_of_its_messages_and_is_counted_once() {
     let world = World::start().await;
     let terms = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.10" }] });
     let (stand, partners) = under(&world, &terms).await;
-    two_months(&world, &stand, &partners).await;
+    two_months(&world, &stand, &partners, false).await;
     let path = format!("/v1/programs/{}/what-if", stand.program);
     let question = json!({ "plan": terms, "from": "2026-03-01T00:00:00Z" });
     let asked = world.post(&path, question).await.expect(202);
@@ -486,6 +518,15 @@ async fn a_question_that_makes_no_sense_is_told_why() {
         "replaces",
     )
     .await;
+    let subtree = json!({ "components": [{ "kind": "milestone", "event": "sale", "amount": "5.00", "at": 3,
+        "measure": { "unit": "count", "events": ["sale"], "scope": "subtree" }, "window": { "kind": "lifetime" } }] });
+    refuse(
+        json!({ "plan": subtree, "from": "2026-03-01T00:00:00Z", "replaces": "standard" }),
+        422,
+        "unknown_field",
+        "replaces",
+    )
+    .await;
     let good = json!({ "plan": plan, "from": "2026-03-01T00:00:00Z" });
     for _ in 0..3 {
         let _ = world.post(&path, good.clone()).await.expect(202);
@@ -518,7 +559,7 @@ async fn an_unreadable_export_is_told_by_line_and_reason() {
     let world = World::start().await;
     let terms = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.10" }] });
     let (stand, partners) = under(&world, &terms).await;
-    two_months(&world, &stand, &partners).await;
+    two_months(&world, &stand, &partners, false).await;
     let lines = export(&world, &stand.program).await;
     let told = |lines: &[String], plan: &Value| {
         let folder = tempfile::tempdir().unwrap();
@@ -540,6 +581,11 @@ async fn an_unreadable_export_is_told_by_line_and_reason() {
     precise[2] = precise[2].replace(r#""amount":""#, r#""amount":"0.001"#);
     let precise = told(&precise, &terms);
     assert!(precise.contains("line 3: amount: "), "{precise}");
+    let mut late = lines.clone();
+    late[0] = late[0].replace('}', r#","from":"2026-03-01T00:00:00Z"}"#);
+    let first = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.1", "duration": "first_sale" }] });
+    let late = told(&late, &first);
+    assert!(late.contains("what customers did before"), "{late}");
     let plan = told(
         &lines,
         &json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "2" }] }),

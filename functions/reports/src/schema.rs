@@ -750,7 +750,7 @@ pub struct WhatIfView {
     pub program: String,
     /// `running`, `done` or `failed`.
     pub state: &'static str,
-    /// Why it failed, if it did: `too_many_conversions` or `over_limit`, with what to do.
+    /// Why it failed, if it did: `too_many_conversions`, `over_limit` or `unreadable`, with what to do.
     pub failure: Option<String>,
     /// From when on.
     pub from: String,

@@ -3,6 +3,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use tributary::commissions::fold::measures_subtree;
 use tributary::commissions::history::Header;
 use tributary::edge::{
     App, Body, Cursor, Fields, Limit, Once, Operator, Paper, Path, Problem, Query, Reply, codes,
@@ -68,6 +69,10 @@ pub(crate) async fn ask(
     {
         let reason = "is no plan of the program";
         return Err(Problem::field(codes::REFERENCE_UNKNOWN, "replaces", reason));
+    }
+    if question.replaces.is_some() && measures_subtree(&question.terms) {
+        let reason = "is not taken where the plan measures what partners below sell: theirs may be paid by others";
+        return Err(Problem::field(codes::UNKNOWN_FIELD, "replaces", reason));
     }
     let change = what_ifs::ask(&app, operator.id, id, question).await?;
     let view = schema::what_if(&change.value).map_err(|error| Problem::internal(&error))?;
@@ -161,6 +166,9 @@ pub(crate) async fn history(
         program: id,
         currency: program.currency.code().to_owned(),
         program_since: program.created_at,
+        exported_at: app.now(),
+        from,
+        to,
     });
     let written = header
         .map(|header| serde_json::to_string(&header))

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::Value;
 use tributary::clock::Timestamp;
+use tributary::commissions::fold::{asks_after_customers, measures_subtree};
 use tributary::commissions::history::{Header, Line, past};
 use tributary::commissions::model::Figures;
 use tributary::commissions::what_if::{Span, WhatIf};
@@ -57,7 +58,7 @@ pub struct Ask {
     /// The plan begins then; with the history unless told
     #[arg(long)]
     pub from: Option<Timestamp>,
-    /// Only what happened before then; now unless told
+    /// Only what happened before then; all that was exported unless told
     #[arg(long)]
     pub to: Option<Timestamp>,
     /// Code of the plan in whose place it would have paid; all plans' unless told
@@ -92,6 +93,17 @@ pub enum WhatIfError {
     /// The history cannot be put in order.
     #[error("the history is not in order, and cannot be put in order: {0}")]
     Order(#[from] rusqlite::Error),
+    /// The history does not begin early enough.
+    #[error("{}: begins at {from}, but the plan asks what customers did before; export it from the beginning", file.display())]
+    Late {
+        /// Which file.
+        file: PathBuf,
+        /// From when on it was exported.
+        from: Timestamp,
+    },
+    /// A plan cannot take the place of one only.
+    #[error("--replaces is not taken where the plan measures what partners below sell")]
+    Replaces,
     /// A sum is beyond what can be held.
     #[error("a sum is beyond what can be held")]
     OverLimit,
@@ -125,8 +137,14 @@ pub async fn export(options: &Export) -> Result<u64, WhatIfError> {
         }
     };
     let api = Api::new(&options.url, key.trim())?;
-    let name = options.out.clone().unwrap_or_else(|| "-".into());
-    let mut out: Box<dyn Write> = match &options.out {
+    // Under a name of its own until it is whole.
+    let part = options.out.as_ref().map(|path| {
+        let mut name = path.clone().into_os_string();
+        name.push(".part");
+        PathBuf::from(name)
+    });
+    let name = part.clone().unwrap_or_else(|| "-".into());
+    let mut out: Box<dyn Write> = match &part {
         Some(path) => Box::new(File::create(path).map_err(|error| in_file(path, &error))?),
         None => Box::new(std::io::stdout()),
     };
@@ -157,6 +175,9 @@ pub async fn export(options: &Export) -> Result<u64, WhatIfError> {
         }
     }
     out.flush().map_err(|error| in_file(&name, &error))?;
+    if let Some(path) = &options.out {
+        std::fs::rename(&name, path).map_err(|error| in_file(path, &error))?;
+    }
     // The header is none.
     Ok(lines.saturating_sub(1))
 }
@@ -274,6 +295,17 @@ pub fn answer(options: &Ask) -> Result<Answered, WhatIfError> {
         reason: format!("currency: {} is no currency", header.currency),
     })?;
     let plan = plan(&options.plan, &header, currency)?;
+    if let Some(from) = header.from
+        && asks_after_customers(&plan.terms)
+    {
+        return Err(WhatIfError::Late {
+            file: options.history.clone(),
+            from,
+        });
+    }
+    if options.replaces.is_some() && measures_subtree(&plan.terms) {
+        return Err(WhatIfError::Replaces);
+    }
     let asked = Asked {
         options,
         header: &header,
@@ -367,11 +399,13 @@ impl Asked<'_> {
         &self,
         lines: impl Iterator<Item = Result<(u64, String), WhatIfError>>,
     ) -> Result<Option<Answered>, WhatIfError> {
-        let to = self.options.to.unwrap_or_else(Timestamp::now);
+        let exported = self.header.exported_at;
+        let to = self.options.to.or(self.header.to).unwrap_or(exported);
         let span = Span {
             from: self.options.from.unwrap_or(Timestamp::MIN),
-            to,
+            to: to.min(exported),
             program_since: self.header.program_since,
+            asked_at: exported,
         };
         let mut asked = WhatIf::new(
             self.plan,
@@ -394,7 +428,7 @@ impl Asked<'_> {
             asked.take(past).map_err(|_| WhatIfError::OverLimit)?;
             count += 1;
         }
-        let partners = asked.finish(to).map_err(|_| WhatIfError::OverLimit)?;
+        let partners = asked.finish().map_err(|_| WhatIfError::OverLimit)?;
         let mut total = Figures::default();
         for figures in partners.values() {
             total = total.plus(figures).map_err(|_| WhatIfError::OverLimit)?;

@@ -1210,14 +1210,12 @@ pub fn reach(terms: &Terms) -> Reach {
         },
     };
     let mut widest = Reach::Event;
-    let mut of_customers = false;
+    let mut of_customers = asks_after_customers(terms);
     for component in &terms.components {
         widest = widest.max(of_pay(&component.pay));
         if let Some(gate) = &component.gate {
             widest = widest.max(of_window(gate.window));
         }
-        of_customers |= component.duration != Duration::Forever
-            || component.when.as_ref().is_some_and(knows_customer);
     }
     for cap in &terms.caps {
         match cap.scope {
@@ -1253,6 +1251,15 @@ pub fn measures_subtree(terms: &Terms) -> bool {
             .into_iter()
             .chain(of_gate)
             .any(|measure| measure.scope == Scope::SubTree)
+    })
+}
+
+/// Whether what these terms pay for an event depends on what its customer did before.
+#[must_use]
+pub fn asks_after_customers(terms: &Terms) -> bool {
+    terms.components.iter().any(|component| {
+        component.duration != Duration::Forever
+            || component.when.as_ref().is_some_and(knows_customer)
     })
 }
 

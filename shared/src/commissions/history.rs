@@ -249,7 +249,7 @@ async fn read(app: &App, program: &Program, ids: &[ConversionId]) -> Result<Vec<
                     None
                 } else {
                     Some(Event {
-                        uplines: uplines(app, program, &outcome).await?,
+                        uplines: uplines(app, program, &outcome, facts.occurred_at).await?,
                         entry: told,
                         known_at: changes
                             .approved_at
@@ -278,25 +278,26 @@ async fn read(app: &App, program: &Program, ids: &[ConversionId]) -> Result<Vec<
 
 const LAST: jiff::SignedDuration = jiff::SignedDuration::from_nanos(1);
 
-/// Who stood above a conversion's partner and was paid: as it was frozen, as far as that goes.
-async fn uplines(app: &App, program: &Program, outcome: &Outcome) -> Result<Uplines, Error> {
+/// Who stood above a conversion's partner when it happened, and was paid: as it was frozen, as far as that
+/// goes.
+async fn uplines(
+    app: &App,
+    program: &Program,
+    outcome: &Outcome,
+    at: Timestamp,
+) -> Result<Uplines, Error> {
     let Ok(credit) = &outcome.credit else {
         return Ok(Vec::new());
     };
-    let at = credit
-        .book
-        .as_ref()
-        .map_or(outcome.at, |(_, counted_at)| *counted_at);
     let chain = partners::uplines(app, program.id, credit.partner, at, MAX_UPLINES).await?;
-    let mut found = Vec::with_capacity(chain.len());
-    for (index, upline) in chain.into_iter().enumerate() {
-        found.push(match credit.levels.get(index) {
-            Some((frozen, _)) => *frozen,
-            None => claims::plan_of(app, program, upline, at)
-                .await?
-                .ok()
-                .map(|_| upline),
-        });
+    let mut found: Uplines = credit.levels.iter().map(|(frozen, _)| *frozen).collect();
+    // Levels that the plan has and nobody stood on are none.
+    while found.len() > chain.len() && found.last() == Some(&None) {
+        found.pop();
+    }
+    for upline in chain.into_iter().skip(found.len()) {
+        let standing = claims::plan_of(app, program, upline, at).await?;
+        found.push(standing.ok().map(|_| upline));
     }
     Ok(found)
 }
@@ -315,6 +316,14 @@ pub struct Header {
     pub currency: String,
     /// When the program was made.
     pub program_since: Timestamp,
+    /// When the export began: what has happened since is not in it.
+    pub exported_at: Timestamp,
+    /// From when on it was asked for, if not from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// Until when it was asked for, if not until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
 }
 
 /// What a line of history has paid, and the event behind it, as a line of JSON.

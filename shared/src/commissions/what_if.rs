@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::book::{Known, counted_at, smallest_calendar};
-use super::fold::{Entry, Fold, Reach, Zone, is_budgeted, measures_subtree, reach};
+use super::book::{Known, counted_at, is_gated, smallest_calendar};
+use super::fold::{Close, Entry, Fold, Zone, is_budgeted, measures_subtree};
 use super::model::{Figures, measured_id};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, days_before};
 use crate::ids::{ConversionId, PartnerId};
 use crate::money::{Currency, MoneyError};
-use crate::plans::model::{PlanVersion, Terms, Window};
+use crate::plans::model::{GRACE_DAYS, PlanVersion, Terms, Window};
 
 /// Partners above one, the nearest first; `None` for one that is paid nothing.
 pub type Uplines = Vec<Option<PartnerId>>;
@@ -56,6 +56,15 @@ pub struct Span {
     pub to: Timestamp,
     /// When the program was made: windows that ended before never closed.
     pub program_since: Timestamp,
+    /// When it is asked: what windows decide that have not closed by then is provisional.
+    pub asked_at: Timestamp,
+}
+
+impl Span {
+    /// Windows that end by then are decided.
+    fn decided_until(&self) -> Timestamp {
+        self.to.min(days_before(self.asked_at, GRACE_DAYS))
+    }
 }
 
 /// Whether these terms look at all partners together: at a budget that they share, or at what those below
@@ -63,13 +72,6 @@ pub struct Span {
 #[must_use]
 pub fn is_joint(terms: &Terms) -> bool {
     is_budgeted(terms) || measures_subtree(terms)
-}
-
-/// Whether these terms ask what a customer did before.
-#[must_use]
-pub fn knows_customers(terms: &Terms) -> bool {
-    // Customers are asked of beside a calendar window too; that reaches over all time.
-    matches!(reach(terms), Reach::Customer | Reach::Lifetime)
 }
 
 /// Another plan at work over history.
@@ -80,6 +82,7 @@ pub struct WhatIf<'a> {
     zone: Zone,
     window: Option<Window>,
     of_subtree: bool,
+    is_gated: bool,
     fold: Fold<'a>,
     /// What counts from there on, in canonical order.
     ahead: BTreeMap<(Timestamp, ConversionId), (Entry, Uplines)>,
@@ -105,6 +108,7 @@ impl<'a> WhatIf<'a> {
             zone: Zone::of(&plan.terms.time_zone),
             window: smallest_calendar(plan),
             of_subtree: measures_subtree(&plan.terms),
+            is_gated: is_gated(plan),
             fold: Fold::new([plan], currency),
             ahead: BTreeMap::new(),
             above: HashMap::new(),
@@ -130,6 +134,7 @@ impl<'a> WhatIf<'a> {
             from,
             to,
             program_since,
+            asked_at: _,
         } = self.span;
         if at >= to {
             return Ok(());
@@ -140,10 +145,14 @@ impl<'a> WhatIf<'a> {
             }
             return Ok(());
         }
+        self.settle(Some(at))?;
         if self.replaces.is_some_and(|code| code != plan) {
+            // Its customer is known all the same.
+            if let Some(event) = event {
+                self.fold.remember(&event.entry);
+            }
             return Ok(());
         }
-        self.settle(Some(at))?;
         self.add(partner, |own| &mut own.paid, paid)?;
         for (upline, share) in levels {
             self.add(upline, |own| &mut own.paid_levels, share)?;
@@ -182,13 +191,13 @@ impl<'a> WhatIf<'a> {
         Ok(())
     }
 
-    /// What all comes to, by partner. Windows that end by `until` have closed.
+    /// What all comes to, by partner.
     ///
     /// # Errors
     /// `OverLimit`.
-    pub fn finish(mut self, until: Timestamp) -> Result<BTreeMap<PartnerId, Figures>, MoneyError> {
+    pub fn finish(mut self) -> Result<BTreeMap<PartnerId, Figures>, MoneyError> {
         self.settle(None)?;
-        self.fold.close(until)?;
+        self.fold.close(self.span.decided_until())?;
         self.decided()?;
         let behind: Vec<(PartnerId, i64)> = self
             .fold
@@ -235,7 +244,7 @@ impl<'a> WhatIf<'a> {
                     self.add(upline, |own| &mut own.pays_levels, share.minor())?;
                 }
             }
-            if !uplines.is_empty() {
+            if self.is_gated {
                 self.above.insert(entry.partner, uplines);
             }
             self.decided()?;
@@ -245,7 +254,16 @@ impl<'a> WhatIf<'a> {
 
     /// Pays what closed windows have decided.
     fn decided(&mut self) -> Result<(), MoneyError> {
-        for close in self.fold.closes() {
+        let (decided, ahead): (Vec<Close>, Vec<Close>) = self
+            .fold
+            .closes()
+            .into_iter()
+            .partition(|close| close.end <= self.span.decided_until());
+        for close in ahead {
+            let withheld = close.provisional.minor();
+            self.add(close.partner, |own| &mut own.provisional, withheld)?;
+        }
+        for close in decided {
             self.add(close.partner, |own| &mut own.pays, close.pay.minor())?;
             let uplines = self.above.get(&close.partner).cloned().unwrap_or_default();
             for (upline, share) in uplines.into_iter().zip(&close.levels) {

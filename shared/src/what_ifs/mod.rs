@@ -8,13 +8,13 @@ pub mod store;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
 use crate::clock::Timestamp;
+use crate::commissions::fold::asks_after_customers;
 use crate::commissions::history::{Line, Place, Walk, line};
 use crate::commissions::model::Figures;
-use crate::commissions::what_if::{self, Past, Span, is_joint, knows_customers};
+use crate::commissions::what_if::{self, Past, Span, is_joint};
 use crate::edge::{App, Change, Write};
 use crate::ids::{OperatorId, PartnerId, ProgramId, WhatIfId};
 use crate::money::MoneyError;
@@ -33,8 +33,6 @@ const STEP_SECONDS: u64 = 15;
 const READ_SECONDS: u64 = 40;
 /// Partners whose figures one step writes: with the question itself they fit one transaction.
 const STEP_PARTNERS: usize = 80;
-/// Figures written at once where all partners are looked at together.
-const PUTS_AT_ONCE: usize = 16;
 /// Pieces of payout work looked at to count the questions among them.
 const MAX_LOOKED_AT: usize = 200;
 /// Lines of a page of an exported history; with what a line may hold it stays below what a function may
@@ -207,17 +205,20 @@ pub async fn advance(app: &App, id: WhatIfId) -> Result<(), Error> {
                 ops.push(store::add(&what_if, *partner, figures));
             }
             if joint {
-                // Whole figures, so that a second try writes the same.
-                let puts = step
-                    .figures
-                    .iter()
-                    .map(|(partner, figures)| store::put_partner(&what_if, *partner, figures))
-                    .collect::<Result<Vec<_>, Error>>()?;
-                stream::iter(puts)
-                    .map(|put| app.main.put(put))
-                    .buffer_unordered(PUTS_AT_ONCE)
-                    .try_collect::<()>()
-                    .await?;
+                // Whole figures, so that a second try writes the same; none once the question is answered.
+                let each: Vec<_> = step.figures.iter().collect();
+                for group in each.chunks(STEP_PARTNERS) {
+                    let mut ops = group
+                        .iter()
+                        .map(|(partner, figures)| store::set_partner(&what_if, **partner, figures))
+                        .collect::<Result<Vec<_>, Error>>()?;
+                    ops.push(store::unmoved(&what_if));
+                    match app.main.transact(&ops).await {
+                        Ok(()) => {}
+                        Err(TransactError::Refused(_)) => return Ok(()),
+                        Err(TransactError::Table(error)) => return Err(error),
+                    }
+                }
             }
             match step.after {
                 Some(after) => what_if.after = after,
@@ -225,6 +226,10 @@ pub async fn advance(app: &App, id: WhatIfId) -> Result<(), Error> {
             }
         }
         Err(Stopped::Failed(failure)) => what_if.stage = Stage::Failed(failure),
+        Err(Stopped::Table(Error::Malformed(reason))) => {
+            tracing::error!(reason, what_if = %id, "a line of history cannot be read");
+            what_if.stage = Stage::Failed(Failure::Unreadable);
+        }
         Err(Stopped::Table(error)) => return Err(error),
     }
     what_if.version += 1;
@@ -251,16 +256,28 @@ fn span(program: &Program, what_if: &WhatIf) -> Span {
         from: what_if.from,
         to: what_if.to,
         program_since: program.created_at,
+        asked_at: what_if.at,
     }
 }
 
 /// From when on history is read: customers are known from before.
 fn read_from(program: &Program, what_if: &WhatIf) -> Timestamp {
-    if knows_customers(&what_if.terms) {
-        program.created_at.min(what_if.from)
+    // Nothing was posted before the program was made.
+    if asks_after_customers(&what_if.terms) {
+        program.created_at
     } else {
-        what_if.from
+        what_if.from.max(program.created_at)
     }
+}
+
+/// Whether a line has anything to say to a question: of what happened before, customers are asked after.
+fn matters(what_if: &WhatIf, past: &Past) -> bool {
+    let tells_of_customer = || {
+        let event = past.event.as_ref();
+        event.is_some_and(|event| event.entry.customer.is_some())
+            && asks_after_customers(&what_if.terms)
+    };
+    past.at < what_if.to && (past.at >= what_if.from || tells_of_customer())
 }
 
 async fn one_by_one(app: &App, program: &Program, what_if: &WhatIf) -> Result<Step, Stopped> {
@@ -283,7 +300,7 @@ async fn one_by_one(app: &App, program: &Program, what_if: &WhatIf) -> Result<St
             step.after = None;
             return Ok(step);
         };
-        pasts.extend(page);
+        pasts.extend(page.into_iter().filter(|past| matters(what_if, past)));
         let is_out_of_time = begun.elapsed() > Duration::from_secs(READ_SECONDS);
         if pasts.len() > MAX_TOGETHER || (is_out_of_time && step.partners == 0) {
             return Err(Stopped::Failed(Failure::TooMany));
@@ -296,17 +313,26 @@ async fn one_by_one(app: &App, program: &Program, what_if: &WhatIf) -> Result<St
             continue;
         }
         // A partner is complete.
-        step.lines += u64::try_from(pasts.len()).unwrap_or(0);
+        let lines = u64::try_from(pasts.len()).unwrap_or(0);
         let found = reckon(program, what_if, std::mem::take(&mut pasts))?;
+        let fresh = found
+            .keys()
+            .filter(|partner| !step.figures.contains_key(partner));
+        if step.figures.len() + fresh.count() > STEP_PARTNERS {
+            if step.partners == 0 {
+                return Err(Stopped::Failed(Failure::TooMany));
+            }
+            // The next step begins with this partner.
+            return Ok(step);
+        }
         for (partner, figures) in found {
             let sum = step.figures.entry(partner).or_default();
             *sum = sum.plus(&figures)?;
         }
+        step.lines += lines;
         step.partners += 1;
         step.after = Some(walk.place().after.clone());
-        if step.figures.len() >= STEP_PARTNERS - crate::plans::model::MAX_LEVELS
-            || Instant::now() >= until
-        {
+        if step.figures.len() >= STEP_PARTNERS || Instant::now() >= until {
             return Ok(step);
         }
     }
@@ -318,7 +344,7 @@ async fn together(app: &App, program: &Program, what_if: &WhatIf) -> Result<Step
     let mut pasts: Vec<Past> = Vec::new();
     let mut partners = 0;
     while let Some(page) = walk.next().await? {
-        pasts.extend(page);
+        pasts.extend(page.into_iter().filter(|past| matters(what_if, past)));
         if pasts.len() > MAX_TOGETHER || begun.elapsed() > Duration::from_secs(READ_SECONDS) {
             return Err(Stopped::Failed(Failure::TooMany));
         }
@@ -350,7 +376,7 @@ fn reckon(
     for past in pasts {
         asked.take(past)?;
     }
-    asked.finish(what_if.to)
+    asked.finish()
 }
 
 /// A page of an exported history.

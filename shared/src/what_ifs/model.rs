@@ -21,11 +21,13 @@ pub enum Failure {
     TooMany,
     /// A sum is beyond what can be held.
     OverLimit,
+    /// A line of history cannot be read.
+    Unreadable,
 }
 
 impl Failure {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::TooMany, Self::OverLimit];
+    pub const ALL: [Self; 3] = [Self::TooMany, Self::OverLimit, Self::Unreadable];
 
     /// The name on the wire and in the store.
     #[must_use]
@@ -33,6 +35,7 @@ impl Failure {
         match self {
             Self::TooMany => "too_many_conversions",
             Self::OverLimit => "over_limit",
+            Self::Unreadable => "unreadable",
         }
     }
 
@@ -44,6 +47,7 @@ impl Failure {
                 "more conversions than 100,000, or than are read in one step, would have to be looked at together; ask of a shorter time, or run `tributary-local what-if` over an export"
             }
             Self::OverLimit => "a sum would be beyond what can be held",
+            Self::Unreadable => "a line of history cannot be read; the log of payout-run names it",
         }
     }
 }

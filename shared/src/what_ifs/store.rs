@@ -287,15 +287,23 @@ pub fn add(what_if: &WhatIf, partner: PartnerId, by: &Figures) -> Op {
 ///
 /// # Errors
 /// Never for well-formed figures.
-pub fn put_partner(what_if: &WhatIf, partner: PartnerId, all: &Figures) -> Result<Put, Error> {
+pub fn set_partner(what_if: &WhatIf, partner: PartnerId, all: &Figures) -> Result<Op, Error> {
     let Key { pk, sk } = partner_key(what_if.id, partner);
-    Put::new(&PartnerItem {
+    let item = PartnerItem {
         pk,
         sk,
         partner,
         figures: part(all),
         expires_at: expires_at(what_if),
-    })
+    };
+    Ok(Op::Update(Update::rewrite(&item, &[])?))
+}
+
+/// Holds as long as nobody has moved the question since it was read.
+#[must_use]
+pub fn unmoved(what_if: &WhatIf) -> Op {
+    let version = i64::try_from(what_if.version).unwrap_or(i64::MAX);
+    Op::Check(key(what_if.id), Condition::equals("version", int(version)))
 }
 
 /// A page of what partners get, by partner, after a position; and the position to go on from.
