@@ -127,7 +127,11 @@ async fn shard_due(
         let (entries, more) = app.main.entries(&range).await?;
         let due = due(app, &entries, now).await?;
         sum.failed += due.malformed;
-        send_all(app, Queue::Commissions, &due.owing).await?;
+        if let Err(error) = send_all(app, Queue::Commissions, &due.owing).await {
+            // They are due until they are done; others' holds are released all the same.
+            tracing::warn!(%error, conversions = due.owing.len(), "what is owed was not queued");
+            sum.failed += due.owing.len();
+        }
         for (account, outcomes) in due.accounts {
             for group in outcomes.chunks(GROUP) {
                 if sum.transactions >= RELEASE_TRANSACTIONS || Instant::now() >= until {
