@@ -103,6 +103,16 @@ pub fn last_month_before(at: Timestamp) -> u32 {
     month(at.checked_sub(1.millisecond()).unwrap_or(Timestamp::MIN))
 }
 
+/// The month after a bucket: 202512 → 202601.
+#[must_use]
+pub fn month_after(month: u32) -> u32 {
+    if month % 100 >= 12 {
+        (month / 100 + 1) * 100 + 1
+    } else {
+        month + 1
+    }
+}
+
 /// The month before a bucket: 202601 → 202512.
 #[must_use]
 pub fn month_before(month: u32) -> u32 {

@@ -11,11 +11,10 @@ use super::model::{Outcome, Source, WindowKind, entry, net_applied};
 use super::store;
 use super::what_if::{Event, Past, Uplines};
 use crate::claims::model::CLOCK_SLACK_MINUTES;
-use crate::clock::{Timestamp, minutes_after, month};
+use crate::clock::{Timestamp, minutes_after, month, month_after};
 use crate::edge::App;
 use crate::ids::{ConversionId, PartnerId, ProgramId};
-use crate::ledger::model::AccountId;
-use crate::ledger::store::{ListFrom, entries, find_accounts};
+use crate::ledger::store::{ListFrom, entries};
 use crate::money::{Currency, Money, MoneyError};
 use crate::partners::model::MAX_UPLINES;
 use crate::programs::model::Program;
@@ -24,8 +23,6 @@ use crate::tracking::model::Facts;
 use crate::tracking::store::find_many;
 use crate::{claims, partners};
 
-/// Partners read at once, with their accounts: one `BatchGetItem`.
-const PARTNERS_PAGE: usize = 100;
 /// Entries of a partner's list in one read.
 const LIST_PAGE: usize = 300;
 
@@ -158,31 +155,13 @@ impl<'a> Walk<'a> {
             if !more {
                 return Ok(None);
             }
-            let (found, more) = partners::positions(self.app, after, PARTNERS_PAGE).await?;
-            let end = found
-                .last()
-                .map_or_else(|| after.clone(), |(_, position)| position.clone());
-            let id = |partner| AccountId {
-                partner,
-                program: self.program.id,
-                currency: self.program.currency,
-            };
-            let ids: Vec<AccountId> = found.iter().map(|(partner, _)| id(*partner)).collect();
-            let accounts = find_accounts(&self.app.main, &ids).await?;
-            self.waiting.extend(
-                found
-                    .into_iter()
-                    .filter(|(partner, _)| accounts.contains_key(&id(*partner))),
-            );
+            let Program { id, currency, .. } = self.program;
+            let (found, end, more) = partners::holders(self.app, *id, *currency, after).await?;
+            let each = found.into_iter();
+            self.waiting
+                .extend(each.map(|holder| (holder.account.id.partner, holder.position)));
             self.loaded = (end, more);
         }
-    }
-}
-
-fn month_after(month: u32) -> u32 {
-    match month % 100 {
-        12 => month + 89,
-        _ => month + 1,
     }
 }
 

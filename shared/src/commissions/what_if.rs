@@ -76,7 +76,6 @@ pub fn is_joint(terms: &Terms) -> bool {
 
 /// Another plan at work over history.
 pub struct WhatIf<'a> {
-    plan: &'a PlanVersion,
     span: Span,
     replaces: Option<&'a str>,
     zone: Zone,
@@ -102,7 +101,6 @@ impl<'a> WhatIf<'a> {
         replaces: Option<&'a str>,
     ) -> Self {
         Self {
-            plan,
             span,
             replaces,
             zone: Zone::of(&plan.terms.time_zone),
@@ -273,11 +271,5 @@ impl<'a> WhatIf<'a> {
             }
         }
         Ok(())
-    }
-
-    /// The plan that is asked.
-    #[must_use]
-    pub fn plan(&self) -> &PlanVersion {
-        self.plan
     }
 }

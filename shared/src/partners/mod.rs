@@ -18,6 +18,8 @@ use model::{
 use crate::clock::Timestamp;
 use crate::edge::{App, Change, Write};
 use crate::ids::{OperatorId, PartnerId, ProgramId};
+use crate::ledger::model::AccountId;
+use crate::ledger::store::find_accounts;
 use crate::money::Currency;
 use crate::plans::model::{Assignment, Reassignment, reassigned};
 use crate::programs;
@@ -129,6 +131,49 @@ pub async fn positions(
     limit: usize,
 ) -> Result<(Vec<(PartnerId, String)>, bool), table::Error> {
     store::positions(&app.main, after, limit).await
+}
+
+/// Partners read at once, with their accounts: one `BatchGetItem`.
+const HOLDERS_PAGE: usize = 100;
+
+/// A partner with an account in the program, and its position among the partners.
+pub struct Holder {
+    /// Its position.
+    pub position: String,
+    /// Its account.
+    pub account: crate::ledger::model::Account,
+}
+
+/// The next partners behind a position that have an account in a program; the position to go on from, and
+/// whether any partners follow.
+///
+/// # Errors
+/// The table's.
+pub async fn holders(
+    app: &App,
+    program: ProgramId,
+    currency: Currency,
+    after: &str,
+) -> Result<(Vec<Holder>, String, bool), table::Error> {
+    let (found, more) = positions(app, after, HOLDERS_PAGE).await?;
+    let end = found
+        .last()
+        .map_or_else(|| after.to_owned(), |(_, position)| position.clone());
+    let id = |partner| AccountId {
+        partner,
+        program,
+        currency,
+    };
+    let ids: Vec<AccountId> = found.iter().map(|(partner, _)| id(*partner)).collect();
+    let mut accounts = find_accounts(&app.main, &ids).await?;
+    let holders = found
+        .into_iter()
+        .filter_map(|(partner, position)| {
+            let account = accounts.remove(&id(partner))?;
+            Some(Holder { position, account })
+        })
+        .collect();
+    Ok((holders, end, more))
 }
 
 /// Changes of a partner; what is `None` stays.

@@ -11,12 +11,13 @@ use super::error::ReportError;
 use super::model::{Asked, Closing, JOURNAL_HEADER, Leg, Period, Place, Stage, Tally, close, legs};
 use super::paper::{PaperError, cell, csv};
 use super::store;
-use super::walk::{Walk, holders};
+use super::walk::Walk;
 use crate::clock::Timestamp;
 use crate::edge::{App, Change, Write};
 use crate::ids::{OperatorId, ProgramId};
 use crate::ledger;
 use crate::ledger::model::Transfer;
+use crate::partners::holders;
 use crate::programs;
 use crate::programs::model::Program;
 

@@ -4,12 +4,12 @@
 use super::error::ReportError;
 use super::journal::program;
 use super::model::{Compared, Movements, Period, compare};
-use super::walk::holders;
 use crate::clock::stamp;
 use crate::edge::App;
 use crate::ids::{BatchId, PartnerId, ProgramId};
 use crate::ledger::model::Transfer;
 use crate::money::{Money, MoneyError};
+use crate::partners::holders;
 use crate::payouts::model::{LineStage, Payout, PayoutState};
 use crate::payouts::{self, store};
 

@@ -10,58 +10,16 @@ use super::error::ReportError;
 use super::model::{Place, Within};
 use crate::edge::App;
 use crate::ids::{PartnerId, ProgramId};
-use crate::ledger::model::{Account, AccountId, Transfer};
+use crate::ledger::model::{AccountId, Transfer};
 use crate::ledger::store::{self, ListFrom};
 use crate::money::Currency;
-use crate::partners;
+use crate::partners::{self, Holder};
 
-/// Partners read at once, with their accounts: one `BatchGetItem`.
-const PARTNERS_PAGE: usize = 100;
 /// Entries of a partner's list in one read: ten `BatchGetItem` calls at once follow.
 const LIST_PAGE: usize = 1_000;
 /// Tries until a partner's list has what its account counts, with waits between that outlast the usual lag.
 const TRIES: u32 = 6;
 const WAIT_MS: u64 = 40;
-
-/// A partner with an account in the program, and its position among the partners.
-pub struct Holder {
-    /// Its position.
-    pub position: String,
-    /// Its account.
-    pub account: Account,
-}
-
-/// The next partners behind a position that have an account in a program; the position to go on from, and
-/// whether any partners follow.
-///
-/// # Errors
-/// The table's.
-pub async fn holders(
-    app: &App,
-    program: ProgramId,
-    currency: Currency,
-    after: &str,
-) -> Result<(Vec<Holder>, String, bool), ReportError> {
-    let (found, more) = partners::positions(app, after, PARTNERS_PAGE).await?;
-    let end = found
-        .last()
-        .map_or_else(|| after.to_owned(), |(_, position)| position.clone());
-    let id = |partner| AccountId {
-        partner,
-        program,
-        currency,
-    };
-    let ids: Vec<AccountId> = found.iter().map(|(partner, _)| id(*partner)).collect();
-    let mut accounts = store::find_accounts(&app.main, &ids).await?;
-    let holders = found
-        .into_iter()
-        .filter_map(|(partner, position)| {
-            let account = accounts.remove(&id(partner))?;
-            Some(Holder { position, account })
-        })
-        .collect();
-    Ok((holders, end, more))
-}
 
 /// The partner that a walk is with.
 struct Current {
@@ -198,7 +156,7 @@ impl<'a> Walk<'a> {
                 };
             }
             let (holders, end, more) =
-                holders(self.app, self.program, self.currency, after).await?;
+                partners::holders(self.app, self.program, self.currency, after).await?;
             self.waiting = holders.into();
             self.loaded = (end, more);
         }

@@ -7,13 +7,13 @@ use super::error::ReportError;
 use super::journal::program;
 use super::model::{Reached, Yearly, reached};
 use super::thresholds;
-use super::walk::holders;
 use crate::edge::App;
 use crate::ids::{PartnerId, ProgramId};
 use crate::ledger;
 use crate::ledger::model::Account;
 use crate::money::{Currency, Money};
 use crate::partners;
+use crate::partners::holders;
 
 /// One partner's year.
 #[derive(Clone, Debug)]

@@ -198,13 +198,10 @@ pub async fn advance(app: &App, id: WhatIfId) -> Result<(), Error> {
     let mut ops = Vec::new();
     match step.and_then(|step| counted(&mut what_if, &step).map(|()| step)) {
         Ok(step) => {
-            for (partner, figures) in &step.figures {
-                if joint {
-                    continue;
-                }
-                ops.push(store::add(&what_if, *partner, figures));
-            }
-            if joint {
+            if !joint {
+                let each = step.figures.iter();
+                ops.extend(each.map(|(partner, own)| store::add(&what_if, *partner, own)));
+            } else {
                 // Whole figures, so that a second try writes the same; none once the question is answered.
                 let each: Vec<_> = step.figures.iter().collect();
                 for group in each.chunks(STEP_PARTNERS) {
