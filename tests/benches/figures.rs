@@ -172,6 +172,7 @@ fn sale(at: Timestamp) -> Entry {
         net_revenue: None,
         adjustments: 0,
         customer: None,
+        known_since: None,
         new_customer: None,
         country: None,
         product: None,

@@ -290,7 +290,7 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 57] = [
+const EXPECTED: [&str; 58] = [
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat>",
     "BATCH#<bat> BATCH | list: BATCHES <time>#<bat> | due: WORK#payouts <time>#<bat>",
     "BATCH#<bat> LEFT#<ptr>",
@@ -307,6 +307,7 @@ const EXPECTED: [&str; 57] = [
     "CONV#<cnv> OUTCOME | list: LEDGER#<ptr>#<month> <time>#C#<cnv> | due: PAYABLE#<prg>#<shard> <ptr>#<time>#<cnv>",
     "COUPON#<cpn> COUPON | list: COUPONS#<ptr> <time>#<cpn>",
     "CUST#<prg>#<reference> CLICK#<time>#<lnk>",
+    "CUST#<prg>#<reference> FIRST#<ptr>#sale#standard#1",
     "DISP#<dsp> DISPUTE | list: DISPUTES#<prg> <time>#<dsp>",
     "DISP#<dsp> DISPUTE | list: DISPUTES#<prg> <time>#<dsp> | due: DISPUTES#<prg> <time>#<dsp>",
     "DISP#<dsp> EVIDENCE | list: DISPUTES#<ptr> <time>#<dsp>",

@@ -186,11 +186,35 @@ async fn a_gate_pays_once_its_month_has_closed_with_its_threshold_reached() {
         .await
         .expect(200);
     assert!(shown.text.contains("provisional"), "{}", shown.text);
+    // March is closed, and what it pays is held for 30 days from its end.
     world.advance_days(40).await;
     for _ in 0..3 {
         let _ = world.clockwork().await;
         world.settle().await;
     }
+    assert_eq!(world.balances(&stand.partner).await[..2], ["15.00", "0.00"]);
+    let path = format!("/v1/partners/{}/ledger", stand.partner);
+    let lines = world.get(&path).await.expect(200);
+    let bonus = |line: &&Value| line["kind"] == "bonus";
+    let close = lines.items().iter().find(bonus).unwrap()["source"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let trace = world
+        .get(&format!("/v1/commissions/{close}/trace"))
+        .await
+        .expect(200);
+    assert_eq!(trace.body["steps"][0]["measured_after"], json!(2));
+    assert!(
+        trace.text.contains(
+            "the number of sale in the month reaches 2; it reached 2: 15.00 GBP were provisional"
+        ),
+        "{}",
+        trace.text
+    );
+    world.advance_days(20).await;
+    let _ = world.clockwork().await;
+    world.settle().await;
     assert_eq!(world.balances(&stand.partner).await[..2], ["0.00", "15.00"]);
     // With one of the two taken back the threshold was never reached.
     take_back(&world, &order, "r-1", None).await;
@@ -513,4 +537,119 @@ async fn plain_commissions_recompute_byte_for_byte() {
     take_back(&world, &second, "r-1", None).await;
     let (conversions, _, differences) = recomputed(&world, &stand.program).await;
     assert_eq!((conversions, differences), (2, Vec::<Value>::new()));
+}
+
+/// A sale to a customer at a time, and what it pays.
+async fn sold_to(world: &World, stand: &Stand, order: &str, at: &str, customer: &str) -> Value {
+    let body = json!({ "transaction_id": order, "coupon": stand.coupon, "amount": "100.00",
+        "currency": "GBP", "occurred_at": at, "customer": customer });
+    let posted = world.postback(stand, body).await.expect(201);
+    world.settle().await;
+    let id = posted.str("conversion");
+    world
+        .get(&format!("/v1/commissions/{id}/trace"))
+        .await
+        .expect(200)
+        .body
+}
+
+#[tokio::test]
+async fn a_customer_stays_known_when_the_plan_gets_a_new_version() {
+    let world = World::start().await;
+    let percent = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.20" }] });
+    let stand = under(&world, percent).await;
+    let bought = sold_to(&world, &stand, "o-1", EARLY, "ann").await;
+    assert_eq!(bought["amount"], "20.00");
+    // The second version asks who is new, beside a month's cap; the third asks the same without.
+    for (from, caps) in [
+        (
+            "2026-03-10T00:00:00Z",
+            json!([{ "scope": "partner", "window": { "kind": "month" }, "amount": "1000.00" }]),
+        ),
+        ("2026-03-20T00:00:00Z", json!([])),
+    ] {
+        let plan = json!({ "code": "terms", "hold_days": 30, "effective_from": from, "caps": caps,
+            "components": [{ "kind": "percent", "event": "sale", "rate": "0.30", "duration": "first_sale" }] });
+        let path = format!("/v1/programs/{}/plans", stand.program);
+        let _ = world.post(&path, plan).await.expect(201);
+    }
+    world.advance_days(9).await;
+    let again = sold_to(&world, &stand, "o-2", "2026-03-11T00:00:00Z", "ann").await;
+    assert_eq!(again["amount"], "0.00");
+    assert_eq!(
+        again["conditions"],
+        json!([{ "component": 1, "asks": "it is the customer's first sale", "holds": false }])
+    );
+    assert_eq!(again["inputs"]["customer_months"], 0);
+    let new = sold_to(&world, &stand, "o-3", "2026-03-11T01:00:00Z", "bob").await;
+    assert_eq!(new["amount"], "30.00");
+    world.advance_days(11).await;
+    for customer in ["ann", "bob"] {
+        let order = format!("late-{customer}");
+        let known = sold_to(&world, &stand, &order, "2026-03-21T00:00:00Z", customer).await;
+        assert_eq!(known["amount"], "0.00", "{customer}");
+    }
+    let new = sold_to(&world, &stand, "o-4", "2026-03-21T01:00:00Z", "cy").await;
+    assert_eq!(new["amount"], "30.00");
+    let (conversions, _, differences) = recomputed(&world, &stand.program).await;
+    assert_eq!((conversions, differences), (6, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_trace_tells_a_minimum_from_the_rounding() {
+    let world = World::start().await;
+    let terms = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.10", "minimum": "1.00" }] });
+    let stand = under(&world, terms).await;
+    let order = sale(&world, &stand, "o-1", EARLY, "5.05").await;
+    let trace = world
+        .get(&format!("/v1/commissions/{order}/trace"))
+        .await
+        .expect(200);
+    assert_eq!(trace.body["steps"][0]["before_limits"], "0.51");
+    assert_eq!(trace.body["steps"][0]["rate"], "0.10");
+    assert_eq!(trace.body["amount"], "1.00");
+    let told = "rate 0.10 of 5.05 GBP = 0.505 GBP, rounded half up to 0.51 GBP, and at least 1.00 GBP are paid for a sale";
+    assert!(trace.text.contains(told), "{}", trace.text);
+}
+
+#[tokio::test]
+async fn a_marginal_trace_tells_each_part_at_its_own_bracket() {
+    let world = World::start().await;
+    let stand = under(&world, tiered("marginal")).await;
+    let order = sale(&world, &stand, "o-1", EARLY, "6000.00").await;
+    let trace = world
+        .get(&format!("/v1/commissions/{order}/trace"))
+        .await
+        .expect(200);
+    let told = "5000.00 GBP at rate 0.10, 1000.00 GBP at rate 0.12 = 620.00 GBP";
+    assert!(trace.text.contains(told), "{}", trace.text);
+    assert_eq!(trace.body["steps"][0]["bracket_before"], 0);
+    assert_eq!(trace.body["steps"][0]["bracket_after"], 500_000);
+}
+
+#[tokio::test]
+async fn an_uplines_trace_tells_its_rate_its_base_and_its_rounding() {
+    let world = World::start().await;
+    let terms = json!({
+        "components": [{ "kind": "percent", "event": "sale", "rate": "0.20" }],
+        "levels": [{ "rate": "0.10", "of": "commission", "rounding": "floor" }],
+    });
+    let mut stand = under(&world, terms).await;
+    let top = stand.partner.clone();
+    let (_, coupon) = partner(&world, &stand.program, "Cid", Some(&top)).await;
+    stand.coupon = coupon;
+    let order = sale(&world, &stand, "o-1", EARLY, "99.99").await;
+    let lines = world
+        .get(&format!("/v1/partners/{top}/ledger"))
+        .await
+        .expect(200);
+    let line = lines.items()[0]["source"].as_str().unwrap().to_owned();
+    let trace = world
+        .get(&format!("/v1/commissions/{line}/trace"))
+        .await
+        .expect(200);
+    let told = format!(
+        "Level 1 of the conversion {order}, which gets 0.10 of the commission, rounded down: 2.00 GBP."
+    );
+    assert!(trace.text.contains(&told), "{}", trace.text);
 }

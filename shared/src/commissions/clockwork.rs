@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::book::{Book, BookId, difference, next_close, reckon};
 use super::booking::{self, Opened};
+use super::fold::{Close, Step};
 use super::model::{Extra, Missing, Outcome, Source, WindowKind, missing, release};
 use super::store::{self, hold_partition, outcome_key};
 use super::{GROUP, Job, above, account_ops, follow};
@@ -18,7 +19,7 @@ use crate::clock::{
     Timestamp, days_after, days_before, minutes_after, month, month_end, parse, stamp,
 };
 use crate::edge::{self, App, Queue, SEND_BATCH};
-use crate::ids::{BatchId, ConversionId, ImportId, PayoutId, ProgramId, WhatIfId};
+use crate::ids::{BatchId, ConversionId, ImportId, PartnerId, PayoutId, ProgramId, WhatIfId};
 use crate::ledger::model::AccountId;
 use crate::ledger::store::{DUE_SHARDS, post};
 use crate::money::{Money, MoneyError};
@@ -366,13 +367,25 @@ async fn balance(
                 .filter(|_| closes.is_some())
                 .unwrap_or(now);
             let plan = refs.first().copied();
+            let steps = match kind {
+                WindowKind::Close => decided(&reckoned.closes, *partner, at),
+                WindowKind::Budget => Vec::new(),
+            };
             let account = AccountId {
                 partner: *partner,
                 program: id.program,
                 currency,
             };
-            let line =
-                window_line(app, &program, &book, (kind, at), account, plan, &deltas).await?;
+            let line = window_line(
+                app,
+                &program,
+                &book,
+                (kind, at),
+                account,
+                plan,
+                (&deltas, steps),
+            )
+            .await?;
             // One instant for both: the list and the account count it in the same month.
             let posted_at = now.max(app.now());
             let line = line.outcome(posted_at);
@@ -416,7 +429,7 @@ async fn window_line(
     (kind, at): (WindowKind, Timestamp),
     account: AccountId,
     plan: Option<&PlanVersion>,
-    deltas: &[i64],
+    (deltas, steps): (&[i64], Vec<Step>),
 ) -> Result<Extra, Error> {
     let partition = store::books::partition(&book.id);
     let name = match kind {
@@ -432,11 +445,8 @@ async fn window_line(
         }
         None => Vec::new(),
     };
-    let release_at = match (kind, plan) {
-        // Its events have been held already.
-        (WindowKind::Close, _) | (WindowKind::Budget, None) => at,
-        (WindowKind::Budget, Some(plan)) => days_after(at, plan.hold_days),
-    };
+    // Nothing of the window happened later than that, so each of its events is held as long as any other.
+    let release_at = plan.map_or(at, |plan| days_after(at, plan.hold_days));
     let minor = |index: usize| deltas.get(index).copied().unwrap_or(0);
     Ok(Extra {
         id: ConversionId::derived(&[
@@ -455,7 +465,23 @@ async fn window_line(
             .map(|(upline, level)| (upline, Money::new(minor(level), account.currency)))
             .collect(),
         release_at,
+        steps,
     })
+}
+
+/// What the gates of a partner's window decided, to be told.
+fn decided(closes: &[Close], partner: PartnerId, end: Timestamp) -> Vec<Step> {
+    closes
+        .iter()
+        .filter(|close| close.partner == partner && close.end == end)
+        .map(|close| Step {
+            component: close.component,
+            amount: close.pay,
+            unbound: (close.provisional != close.pay).then_some(close.provisional),
+            measured: Some((0, close.measure)),
+            aside: None,
+        })
+        .collect()
 }
 
 // ---- Conversions that wait for a rate of exchange

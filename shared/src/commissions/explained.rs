@@ -1,20 +1,23 @@
 //! A commission explained: what its plan was told, what it tested, each step to its amount, and what was
 //! posted since. As data, and as sentences that a partner understands.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::error::CommissionError;
-use super::fold::{Aside, Entry};
+use super::fold::{Aside, Entry, Step};
 use super::model::{Credit, Outcome, Source, WindowKind, entry, net_applied};
 use super::store;
+use super::trace::{Test, tests};
 use super::view::{plan_of, sentences};
 use crate::clock::Timestamp;
 use crate::edge::App;
 use crate::ids::{ConversionId, PartnerId, ProgramId, TransferId};
 use crate::ledger;
 use crate::money::{Currency, Money};
-use crate::plans::model::{ASSIGNED_BY, PlanVersion, name_in};
+use crate::plans::model::{ASSIGNED_BY, BASES, BracketPay, Pay, PlanVersion, name_in};
 use crate::tracking::model::{Changes, Facts};
 use crate::tracking::store::find_many;
 
@@ -49,7 +52,9 @@ pub struct TraceView {
     /// The rate of exchange at which amounts were taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchange: Option<TraceExchangeView>,
-    /// What each component came to.
+    /// What components asked of the event, and whether it holds.
+    pub conditions: Vec<TraceConditionView>,
+    /// What each component came to; of a window's close what its gate decided.
     pub steps: Vec<TraceStepView>,
     /// What caps took off.
     pub caps: Vec<TraceCutView>,
@@ -124,6 +129,35 @@ pub struct TraceInputsView {
     /// Product.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
+    /// The coupon's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<String>,
+    /// `new` or `returning`, where the event says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "new")]
+    pub customer_type: Option<&'static str>,
+    /// Whole months since the customer's first conversion of the event with the partner; absent for the first,
+    /// and for an event without a customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_months: Option<i64>,
+    /// `sub1` to `sub5`, those that were given.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub subs: BTreeMap<String, String>,
+    /// Metadata.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub meta: BTreeMap<String, String>,
+}
+
+/// What a component asked of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TraceConditionView {
+    /// The component's number in the plan version, from 1.
+    pub component: u32,
+    /// What it asks, in words.
+    #[schema(example = "the country is GB")]
+    pub asks: String,
+    /// Whether that holds of the event.
+    pub holds: bool,
 }
 
 /// A rate of exchange as it was used.
@@ -151,6 +185,31 @@ pub struct TraceStepView {
     /// What it came to.
     #[schema(example = "400.00")]
     pub amount: String,
+    /// What it would have come to without its minimum or maximum, where they changed it; what was provisional,
+    /// where a gate decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before_limits: Option<String>,
+    /// What a percentage is taken of: `amount`, `margin` or `net_revenue`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "amount")]
+    pub of: Option<&'static str>,
+    /// The rate, where there is one; of tiers that of the bracket that was reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0.10")]
+    pub rate: Option<String>,
+    /// What is paid for each, where that is a fixed amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "25.00")]
+    pub each: Option<String>,
+    /// Where the bracket begins that the measure stood in before the event: a number of events, or minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bracket_before: Option<i64>,
+    /// Where the bracket begins that the measure reached with it, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bracket_after: Option<i64>,
+    /// How fractions of a minor unit are settled.
+    #[schema(example = "half_up")]
+    pub rounding: &'static str,
     /// The measure before the event: a number of events, or an amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured_before: Option<i64>,
@@ -207,7 +266,8 @@ pub struct TraceCorrectionView {
 }
 
 impl TraceView {
-    /// The view for the credited partner: what the vendor earns and what others get is none of its business.
+    /// The view for the credited partner: what the vendor earns and notes, and what others get, is none of its
+    /// business.
     #[must_use]
     pub fn for_partner(mut self) -> Self {
         self.levels.clear();
@@ -215,6 +275,9 @@ impl TraceView {
             inputs.margin = None;
             inputs.net_revenue = None;
             inputs.adjustments = None;
+            // It may be another partner's, whose claim lost.
+            inputs.coupon = None;
+            inputs.meta.clear();
         }
         self
     }
@@ -309,7 +372,11 @@ fn shown(
             assigned_by: name_in(ASSIGNED_BY, credit.assigned_by),
             effective_from: plan.map(|plan| plan.effective_from),
         }),
-        inputs: told.map(|told| inputs(told, currency)),
+        conditions: match (plan, &told) {
+            (Some(plan), Some(told)) => conditions(plan, told, credit),
+            _ => Vec::new(),
+        },
+        inputs: told.map(|told| inputs(told, credit, currency)),
         exchange: credit.exchange.as_ref().map(|exchange| TraceExchangeView {
             from: exchange.from.code(),
             rate: exchange.rate.to_string(),
@@ -319,17 +386,7 @@ fn shown(
         steps: credit
             .trace
             .iter()
-            .map(|step| TraceStepView {
-                component: step.component + 1,
-                amount: step.amount.to_string(),
-                measured_before: step.measured.map(|(before, _)| before),
-                measured_after: step.measured.map(|(_, after)| after),
-                result: match step.aside {
-                    None => "paid",
-                    Some(Aside::NotChosen) => "not_chosen",
-                    Some(Aside::Gated) => "provisional",
-                },
-            })
+            .map(|step| step_view(plan, step))
             .collect(),
         caps: credit
             .cuts
@@ -371,14 +428,134 @@ pub(super) fn told(facts: &Facts, changes: &Changes, credit: &Credit) -> Option<
         facts,
         net,
         credit.partner,
-        counted_at,
+        (counted_at, credit.known_since),
         credit.exchange.as_ref(),
         credit.pay.currency(),
     )
     .ok()
 }
 
-fn inputs(told: Entry, currency: Currency) -> TraceInputsView {
+fn conditions(plan: &PlanVersion, told: &Entry, credit: &Credit) -> Vec<TraceConditionView> {
+    tests(plan, told, credit.months, credit.pay.currency())
+        .into_iter()
+        .map(|test| {
+            let Test {
+                component,
+                asks,
+                holds,
+            } = test;
+            TraceConditionView {
+                component,
+                asks,
+                holds,
+            }
+        })
+        .collect()
+}
+
+fn step_view(plan: Option<&PlanVersion>, step: &Step) -> TraceStepView {
+    let Applied {
+        of,
+        rate,
+        each,
+        brackets,
+    } = applied(plan, step);
+    let (bracket_before, bracket_after) = brackets.unzip();
+    let (measured_before, measured_after) = step.measured.unzip();
+    TraceStepView {
+        component: step.component + 1,
+        amount: step.amount.to_string(),
+        before_limits: step.unbound.map(|unbound| unbound.to_string()),
+        of,
+        rate,
+        each,
+        bracket_before,
+        bracket_after,
+        rounding: "half_up",
+        measured_before,
+        measured_after,
+        result: match step.aside {
+            None => "paid",
+            Some(Aside::NotChosen) => "not_chosen",
+            Some(Aside::Gated) => "provisional",
+        },
+    }
+}
+
+/// What of a plan's terms a step applied.
+#[derive(Default)]
+struct Applied {
+    of: Option<&'static str>,
+    rate: Option<String>,
+    each: Option<String>,
+    /// Where the brackets begin in which the measure stood before and after.
+    brackets: Option<(i64, i64)>,
+}
+
+fn applied(plan: Option<&PlanVersion>, step: &Step) -> Applied {
+    let component = usize::try_from(step.component)
+        .ok()
+        .and_then(|index| plan?.terms.components.get(index));
+    let Some(component) = component else {
+        return Applied::default();
+    };
+    let begins = |froms: &[i64], at: i64| {
+        let reached = froms.iter().rev().find(|from| **from <= at);
+        reached.or_else(|| froms.first()).copied()
+    };
+    let brackets = |froms: &[i64]| {
+        let (before, after) = step.measured?;
+        Some((begins(froms, before)?, begins(froms, after)?))
+    };
+    match &component.pay {
+        Pay::Flat(each) => Applied {
+            each: Some(each.to_string()),
+            ..Applied::default()
+        },
+        Pay::Percent { rate, of } => Applied {
+            of: Some(name_in(BASES, *of)),
+            rate: Some(rate.to_string()),
+            ..Applied::default()
+        },
+        Pay::Milestone { .. } => Applied::default(),
+        Pay::RevenueShare(share) => {
+            let froms: Vec<i64> = share.brackets.iter().map(|(from, _)| *from).collect();
+            let reached = brackets(&froms);
+            let rate = share
+                .brackets
+                .iter()
+                .find(|(from, _)| reached.is_some_and(|(_, after)| after == *from));
+            Applied {
+                rate: rate.map(|(_, rate)| rate.to_string()),
+                brackets: reached,
+                ..Applied::default()
+            }
+        }
+        Pay::Tiered(tiers) => {
+            let froms: Vec<i64> = tiers.brackets.iter().map(|bracket| bracket.from).collect();
+            let reached = brackets(&froms);
+            let pay = tiers
+                .brackets
+                .iter()
+                .find(|bracket| reached.is_some_and(|(_, after)| after == bracket.from))
+                .map(|bracket| bracket.pay);
+            Applied {
+                of: matches!(pay, Some(BracketPay::Rate(_))).then(|| name_in(BASES, tiers.of)),
+                rate: match pay {
+                    Some(BracketPay::Rate(rate)) => Some(rate.to_string()),
+                    _ => None,
+                },
+                each: match pay {
+                    Some(BracketPay::Flat(each)) => Some(each.to_string()),
+                    _ => None,
+                },
+                brackets: reached,
+            }
+        }
+    }
+}
+
+fn inputs(told: Entry, credit: &Credit, currency: Currency) -> TraceInputsView {
     let money = |minor: i64| Money::new(minor, currency).to_string();
     TraceInputsView {
         event: told.event,
@@ -391,5 +568,15 @@ fn inputs(told: Entry, currency: Currency) -> TraceInputsView {
         adjustments: (told.adjustments != 0).then(|| money(told.adjustments)),
         country: told.country,
         product: told.product,
+        coupon: told.coupon,
+        customer_type: told
+            .new_customer
+            .map(|new| if new { "new" } else { "returning" }),
+        customer_months: credit.months,
+        subs: (1..)
+            .zip(told.subs)
+            .filter_map(|(number, sub): (u8, _)| Some((format!("sub{number}"), sub?)))
+            .collect(),
+        meta: told.meta,
     }
 }

@@ -53,6 +53,9 @@ pub struct Entry {
     pub adjustments: i64,
     /// A keyed hash of the customer's reference.
     pub customer: Option<String>,
+    /// When the customer's first conversion of the event counted outside the book, under another plan or
+    /// version, as far as that was known when this one was credited.
+    pub known_since: Option<Timestamp>,
     /// Whether the customer is new, where the event says so.
     pub new_customer: Option<bool>,
     /// ISO 3166 two-letter code.
@@ -105,6 +108,9 @@ pub struct Paid {
     pub steps: Vec<Step>,
     /// What caps took off.
     pub cuts: Vec<Cut>,
+    /// Whole months since the customer's first conversion of the event; `None` for the first, and for an event
+    /// without a customer.
+    pub months: Option<i64>,
 }
 
 /// What one component came to.
@@ -114,6 +120,8 @@ pub struct Step {
     pub component: u32,
     /// What it came to; of a gated one what is provisional until its window closes.
     pub amount: Money,
+    /// What it would have come to without its minimum and maximum, where that is not the same.
+    pub unbound: Option<Money>,
     /// The measure before the event and with it, where the component measures: a number of events, or
     /// minor units.
     pub measured: Option<(i64, i64)>,
@@ -178,7 +186,7 @@ pub struct Running {
 }
 
 /// What stands behind a gate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Behind {
     /// Which window.
     pub window: i32,
@@ -186,6 +194,11 @@ pub struct Behind {
     pub measure: i64,
     /// What is provisional.
     pub withheld: i64,
+    /// Amounts of the events of which nothing but what is provisional pays: what uplines get a share of once
+    /// the gate is passed.
+    pub sales: i64,
+    /// Of what is provisional, what belongs to each customer, where caps bind customers.
+    pub customers: BTreeMap<String, i64>,
 }
 
 /// What a cap has used in its window.
@@ -195,6 +208,13 @@ pub struct Used {
     pub window: i32,
     /// Minor units.
     pub minor: i64,
+}
+
+impl Used {
+    /// What is used in that window.
+    fn within(self, window: i32) -> i64 {
+        if self.window == window { self.minor } else { 0 }
+    }
 }
 
 /// What is known of a customer.
@@ -319,6 +339,7 @@ pub struct Fold<'a> {
 struct Offer {
     component: usize,
     amount: i64,
+    unbound: Option<i64>,
     measured: Option<(i64, i64)>,
     /// What stands in its window if it is chosen, and if it is not.
     chosen: Running,
@@ -373,6 +394,10 @@ impl<'a> Fold<'a> {
             return Err(MoneyError::OverLimit);
         };
         let terms = &plan.terms;
+        if is_budgeted(terms) {
+            // Whose gate has decided before this event has used the budget before it.
+            self.close_gates(entry.counted_at)?;
+        }
         let months = self.months(entry, &zone);
         let mut standing = self.take_standing(entry, terms);
         let mut offers = Vec::with_capacity(terms.components.len());
@@ -398,7 +423,10 @@ impl<'a> Fold<'a> {
         }
         let chosen = choose(terms.pays, &offers, terms);
         let mut pay = 0_i64;
+        let mut gated: Vec<(usize, i64)> = Vec::new();
         let mut steps = Vec::with_capacity(offers.len());
+        // What pays for the sale itself: something now, or else what waits behind a gate.
+        let (mut pays_now, mut pays_later) = (false, None);
         for (position, offer) in offers.into_iter().enumerate() {
             let component = &terms.components[offer.component];
             let is_chosen = chosen.is_none_or(|chosen| chosen == position)
@@ -415,11 +443,14 @@ impl<'a> Fold<'a> {
                 // What it lifts of the window's earlier events is theirs all the same.
                 add(offer.passed.rounded, -offer.before)?
             };
+            let for_the_sale =
+                is_chosen && offer.matches && !matches!(component.pay, Pay::Milestone { .. });
             if component.gate.is_some() {
-                let behind = &mut standing.behind[offer.component];
-                behind.withheld = add(behind.withheld, amount)?;
+                gated.push((offer.component, amount));
+                pays_later = pays_later.or_else(|| for_the_sale.then_some(offer.component));
             } else {
                 pay = add(pay, amount)?;
+                pays_now |= for_the_sale;
             }
             standing.running[offer.component] = if is_chosen {
                 offer.chosen
@@ -430,27 +461,45 @@ impl<'a> Fold<'a> {
                 steps.push(Step {
                     component: u32::try_from(offer.component).unwrap_or(u32::MAX),
                     amount: Money::new(offer.amount, self.currency),
+                    unbound: offer
+                        .unbound
+                        .map(|unbound| Money::new(unbound, self.currency)),
                     measured: offer.measured,
                     aside,
                 });
             }
         }
-        let cuts = self.cap(entry, terms, &zone, &mut standing, &mut pay)?;
+        let mut cuts = self.cap(entry, terms, &zone, &mut standing, &mut pay)?;
+        let mut of_conversion = pay;
+        let binds_customers = terms.caps.iter().any(|cap| cap.scope == CapScope::Customer);
+        for (component, amount) in gated {
+            let kept = self.cap_alone(entry, terms, of_conversion, amount, &mut cuts)?;
+            of_conversion = add(of_conversion, kept)?;
+            let behind = &mut standing.behind[component];
+            behind.withheld = add(behind.withheld, kept)?;
+            if let (true, Some(customer)) = (binds_customers, &entry.customer) {
+                let withheld = behind.customers.entry(customer.clone()).or_default();
+                *withheld = add(*withheld, kept)?;
+            }
+        }
+        let sale = entry.amount.unwrap_or(0);
+        if let (false, Some(component)) = (pays_now, pays_later) {
+            let behind = &mut standing.behind[component];
+            behind.sales = add(behind.sales, sale)?;
+        }
         self.state
             .standings
             .insert((entry.partner, entry.plan), standing);
-        self.remember(entry);
-        let levels = levels(
-            terms,
-            entry.own.then(|| entry.amount.unwrap_or(0)),
-            pay,
-            self.currency,
-        )?;
+        if asks_after_customers(terms) {
+            self.remember(entry);
+        }
+        let levels = levels(terms, pays_now.then_some(sale), pay, self.currency)?;
         Ok(Paid {
             pay: Money::new(pay, self.currency),
             levels,
             steps,
             cuts,
+            months,
         })
     }
 
@@ -459,25 +508,36 @@ impl<'a> Fold<'a> {
     /// # Errors
     /// `OverLimit`.
     pub fn close(&mut self, until: Timestamp) -> Result<(), MoneyError> {
-        let mut keys: Vec<(PartnerId, usize)> = self.state.standings.keys().copied().collect();
-        keys.sort_unstable();
-        for key in keys {
-            let Some((plan, zone)) = self.plans.get(key.1).cloned() else {
-                continue;
-            };
-            let Some(mut standing) = self.state.standings.remove(&key) else {
+        self.close_gates(until)
+    }
+
+    /// In the order in which the windows ended.
+    fn close_gates(&mut self, until: Timestamp) -> Result<(), MoneyError> {
+        let mut ended: Vec<(Timestamp, (PartnerId, usize), usize)> = Vec::new();
+        for (key, standing) in &self.state.standings {
+            let Some((plan, zone)) = self.plans.get(key.1) else {
                 continue;
             };
             for (index, component) in plan.terms.components.iter().enumerate() {
                 let Some(gate) = &component.gate else {
                     continue;
                 };
-                let left = standing.behind[index];
-                if left.window != 0 && zone.end(gate.window, left.window) <= until {
-                    standing.behind[index] = Behind::default();
-                    self.decide(key, plan, &zone, index, left, &mut standing)?;
+                let window = standing.behind[index].window;
+                if window != 0 && zone.end(gate.window, window) <= until {
+                    ended.push((zone.end(gate.window, window), *key, index));
                 }
             }
+        }
+        ended.sort_unstable();
+        for (_, key, index) in ended {
+            let Some((plan, zone)) = self.plans.get(key.1).cloned() else {
+                continue;
+            };
+            let Some(mut standing) = self.state.standings.remove(&key) else {
+                continue;
+            };
+            let left = std::mem::take(&mut standing.behind[index]);
+            self.decide(key, plan, &zone, index, left, &mut standing)?;
             self.state.standings.insert(key, standing);
         }
         Ok(())
@@ -508,14 +568,14 @@ impl<'a> Fold<'a> {
             return Ok(());
         };
         let window = zone.window(gate.window, entry.counted_at);
-        let left = standing.behind[index];
-        if left.window == window {
+        if standing.behind[index].window == window {
             return Ok(());
         }
-        standing.behind[index] = Behind {
+        let begun = Behind {
             window,
             ..Behind::default()
         };
+        let left = std::mem::replace(&mut standing.behind[index], begun);
         if left.window != 0 {
             let key = (entry.partner, entry.plan);
             self.decide(key, plan, zone, index, left, standing)?;
@@ -536,25 +596,72 @@ impl<'a> Fold<'a> {
             return Ok(());
         };
         let end = zone.end(gate.window, left.window);
-        let mut pay = if left.measure >= gate.at_least {
-            left.withheld
-        } else {
-            0
-        };
-        // What a partner is paid at most binds this as well: it belongs to the window's last instant.
+        let is_passed = left.measure >= gate.at_least;
+        let caps = &plan.terms.caps;
+        // What caps leave belongs to the window's last instant.
         let last = end.checked_sub(1.nanosecond()).unwrap_or(end);
-        for (cap, used) in plan.terms.caps.iter().zip(&mut standing.used) {
-            if cap.scope != CapScope::Partner {
-                continue;
+        let mut pay = 0;
+        let mut of_customers = Vec::new();
+        if is_passed {
+            pay = left.withheld;
+            for (customer, withheld) in &left.customers {
+                let mut share = *withheld;
+                for (index, cap) in caps.iter().enumerate() {
+                    if cap.scope == CapScope::Customer {
+                        let window = zone.window(cap.window, last);
+                        let used = self.used_by(partner, customer, (at, index), window);
+                        share = share.min(cap.amount.minor().saturating_sub(used).max(0));
+                    }
+                }
+                pay = add(pay, add(share, -withheld)?)?;
+                of_customers.push((customer, share));
             }
-            let window = zone.window(cap.window, last);
-            let before = if used.window == window { used.minor } else { 0 };
-            pay = pay.min(cap.amount.minor().saturating_sub(before).max(0));
         }
-        for (cap, used) in plan.terms.caps.iter().zip(&mut standing.used) {
+        for (index, cap) in caps.iter().enumerate() {
             let window = zone.window(cap.window, last);
-            if cap.scope == CapScope::Partner && used.window == window {
-                used.minor = add(used.minor, pay)?;
+            let used = match cap.scope {
+                CapScope::Partner => standing.used[index],
+                CapScope::Program => self.budget((at, index)),
+                CapScope::Conversion | CapScope::Customer => continue,
+            };
+            pay = pay.min(
+                cap.amount
+                    .minor()
+                    .saturating_sub(used.within(window))
+                    .max(0),
+            );
+        }
+        // What others of its caps took off is not a customer's use, the last one's first.
+        let mut over = of_customers
+            .iter()
+            .try_fold(0, |sum, (_, share)| add(sum, *share))?
+            .saturating_sub(pay)
+            .max(0);
+        for (_, share) in of_customers.iter_mut().rev() {
+            let less = over.min((*share).max(0));
+            *share -= less;
+            over -= less;
+        }
+        for (index, cap) in caps.iter().enumerate() {
+            let window = zone.window(cap.window, last);
+            let key = (at, index);
+            match cap.scope {
+                CapScope::Conversion => {}
+                CapScope::Partner => {
+                    let minor = add(standing.used[index].within(window), pay)?;
+                    standing.used[index] = Used { window, minor };
+                }
+                CapScope::Program => {
+                    let minor = add(self.budget(key).within(window), pay)?;
+                    self.state.budgets.insert(key, Used { window, minor });
+                }
+                CapScope::Customer => {
+                    for (customer, share) in &of_customers {
+                        let used = self.used_by(partner, customer, key, window);
+                        let minor = add(used, *share)?;
+                        self.use_up_customer(partner, customer, key, Used { window, minor });
+                    }
+                }
             }
         }
         self.closed.push(Close {
@@ -565,7 +672,12 @@ impl<'a> Fold<'a> {
             measure: left.measure,
             provisional: Money::new(left.withheld, self.currency),
             pay: Money::new(pay, self.currency),
-            levels: levels(&plan.terms, None, pay, self.currency)?,
+            levels: levels(
+                &plan.terms,
+                is_passed.then_some(left.sales),
+                pay,
+                self.currency,
+            )?,
         });
         Ok(())
     }
@@ -574,15 +686,14 @@ impl<'a> Fold<'a> {
     /// event without a customer.
     fn months(&self, entry: &Entry, zone: &Zone) -> Option<i64> {
         let customer = entry.customer.as_ref()?;
-        let known = self
+        let here = self
             .state
             .customers
-            .get(&(entry.partner, customer.clone()))?;
-        let (_, first) = known
-            .first
-            .iter()
-            .find(|(event, _)| *event == entry.event)?;
-        Some(zone.months_between(*first, entry.counted_at))
+            .get(&(entry.partner, customer.clone()))
+            .and_then(|known| known.first.iter().find(|(event, _)| *event == entry.event))
+            .map(|(_, first)| *first);
+        let first = here.into_iter().chain(entry.known_since).min()?;
+        Some(zone.months_between(first, entry.counted_at))
     }
 
     /// Gets to know an event's customer, without paying for it: of what happened before a plan began.
@@ -651,6 +762,36 @@ impl<'a> Fold<'a> {
         Ok(cuts)
     }
 
+    /// What caps of the conversion alone leave of what waits behind a gate, beside what the conversion pays
+    /// already. A conversion without a customer is a customer of its own.
+    fn cap_alone(
+        &self,
+        entry: &Entry,
+        terms: &Terms,
+        paid: i64,
+        amount: i64,
+        cuts: &mut Vec<Cut>,
+    ) -> Result<i64, MoneyError> {
+        let mut kept = amount;
+        for (index, cap) in terms.caps.iter().enumerate() {
+            let is_alone = match cap.scope {
+                CapScope::Conversion => true,
+                CapScope::Customer => entry.customer.is_none(),
+                CapScope::Partner | CapScope::Program => false,
+            };
+            let room = add(cap.amount.minor(), -paid)?.max(0);
+            if is_alone && kept > room {
+                cuts.push(Cut {
+                    cap: u32::try_from(index).unwrap_or(u32::MAX),
+                    by: Money::new(add(kept, -room)?, self.currency),
+                    room: Money::new(room, self.currency),
+                });
+                kept = room;
+            }
+        }
+        Ok(kept)
+    }
+
     /// What a cap has used in a window; `None` for one that remembers nothing.
     fn used(
         &self,
@@ -660,29 +801,46 @@ impl<'a> Fold<'a> {
         index: usize,
         window: i32,
     ) -> Option<i64> {
-        let used = match scope {
+        let key = (entry.plan, index);
+        Some(match scope {
             CapScope::Conversion => return None,
-            CapScope::Partner => standing.used[index],
-            CapScope::Program => self
-                .state
-                .budgets
-                .get(&(entry.plan, index))
-                .copied()
-                .unwrap_or_default(),
+            CapScope::Partner => standing.used[index].within(window),
+            CapScope::Program => self.budget(key).within(window),
+            // An event without a customer is one of its own.
             CapScope::Customer => {
-                // An event without a customer is one of its own.
-                let customer = entry.customer.as_ref()?;
-                self.state
-                    .customers
-                    .get(&(entry.partner, customer.clone()))
-                    .and_then(|known| {
-                        let key = (entry.plan, index);
-                        known.used.iter().find(|(cap, _)| *cap == key)
-                    })
-                    .map_or_else(Used::default, |(_, used)| *used)
+                self.used_by(entry.partner, entry.customer.as_ref()?, key, window)
             }
-        };
-        Some(if used.window == window { used.minor } else { 0 })
+        })
+    }
+
+    fn budget(&self, key: (usize, usize)) -> Used {
+        self.state.budgets.get(&key).copied().unwrap_or_default()
+    }
+
+    fn used_by(&self, partner: PartnerId, customer: &str, key: (usize, usize), window: i32) -> i64 {
+        self.state
+            .customers
+            .get(&(partner, customer.to_owned()))
+            .and_then(|known| known.used.iter().find(|(cap, _)| *cap == key))
+            .map_or(0, |(_, used)| used.within(window))
+    }
+
+    fn use_up_customer(
+        &mut self,
+        partner: PartnerId,
+        customer: &str,
+        key: (usize, usize),
+        used: Used,
+    ) {
+        let known = self
+            .state
+            .customers
+            .entry((partner, customer.to_owned()))
+            .or_default();
+        match known.used.iter_mut().find(|(cap, _)| *cap == key) {
+            Some((_, before)) => *before = used,
+            None => known.used.push((key, used)),
+        }
     }
 
     fn use_up(
@@ -700,15 +858,7 @@ impl<'a> Fold<'a> {
                 self.state.budgets.insert(key, used);
             }
             (CapScope::Customer, Some(customer)) => {
-                let known = self
-                    .state
-                    .customers
-                    .entry((entry.partner, customer.clone()))
-                    .or_default();
-                match known.used.iter_mut().find(|(cap, _)| *cap == key) {
-                    Some((_, before)) => *before = used,
-                    None => known.used.push((key, used)),
-                }
+                self.use_up_customer(entry.partner, customer, key, used);
             }
             (CapScope::Conversion | CapScope::Customer, _) => {}
         }
@@ -786,12 +936,14 @@ impl Look<'_> {
         if let Looked::Offers(offer) = &mut looked
             && self.matches
         {
+            let unbound = offer.amount;
             if let Some(minimum) = component.minimum.filter(|_| offer.amount > 0) {
                 offer.amount = offer.amount.max(minimum.minor());
             }
             if let Some(maximum) = component.maximum {
                 offer.amount = offer.amount.min(maximum.minor());
             }
+            offer.unbound = (offer.amount != unbound).then_some(unbound);
         }
         Ok(looked)
     }
@@ -800,6 +952,7 @@ impl Look<'_> {
         Offer {
             component: self.index,
             amount,
+            unbound: None,
             measured: None,
             before: passed.rounded,
             chosen,
@@ -1019,15 +1172,8 @@ fn marginal(
         };
     }
     let mut sum = Decimal::ZERO;
-    for (index, part) in brackets.iter().enumerate() {
-        let low = part.from.max(before);
-        let high = brackets
-            .get(index + 1)
-            .map_or(after, |next| next.from.min(after));
-        if high <= low {
-            continue;
-        }
-        let part_length = Decimal::from(high - low);
+    for (part, part_length) in parts(brackets, before, after) {
+        let part_length = Decimal::from(part_length);
         let share = |whole: Decimal| {
             // Where the measure is the base itself nothing is divided, and nothing is inexact.
             if whole == Decimal::from(length) {
@@ -1043,6 +1189,24 @@ fn marginal(
         sum = plus(sum, exactly(part.pay, base, quantity)?)?;
     }
     Ok(sum)
+}
+
+/// The brackets that a measure passes on its way up, and how much of the way lies in each.
+pub fn parts(
+    brackets: &[Bracket],
+    before: i64,
+    after: i64,
+) -> impl Iterator<Item = (&Bracket, i64)> {
+    brackets
+        .iter()
+        .enumerate()
+        .filter_map(move |(index, part)| {
+            let low = part.from.max(before);
+            let high = brackets
+                .get(index + 1)
+                .map_or(after, |next| next.from.min(after));
+            (high > low).then(|| (part, high - low))
+        })
 }
 
 /// The cumulative pay at a measure: straight lines between the points that brackets state, level after
@@ -1082,7 +1246,8 @@ fn choose(pays: Pays, offers: &[Offer], terms: &Terms) -> Option<usize> {
     }
 }
 
-/// What uplines get of an event, the nearest first. Of what a window's close pays there is no sale.
+/// What uplines get of an event, the nearest first; of its sale where the plan pays for it. Of what a gate
+/// lets pass, the sales are those of which nothing else was paid.
 fn levels(
     terms: &Terms,
     sale: Option<i64>,

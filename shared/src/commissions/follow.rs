@@ -182,6 +182,7 @@ fn level_line(
         pay: share,
         levels: Vec::new(),
         release_at: credit.release_at,
+        steps: Vec::new(),
     }
 }
 
@@ -367,7 +368,8 @@ async fn measure(
     let net = net_applied(facts, changes, &credit.applied);
     let told = |counted_at: Timestamp| {
         let exchange = credit.exchange.as_ref();
-        entry(facts, net, partner, counted_at, exchange, currency).map(|entry| super::Entry {
+        let place = (counted_at, None);
+        entry(facts, net, partner, place, exchange, currency).map(|entry| super::Entry {
             conversion: id,
             own: false,
             ..entry
@@ -412,6 +414,7 @@ async fn measure(
             measured_by: Vec::new(),
             applied: credit.applied.clone(),
             exchange: credit.exchange.clone(),
+            known_since: None,
             line: Some((
                 id,
                 Source::SubTree {

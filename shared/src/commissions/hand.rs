@@ -107,6 +107,7 @@ pub async fn adjustment(
         pay: amount,
         levels: Vec::new(),
         release_at: now,
+        steps: Vec::new(),
     }
     .outcome(now);
     let mut ops = vec![Op::Put(store::put(&line)?)];

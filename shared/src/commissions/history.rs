@@ -219,7 +219,7 @@ async fn read(app: &App, program: &Program, ids: &[ConversionId]) -> Result<Vec<
                     &facts,
                     net,
                     credit.partner,
-                    facts.occurred_at,
+                    (facts.occurred_at, None),
                     credit.exchange.as_ref(),
                     currency,
                 )
@@ -480,6 +480,8 @@ pub fn past(line: Line, currency: Currency) -> Result<Past, (&'static str, Money
                     net_revenue,
                     adjustments: adjustments.unwrap_or(0),
                     customer: event.customer,
+                    // All that happened is told: who came first shows in it.
+                    known_since: None,
                     new_customer: event.new_customer,
                     country: event.country,
                     product: event.product,

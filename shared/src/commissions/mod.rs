@@ -28,6 +28,8 @@ use serde::{Deserialize, Serialize};
 
 use book::{BookId, Known, Placed, difference, place};
 use fold::{Entry, measures_subtree};
+use store::customers::Customer;
+
 use model::{
     Correction, Due, Exchange, Grant, Missing, Outcome, Source, change_digest, credited, entry,
     missing, net_applied, price, totals, uncredited,
@@ -97,6 +99,8 @@ struct Draft {
     measured_by: Vec<PartnerId>,
     applied: Vec<String>,
     exchange: Option<Exchange>,
+    /// Since when its customer was known from outside its book.
+    known_since: Option<Timestamp>,
     /// Where it is no conversion of the partner's own: the line's id and what it is paid for.
     line: Option<(ConversionId, Source)>,
 }
@@ -135,6 +139,7 @@ impl Draft {
             measured_by,
             applied,
             exchange,
+            known_since,
             line,
         } = self;
         let Placed { book, counted_at } = placed;
@@ -154,6 +159,7 @@ impl Draft {
             measured_by: measured_by.clone(),
             applied: applied.clone(),
             exchange: exchange.clone(),
+            known_since: *known_since,
         };
         let mut outcome = credited(facts, ruling.clone(), grant, account.currency, now);
         if let Some((id, source)) = line {
@@ -428,11 +434,24 @@ async fn draft(
     let placed = place(&plan, partner, facts.id, facts.customer.as_deref(), known);
     let applied: Vec<String> = changes.ordered().iter().map(change_digest).collect();
     let net = net_applied(facts, changes, &applied);
+    let known_since = match &facts.customer {
+        Some(hash) if !net.gone => {
+            let customer = Customer {
+                program: facts.program,
+                partner,
+                hash,
+            };
+            store::customers::meet(&app.main, customer, &facts.event, &plan, &placed)
+                .await
+                .map_err(|error| said(&error))?
+        }
+        _ => None,
+    };
     let told = entry(
         facts,
         net,
         partner,
-        placed.counted_at,
+        (placed.counted_at, known_since),
         exchange.as_ref(),
         currency,
     )
@@ -451,6 +470,7 @@ async fn draft(
         measured_by: above.measured_by,
         applied,
         exchange,
+        known_since,
         line: None,
     })))
 }
@@ -709,7 +729,8 @@ fn changed<'a>(work: &'a Work, due: &Due) -> Result<Changed<'a>, Error> {
         .as_ref()
         .map_or(facts.occurred_at, |(_, at)| *at);
     let exchange = credit.exchange.as_ref();
-    let told = entry(facts, net, credit.partner, counted_at, exchange, currency)
+    let place = (counted_at, credit.known_since);
+    let told = entry(facts, net, credit.partner, place, exchange, currency)
         .map_err(|error| failed(&error))?;
     Ok(Changed {
         outcome,

@@ -12,7 +12,7 @@ use crate::ids::{ConversionId, OperatorId, PartnerId, PayoutId, ProgramId, Trans
 use crate::ledger::model::{AccountId, Bucket, Transfer, TransferKind, commission_id};
 use crate::money::{Currency, Money, MoneyError, Rate};
 use crate::plans::model::{AssignedBy, PlanVersion};
-use crate::rates::model::{StoredRate, convert};
+use crate::rates::model::{StoredRate, convert, convert_share};
 use crate::tracking::model::{Change, Changes, CustomerType, Facts, Net, PostedStatus, net_after};
 
 /// Where a commission stands. `paid` is not stored: it is `InTransit` in a payout that is settled.
@@ -194,6 +194,11 @@ pub struct Credit {
     pub trace: Vec<Step>,
     /// What caps took off.
     pub cuts: Vec<Cut>,
+    /// Since when the customer was known from outside that book: see [`Entry::known_since`].
+    pub known_since: Option<Timestamp>,
+    /// Whole months since the customer's first conversion of the event; `None` for the first, and for an event
+    /// without a customer.
+    pub months: Option<i64>,
     /// In which book it counts, and at which instant; `None` when it depends on no other event.
     pub book: Option<(BookId, Timestamp)>,
     /// What uplines get, the nearest first: whom, when there is one, and how much in all.
@@ -328,29 +333,23 @@ pub fn entry(
     facts: &Facts,
     net: Net,
     partner: PartnerId,
-    counted_at: Timestamp,
+    (counted_at, known_since): (Timestamp, Option<Timestamp>),
     exchange: Option<&Exchange>,
     currency: Currency,
 ) -> Result<Entry, MoneyError> {
     let whole = facts.amount.map(Money::minor);
     let left = net.amount.map(Money::minor);
-    let exchanged = |minor: i64| match exchange {
-        None if facts.currency == currency => Ok(minor),
+    // What is left of a part, at the rate of exchange: rounded once.
+    let taken = |minor: i64, share: (i64, i64)| match exchange {
+        None if facts.currency == currency => proportion(minor, share),
         None => Err(MoneyError::CurrencyMismatch),
-        Some(exchange) => exchanged(minor, exchange, currency),
+        Some(exchange) => exchanged(minor, share, exchange, currency),
     };
-    let shrunk = |part: Option<Money>| {
-        let Some(part) = part else {
-            return Ok(None);
-        };
-        let minor = match (whole, left) {
-            (Some(whole), Some(left)) if whole != left && whole != 0 => {
-                proportion(part.minor(), left, whole)?
-            }
-            _ => part.minor(),
-        };
-        exchanged(minor).map(Some)
+    let share = match (whole, left) {
+        (Some(whole), Some(left)) if whole != 0 => (left, whole),
+        _ => (1, 1),
     };
+    let shrunk = |part: Option<Money>| part.map(|part| taken(part.minor(), share)).transpose();
     let mut adjustments = 0_i64;
     for part in [facts.bonuses, facts.fees, facts.chargebacks] {
         let part = shrunk(part)?.unwrap_or(0);
@@ -365,11 +364,12 @@ pub fn entry(
         own: true,
         event: facts.event.clone(),
         quantity: facts.quantity,
-        amount: left.map(exchanged).transpose()?,
+        amount: left.map(|left| taken(left, (1, 1))).transpose()?,
         margin: shrunk(facts.margin)?,
         net_revenue: shrunk(facts.net_revenue)?,
         adjustments,
         customer: facts.customer.clone(),
+        known_since,
         new_customer: facts.customer_type.map(|kind| kind == CustomerType::New),
         country: facts.country.clone(),
         product: facts.product.clone(),
@@ -380,15 +380,20 @@ pub fn entry(
 }
 
 /// `part × left ÷ whole`, half away from zero.
-fn proportion(part: i64, left: i64, whole: i64) -> Result<i64, MoneyError> {
+fn proportion(part: i64, (left, whole): (i64, i64)) -> Result<i64, MoneyError> {
     let product = i128::from(part) * i128::from(left);
     let whole = i128::from(whole);
     let twice = product * 2 + whole * product.signum();
     i64::try_from(twice / (whole * 2)).map_err(|_| MoneyError::OverLimit)
 }
 
-/// An amount at a rate of exchange, settled half up once.
-fn exchanged(minor: i64, exchange: &Exchange, to: Currency) -> Result<i64, MoneyError> {
+/// A share of an amount at a rate of exchange, settled half up once.
+fn exchanged(
+    minor: i64,
+    share: (i64, i64),
+    exchange: &Exchange,
+    to: Currency,
+) -> Result<i64, MoneyError> {
     let Exchange {
         from,
         rate,
@@ -403,7 +408,13 @@ fn exchanged(minor: i64, exchange: &Exchange, to: Currency) -> Result<i64, Money
         source,
         created_at: Timestamp::UNIX_EPOCH,
     };
-    Ok(convert(Money::new(minor, from), &rate)?.minor())
+    let money = |minor: i64| Money::new(minor, from);
+    // Where the product outgrows its 128 bits, which takes billions, in two steps.
+    let minor = match convert_share(money(minor), share, &rate) {
+        Err(MoneyError::OverLimit) => convert(money(proportion(minor, share)?), &rate)?,
+        taken => taken?,
+    };
+    Ok(minor.minor())
 }
 
 /// A stored rate as it is used.
@@ -464,6 +475,8 @@ pub struct Grant {
     pub applied: Vec<String>,
     /// The rate of exchange at which its amounts were taken.
     pub exchange: Option<Exchange>,
+    /// Since when the customer was known from outside the book.
+    pub known_since: Option<Timestamp>,
 }
 
 impl Grant {
@@ -481,6 +494,7 @@ impl Grant {
             measured_by,
             applied,
             exchange,
+            known_since,
         } = self;
         let minor = |index: usize| posted.get(index).copied().unwrap_or(0);
         let first = Money::new(minor(0), currency);
@@ -494,9 +508,9 @@ impl Grant {
                 .iter()
                 .any(|(upline, share)| upline.is_some() && !share.is_zero());
         let gone = paid.is_none();
-        let (pay, trace, cuts) = paid.map_or_else(
-            || (Money::zero(currency), Vec::new(), Vec::new()),
-            |paid| (paid.pay, paid.steps, paid.cuts),
+        let (pay, trace, cuts, months) = paid.map_or_else(
+            || (Money::zero(currency), Vec::new(), Vec::new(), None),
+            |paid| (paid.pay, paid.steps, paid.cuts, paid.months),
         );
         Credit {
             partner,
@@ -510,6 +524,8 @@ impl Grant {
             hold_note: None,
             trace,
             cuts,
+            known_since,
+            months,
             book,
             levels,
             measured_by,
@@ -596,6 +612,9 @@ pub struct Extra {
     pub levels: Vec<(Option<PartnerId>, Money)>,
     /// When its hold passes.
     pub release_at: Timestamp,
+    /// What each gate decided, where it is a window's close: `unbound` is what was provisional, the measure
+    /// what was reached.
+    pub steps: Vec<Step>,
 }
 
 impl Extra {
@@ -610,6 +629,7 @@ impl Extra {
             pay,
             levels,
             release_at,
+            steps,
         } = self;
         let (plan, plan_version) = plan.unwrap_or_default();
         let owes = levels
@@ -634,8 +654,10 @@ impl Extra {
                 total: pay,
                 release_at,
                 hold_note: None,
-                trace: Vec::new(),
+                trace: steps,
                 cuts: Vec::new(),
+                known_since: None,
+                months: None,
                 book: None,
                 levels,
                 measured_by: Vec::new(),
@@ -1018,7 +1040,7 @@ mod tests {
         };
         let net = net_after(&facts, &[]);
         let partner = PartnerId::from_bytes([2; 16]);
-        entry(&facts, net, partner, facts.occurred_at, None, gbp()).unwrap()
+        entry(&facts, net, partner, (facts.occurred_at, None), None, gbp()).unwrap()
     }
 
     fn pay(components: Vec<Component>, event: Entry) -> String {
@@ -1045,6 +1067,7 @@ mod tests {
             uplines: Vec::new(),
             measured_by: Vec::new(),
             applied,
+            known_since: None,
             exchange: None,
         };
         let facts = facts(PostedStatus::Approved);
@@ -1198,7 +1221,7 @@ mod tests {
         assert_eq!(
             sentences(&plan, &event("sale", Some("9.99"), 3)),
             [
-                "Plan standard version 3, in force from 2020-01-01T00:00:00Z, pays for the event sale.",
+                "Plan standard version 3, in force from 2020-01-01T00:00:00Z, pays for the event sale; the partner is assigned it.",
                 "Component 1: 4.00 GBP flat × 3 = 12.00 GBP.",
                 "Component 2: rate 0.075 of 9.99 GBP = 0.74925 GBP, rounded half up to 0.75 GBP.",
             ]
@@ -1223,7 +1246,7 @@ mod tests {
         let partner = PartnerId::from_bytes([2; 16]);
         let told = |applied: &[String]| {
             let net = net_applied(&facts, &changes, applied);
-            entry(&facts, net, partner, facts.occurred_at, None, gbp()).unwrap()
+            entry(&facts, net, partner, (facts.occurred_at, None), None, gbp()).unwrap()
         };
         let all: Vec<String> = changes.ordered().iter().map(change_digest).collect();
         let (before, after) = (told(&[]), told(&all));
@@ -1284,7 +1307,7 @@ mod tests {
         assert_eq!(outcome.state, State::Reversed);
         let credit = outcome.credit.as_ref().unwrap();
         assert!(credit.pay.is_zero() && credit.posted.is_zero());
-        assert!(aftermath(credit, &outcome.source)[0].contains("before it was credited"));
+        assert!(aftermath(None, credit, &outcome.source)[0].contains("before it was credited"));
     }
 
     /// What a conversion goes through, each step decided on what was read some steps ago and committed on

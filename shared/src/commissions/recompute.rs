@@ -110,7 +110,7 @@ fn now_told(conversion: &Conversion, credit: &Credit) -> Result<Option<Entry>, M
         &conversion.facts,
         net,
         credit.partner,
-        counted_at,
+        (counted_at, credit.known_since),
         credit.exchange.as_ref(),
         credit.pay.currency(),
     )?;

@@ -1,6 +1,7 @@
 //! Keys and items of outcomes.
 
 pub mod books;
+pub mod customers;
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +100,10 @@ struct OutcomeItem {
     /// `<cap>:<minor units taken off>:<minor units there were>`, with commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cuts: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    known_since: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    months: Option<i64>,
     /// The book's partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     book: Option<String>,
@@ -248,9 +253,11 @@ fn write_step(step: &Step) -> String {
     let Step {
         component,
         amount,
+        unbound,
         measured,
         aside,
     } = step;
+    let unbound = unbound.map_or_else(String::new, |unbound| format!("/{}", unbound.minor()));
     let measured =
         measured.map_or_else(String::new, |(before, after)| format!(":{before}:{after}"));
     let aside = match aside {
@@ -258,7 +265,7 @@ fn write_step(step: &Step) -> String {
         Some(Aside::NotChosen) => ":n",
         Some(Aside::Gated) => ":g",
     };
-    format!("{component}:{}{measured}{aside}", amount.minor())
+    format!("{component}:{}{unbound}{measured}{aside}", amount.minor())
 }
 
 fn read_step(text: &str, currency: Currency) -> Option<Step> {
@@ -279,9 +286,14 @@ fn read_step(text: &str, currency: Currency) -> Option<Step> {
         }
         _ => return None,
     };
+    let (minor, unbound) = match minor.split_once('/') {
+        Some((minor, unbound)) => (minor, Some(Money::new(number(unbound)?, currency))),
+        None => (minor, None),
+    };
     Some(Step {
         component: component.parse().ok()?,
         amount: Money::new(number(minor)?, currency),
+        unbound,
         measured,
         aside,
     })
@@ -378,6 +390,8 @@ fn item_of(outcome: &Outcome) -> OutcomeItem {
         hold_note: None,
         trace: None,
         cuts: None,
+        known_since: None,
+        months: None,
         book: None,
         counted_at: None,
         levels: None,
@@ -407,6 +421,8 @@ fn item_of(outcome: &Outcome) -> OutcomeItem {
                 hold_note,
                 trace,
                 cuts,
+                known_since,
+                months,
                 book,
                 levels,
                 measured_by,
@@ -436,6 +452,8 @@ fn item_of(outcome: &Outcome) -> OutcomeItem {
             item.hold_note = hold_note.clone();
             item.trace = Some(joined(trace.iter().map(write_step)).unwrap_or_default());
             item.cuts = joined(cuts.iter().map(write_cut));
+            item.known_since = known_since.map(stamp);
+            item.months = *months;
             item.book = book.as_ref().map(|(book, _)| books::partition(book));
             item.counted_at = book.as_ref().map(|(_, at)| stamp(*at));
             item.levels = joined(levels.iter().map(write_level));
@@ -541,6 +559,8 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
         hold_note,
         trace,
         cuts,
+        known_since,
+        months,
         book,
         counted_at,
         levels,
@@ -603,6 +623,8 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
                 hold_note,
                 trace: entries(&trace?, |step| read_step(step, currency))?,
                 cuts: entries(&cuts.unwrap_or_default(), |cut| read_cut(cut, currency))?,
+                known_since: time(known_since)?,
+                months,
                 book,
                 levels: entries(&levels.unwrap_or_default(), |level| {
                     read_level(level, currency)
@@ -862,6 +884,8 @@ mod tests {
                 assigned_by: AssignedBy::Partner,
                 hold_note: None,
                 cuts: Vec::new(),
+                known_since: None,
+                months: None,
                 book: None,
                 levels: Vec::new(),
                 measured_by: Vec::new(),
@@ -875,12 +899,14 @@ mod tests {
                     Step {
                         component: 0,
                         amount: Money::new(400, gbp),
+                        unbound: None,
                         measured: None,
                         aside: None,
                     },
                     Step {
                         component: 19,
                         amount: Money::new(123_456_389, gbp),
+                        unbound: None,
                         measured: None,
                         aside: None,
                     },
@@ -982,12 +1008,14 @@ mod tests {
                     Step {
                         component: 1,
                         amount: Money::new(-7, gbp),
+                        unbound: None,
                         measured: Some((-3, 900)),
                         aside: Some(Aside::Gated),
                     },
                     Step {
                         component: 2,
                         amount: Money::new(7, gbp),
+                        unbound: None,
                         measured: None,
                         aside: Some(Aside::NotChosen),
                     },

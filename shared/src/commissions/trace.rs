@@ -5,12 +5,12 @@
 
 use rust_decimal::Decimal;
 
-use super::fold::{Aside, Cut, Entry, Step, holds};
+use super::fold::{Aside, Cut, Entry, Step, Zone, holds, parts};
 use super::model::{Credit, Source, WindowKind};
-use crate::money::{Currency, Money, Rate};
+use crate::money::{Currency, Money, Rate, Rounding};
 use crate::plans::model::{
-    AssignedBy, Base, Bracket, BracketPay, CapScope, Condition, Measure, Mode, NumberField, Pay,
-    Pays, PlanVersion, Scope, TextField, Unit, Window,
+    AssignedBy, Base, Bracket, BracketPay, CapScope, Condition, Duration, LevelBase, Measure, Mode,
+    NumberField, Pay, Pays, PlanVersion, Scope, TextField, Unit, Window,
 };
 
 /// How a commission came about.
@@ -19,7 +19,7 @@ pub fn explain(plan: &PlanVersion, entry: &Entry, credit: &Credit) -> Vec<String
     let currency = credit.pay.currency();
     let code = currency.code();
     if credit.trace.is_empty() && credit.cuts.is_empty() {
-        let mut sentences = tested(plan, entry, currency);
+        let mut sentences = tested(plan, entry, credit.months, currency);
         sentences.push(format!(
             "In plan {} version {} nothing pays for the event {}: {} {code}.",
             plan.code,
@@ -36,7 +36,7 @@ pub fn explain(plan: &PlanVersion, entry: &Entry, credit: &Credit) -> Vec<String
         plan.effective_from,
         entry.event,
         match credit.assigned_by {
-            AssignedBy::Partner => "",
+            AssignedBy::Partner => "; the partner is assigned it",
             AssignedBy::Link => "; the link that was clicked names it",
             AssignedBy::Program => "; it is the program's default",
         }
@@ -56,7 +56,7 @@ pub fn explain(plan: &PlanVersion, entry: &Entry, credit: &Credit) -> Vec<String
             entry.occurred_at, entry.counted_at
         ));
     }
-    sentences.extend(tested(plan, entry, currency));
+    sentences.extend(tested(plan, entry, credit.months, currency));
     sentences.extend(
         credit
             .trace
@@ -69,28 +69,49 @@ pub fn explain(plan: &PlanVersion, entry: &Entry, credit: &Credit) -> Vec<String
 
 /// What was posted beside the event's own pay, and since.
 #[must_use]
-pub fn aftermath(credit: &Credit, source: &Source) -> Vec<String> {
+pub fn aftermath(plan: Option<&PlanVersion>, credit: &Credit, source: &Source) -> Vec<String> {
     let code = credit.pay.currency().code();
     let mut sentences = Vec::new();
     match source {
         Source::Conversion => {}
-        Source::Level { of, level } => sentences.push(format!(
-            "Level {level} of the conversion {of}: {} {code}.",
-            credit.pay
-        )),
+        Source::Level { of, level } => {
+            let terms = usize::try_from(*level)
+                .ok()
+                .and_then(|level| plan?.terms.levels.get(level.checked_sub(1)?));
+            let share = terms.map_or_else(String::new, |terms| {
+                let base = match (terms.of, level) {
+                    (LevelBase::Sale, _) => "the sale",
+                    (LevelBase::Commission, 1) => "the commission",
+                    (LevelBase::Commission, _) => "what the level below gets",
+                };
+                let rounded = match terms.rounding {
+                    Rounding::HalfUp => "rounded half up",
+                    Rounding::Floor => "rounded down",
+                };
+                format!(", which gets {} of {base}, {rounded}", terms.rate)
+            });
+            sentences.push(format!(
+                "Level {level} of the conversion {of}{share}: {} {code}.",
+                credit.pay
+            ));
+        }
         Source::SubTree { of } => sentences.push(format!(
             "A partner below sold ({of}), which lifted a measure of the plan: {} {code}.",
             credit.posted
         )),
-        Source::Window { at, kind } => sentences.push(match kind {
-            WindowKind::Close => format!(
-                "The window that ended at {at} has closed; its gates decided {} {code}.",
-                credit.pay
-            ),
-            WindowKind::Budget => format!(
+        Source::Window { at, kind } => sentences.extend(match kind {
+            WindowKind::Close => {
+                let mut told = vec![format!(
+                    "The window that ended at {at} has closed; its gates decided {} {code}.",
+                    credit.pay
+                )];
+                told.extend(credit.trace.iter().map(|step| of_gate(plan, step)));
+                told
+            }
+            WindowKind::Budget => vec![format!(
                 "The program's budget was shared anew at {at}, after events of others changed: {} {code}.",
                 credit.pay
-            ),
+            )],
         }),
         Source::Adjustment { reason, about, .. } => sentences.push(match about {
             Some(about) => format!(
@@ -127,35 +148,105 @@ pub fn aftermath(credit: &Credit, source: &Source) -> Vec<String> {
     sentences
 }
 
-fn tested(plan: &PlanVersion, entry: &Entry, currency: Currency) -> Vec<String> {
-    (1..)
-        .zip(&plan.terms.components)
-        .filter(|(_, component)| component.event == entry.event)
-        .filter_map(|(number, component): (usize, _)| {
-            let condition = component.when.as_ref()?;
-            // What depends on the customer's history shows in whether the component took part.
-            let verdict = if knows_history(condition) {
-                "was tested".to_owned()
-            } else if holds(condition, entry, None, currency) {
-                "holds".to_owned()
-            } else {
-                "does not hold".to_owned()
-            };
-            Some(format!(
-                "Component {number} asks that {}: {verdict}.",
-                phrase(condition, currency)
-            ))
-        })
-        .collect()
+/// What a gate decided about what was provisional behind it.
+fn of_gate(plan: Option<&PlanVersion>, step: &Step) -> String {
+    let currency = step.amount.currency();
+    let code = currency.code();
+    let number = step.component + 1;
+    let provisional = step.unbound.unwrap_or(step.amount);
+    let gate = usize::try_from(step.component)
+        .ok()
+        .and_then(|index| plan?.terms.components.get(index)?.gate.as_ref());
+    let (Some(gate), Some((_, reached))) = (gate, step.measured) else {
+        return format!("Component {number} = {} {code}.", step.amount);
+    };
+    let verdict = if reached >= gate.at_least {
+        "of which that pays"
+    } else {
+        "which is not enough, so that pays"
+    };
+    format!(
+        "Component {number} asks that {} reaches {}; it reached {}: {provisional} {code} were provisional, {verdict} {} {code}.",
+        of_measure(&gate.measure, gate.window),
+        value(&gate.measure, gate.at_least, currency),
+        value(&gate.measure, reached, currency),
+        step.amount
+    )
 }
 
-fn knows_history(condition: &Condition) -> bool {
-    match condition {
-        Condition::All(parts) | Condition::Any(parts) => parts.iter().any(knows_history),
-        Condition::NewCustomer(_) => true,
-        Condition::Within { field, .. } => *field == NumberField::MonthsSinceFirstSale,
-        Condition::Among { .. } => false,
+/// A component's test of an event, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Test {
+    /// The component's number, from 1.
+    pub component: u32,
+    /// What it asks, in words.
+    pub asks: String,
+    /// Whether that holds.
+    pub holds: bool,
+}
+
+/// What the components for an event test of it: their conditions, and how long they pay for a customer.
+#[must_use]
+pub fn tests(
+    plan: &PlanVersion,
+    entry: &Entry,
+    months: Option<i64>,
+    currency: Currency,
+) -> Vec<Test> {
+    let mut tests = Vec::new();
+    for (component, asked) in (1..).zip(&plan.terms.components) {
+        if asked.event != entry.event {
+            continue;
+        }
+        if let Some(condition) = &asked.when {
+            tests.push(Test {
+                component,
+                asks: phrase(condition, currency),
+                holds: holds(condition, entry, months, currency),
+            });
+        }
+        let lasts = match asked.duration {
+            Duration::Forever => continue,
+            Duration::FirstSale => (
+                format!("it is the customer's first {}", asked.event),
+                months.is_none(),
+            ),
+            Duration::Months(most) => (
+                format!(
+                    "the customer's first {} is less than {most} months ago",
+                    asked.event
+                ),
+                months.unwrap_or(0) < i64::from(most),
+            ),
+        };
+        let (asks, holds) = lasts;
+        tests.push(Test {
+            component,
+            asks,
+            holds,
+        });
     }
+    tests
+}
+
+fn tested(
+    plan: &PlanVersion,
+    entry: &Entry,
+    months: Option<i64>,
+    currency: Currency,
+) -> Vec<String> {
+    tests(plan, entry, months, currency)
+        .into_iter()
+        .map(|test| {
+            let Test {
+                component,
+                asks,
+                holds,
+            } = test;
+            let verdict = if holds { "holds" } else { "does not hold" };
+            format!("Component {component} asks that {asks}: {verdict}.")
+        })
+        .collect()
 }
 
 /// A condition in words.
@@ -214,7 +305,7 @@ pub fn phrase(condition: &Condition, currency: Currency) -> String {
 fn of_step(plan: &PlanVersion, entry: &Entry, step: &Step, currency: Currency) -> String {
     let code = currency.code();
     let number = step.component + 1;
-    let amount = step.amount;
+    let amount = step.unbound.unwrap_or(step.amount);
     let index = usize::try_from(step.component).unwrap_or(usize::MAX);
     let Some(component) = plan.terms.components.get(index) else {
         return format!("Component {number} = {amount} {code}.");
@@ -258,8 +349,9 @@ fn of_step(plan: &PlanVersion, entry: &Entry, step: &Step, currency: Currency) -
             },
             Some((before, after)),
         ) => format!(
-            "a bonus of {bonus} {code} once {} reaches {}; it went from {} to {} = {amount} {code}",
+            "a bonus of {bonus} {code} once {}{} reaches {}; it went from {} to {} = {amount} {code}",
             of_measure(measure, *window),
+            since(plan, entry, *window),
             value(measure, *at, currency),
             value(measure, before, currency),
             value(measure, after, currency),
@@ -267,8 +359,9 @@ fn of_step(plan: &PlanVersion, entry: &Entry, step: &Step, currency: Currency) -
         (Pay::RevenueShare(share), Some((before, after))) => {
             let rate = share.brackets.iter().rev().find(|(from, _)| *from <= after);
             format!(
-                "the net revenue of the {} went from {} to {} {code}; at rate {} its share changes by {amount} {code}",
+                "the net revenue of the {}{} went from {} to {} {code}; at rate {} its share changes by {amount} {code}",
                 of_window(share.window),
+                since(plan, entry, share.window),
                 money(before),
                 money(after),
                 rate.map_or_else(|| "0".to_owned(), |(_, rate)| rate.to_string())
@@ -281,8 +374,9 @@ fn of_step(plan: &PlanVersion, entry: &Entry, step: &Step, currency: Currency) -
                 .rev()
                 .find(|bracket| bracket.from <= after);
             let went = format!(
-                "{} went from {} to {}",
+                "{}{} went from {} to {}",
                 of_measure(&tiers.measure, tiers.window),
+                since(plan, entry, tiers.window),
                 value(&tiers.measure, before, currency),
                 value(&tiers.measure, after, currency)
             );
@@ -291,9 +385,11 @@ fn of_step(plan: &PlanVersion, entry: &Entry, step: &Step, currency: Currency) -
             });
             match tiers.mode {
                 Mode::Attained => format!("{went}, where {bracket} is paid = {amount} {code}"),
-                Mode::Marginal => format!(
-                    "{went}; each part at its own bracket, the last of which pays {bracket} = {amount} {code}"
+                Mode::Marginal if after != before => format!(
+                    "{went}; each part at its own bracket, {} = {amount} {code}",
+                    of_parts(&tiers.brackets, &tiers.measure, before, after, currency)
                 ),
+                Mode::Marginal => format!("{went}, where {bracket} is paid = {amount} {code}"),
                 Mode::Interpolated => format!(
                     "{went}; along the line between the stated points that is {amount} {code} more"
                 ),
@@ -321,7 +417,51 @@ fn of_step(plan: &PlanVersion, entry: &Entry, step: &Step, currency: Currency) -
             )
         }),
     };
-    format!("Component {number}: {what}{aside}.")
+    let bound = step.unbound.map_or_else(String::new, |unbound| {
+        let paid = step.amount;
+        if unbound.minor() < paid.minor() {
+            format!(", and at least {paid} {code} are paid for a sale")
+        } else {
+            format!(", and at most {paid} {code} are paid for a sale")
+        }
+    });
+    format!("Component {number}: {what}{bound}{aside}.")
+}
+
+/// When the version that counts began, where that was within the window: what happened before it counted
+/// under another.
+fn since(plan: &PlanVersion, entry: &Entry, window: Window) -> String {
+    let zone = Zone::of(&plan.terms.time_zone);
+    let began = plan.effective_from;
+    match window {
+        Window::Month | Window::Quarter
+            if zone.window(window, began) == zone.window(window, entry.counted_at) =>
+        {
+            format!(" since {began}, when this version began")
+        }
+        _ => String::new(),
+    }
+}
+
+/// The parts of an event that lie in several brackets: `1,000.00 GBP at rate 0.10, 500.00 GBP at rate 0.12`.
+fn of_parts(
+    brackets: &[Bracket],
+    measure: &Measure,
+    before: i64,
+    after: i64,
+    currency: Currency,
+) -> String {
+    let each: Vec<String> = parts(brackets, before, after)
+        .map(|(bracket, length)| {
+            let pay = match bracket.pay {
+                BracketPay::Rate(rate) => format!("rate {rate}"),
+                BracketPay::Flat(each) => format!("{each} {} for each", currency.code()),
+                BracketPay::Total(total) => format!("{total} {} in all", currency.code()),
+            };
+            format!("{} at {pay}", value(measure, length, currency))
+        })
+        .collect();
+    each.join(", ")
 }
 
 fn of_cut(plan: &PlanVersion, cut: &Cut) -> String {

@@ -11,6 +11,8 @@ use super::explained::told;
 use super::model::{
     Credit, Missing, Outcome, Source, State, entry, exchange, missing, net_applied, price, waiting,
 };
+use super::store;
+use super::store::customers::Customer;
 use super::trace::{aftermath, explain};
 use crate::claims;
 use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
@@ -340,7 +342,7 @@ pub(super) fn sentences(
     {
         sentences.extend(explain(plan, &told, credit));
     }
-    sentences.extend(aftermath(credit, &outcome.source));
+    sentences.extend(aftermath(plan, credit, &outcome.source));
     sentences
 }
 
@@ -417,11 +419,22 @@ pub async fn preview(app: &App, facts: &Facts) -> Result<OutcomeView, Error> {
     let placed = place(&plan, partner, facts.id, facts.customer.as_deref(), known);
     let changes = Changes::default();
     let net = net_applied(facts, &changes, &[]);
+    let known_since = match &facts.customer {
+        Some(hash) => {
+            let customer = Customer {
+                program: facts.program,
+                partner,
+                hash,
+            };
+            store::customers::known_since(&app.main, customer, &facts.event, &plan, &placed).await?
+        }
+        None => None,
+    };
     let told = entry(
         facts,
         net,
         partner,
-        placed.counted_at,
+        (placed.counted_at, known_since),
         rate.as_ref(),
         currency,
     )
@@ -447,6 +460,7 @@ pub async fn preview(app: &App, facts: &Facts) -> Result<OutcomeView, Error> {
         measured_by: Vec::new(),
         applied: Vec::new(),
         exchange: rate,
+        known_since,
     };
     let outcome = super::model::credited(facts, ruling, grant, currency, app.now());
     let commission = outcome

@@ -180,6 +180,7 @@ impl Author<'_> {
             net_revenue: None,
             adjustments: 0,
             customer: None,
+            known_since: None,
             new_customer: None,
             country: None,
             product: None,
@@ -493,6 +494,7 @@ impl Author<'_> {
             levels,
             steps,
             cuts,
+            months: _,
         } = paid;
         let mut why: Vec<String> = steps
             .iter()

@@ -5,6 +5,7 @@ use super::model::{
     GRACE_DAYS, Gate, Level, LevelBase, Measure, Mode, NumberField, Pay, Pays, PlanVersion,
     RevenueShare, Scope, Terms, TextField, Tiers, Unit, Window,
 };
+use crate::commissions::fold::windows;
 use crate::money::{Currency, Money, Rate, Rounding};
 
 /// What a plan version pays, in sentences: what it is, its components in their order, then what binds
@@ -58,6 +59,15 @@ pub fn sentences(plan: &PlanVersion, currency: Currency) -> Vec<String> {
         said.push(format!(
             "Months and quarters are those of the calendar in the time zone {time_zone}."
         ));
+    }
+    let begins_anew = windows(terms)
+        .iter()
+        .any(|window| !matches!(window, Window::Trailing { .. }));
+    if begins_anew {
+        said.push(
+            "What is counted or limited over time is that of this version alone: the next one begins anew."
+                .to_owned(),
+        );
     }
     said.push(
         "Fractions of the smallest unit of the currency are rounded half up unless stated otherwise."
@@ -461,7 +471,7 @@ fn cap(cap: &Cap) -> String {
 fn level((level, number): (&Level, usize)) -> String {
     let Level { rate, of, rounding } = *level;
     let of = match (of, number) {
-        (LevelBase::Sale, _) => "the amount".to_owned(),
+        (LevelBase::Sale, _) => "the amount, where a component pays for it".to_owned(),
         (LevelBase::Commission, 1) => "what the partner gets".to_owned(),
         (LevelBase::Commission, _) => "what the level below gets".to_owned(),
     };
@@ -606,8 +616,9 @@ mod tests {
                 "Together at most 75.00 GBP for one event.",
                 "Together at most 90,000.00 GBP for all partners on the plan in a calendar quarter, uplines not counted.",
                 "Upline level 1 gets 10 % of what the partner gets, rounded down.",
-                "Upline level 2 gets 2 % of the amount.",
+                "Upline level 2 gets 2 % of the amount, where a component pays for it.",
                 "Months and quarters are those of the calendar in the time zone Europe/London.",
+                "What is counted or limited over time is that of this version alone: the next one begins anew.",
                 "Fractions of the smallest unit of the currency are rounded half up unless stated otherwise.",
             ]
         );

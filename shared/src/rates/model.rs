@@ -56,23 +56,48 @@ impl StoredRate {
 /// # Errors
 /// `CurrencyMismatch` when the amount is not in the rate's currency, `OverLimit`.
 pub fn convert(amount: Money, rate: &StoredRate) -> Result<Money, MoneyError> {
+    convert_share(amount, (1, 1), rate)
+}
+
+/// A share of an amount, `left ÷ whole`, at a rate: rounded once, as [`convert`] does.
+///
+/// # Errors
+/// `CurrencyMismatch` when the amount is not in the rate's currency, `OverLimit`; also for a `whole` of zero.
+pub fn convert_share(
+    amount: Money,
+    (left, whole): (i64, i64),
+    rate: &StoredRate,
+) -> Result<Money, MoneyError> {
     if amount.currency() != rate.from {
         return Err(MoneyError::CurrencyMismatch);
     }
     let factor = rate.rate.decimal();
     let shift = |exponent: u32| 10_i128.checked_pow(exponent);
     // In whole numbers throughout: a decimal type rounds by itself where its digits run out.
+    let common = i128::from(greatest_common_divisor(left, whole)).max(1);
+    let (left, whole) = (i128::from(left) / common, i128::from(whole) / common);
     let exact = i128::from(amount.minor())
-        .checked_mul(factor.mantissa())
+        .checked_mul(left)
+        .and_then(|part| part.checked_mul(factor.mantissa()))
         .zip(shift(rate.to.exponent()))
         .and_then(|(product, up)| product.checked_mul(up));
-    let unit = shift(factor.scale() + rate.from.exponent());
+    let unit =
+        shift(factor.scale() + rate.from.exponent()).and_then(|unit| unit.checked_mul(whole));
     let minor = exact
         .zip(unit)
+        .filter(|(_, unit)| *unit != 0)
         .and_then(|(exact, unit)| half_up(exact, unit))
         .and_then(|minor| i64::try_from(minor).ok())
         .ok_or(MoneyError::OverLimit)?;
     Ok(Money::new(minor, rate.to))
+}
+
+fn greatest_common_divisor(a: i64, b: i64) -> u64 {
+    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 /// The quotient by a positive number, half of which counts as whole, away from zero.

@@ -128,6 +128,17 @@ impl Condition {
         self
     }
 
+    /// … and the attribute does not exist or has a higher value.
+    #[must_use]
+    pub fn and_absent_or_above(mut self, name: &str, value: AttributeValue) -> Self {
+        let n = self.clauses.len();
+        self.clauses
+            .push(format!("(attribute_not_exists(#c{n}) OR #c{n} > :c{n})"));
+        self.names.insert(format!("#c{n}"), name.to_owned());
+        self.values.insert(format!(":c{n}"), value);
+        self
+    }
+
     fn expression(&self) -> Option<String> {
         (!self.clauses.is_empty()).then(|| self.clauses.join(" AND "))
     }

@@ -53,6 +53,7 @@ fn sale(number: u8, when: &str, amount: &str) -> Entry {
         net_revenue: None,
         adjustments: 0,
         customer: None,
+        known_since: None,
         new_customer: None,
         country: None,
         product: None,
@@ -357,6 +358,183 @@ fn caps_clamp_to_what_is_left_and_say_so() {
         ("0.00".to_owned(), vec![cut(1, "5.00", "0.00")])
     );
     assert_eq!(step(4, "2026-04-01T00:00:00Z", "50.00").0, "5.00");
+}
+
+/// Ten per cent behind a gate of two sales a month, under these caps.
+fn gated(caps: &[(CapScope, &str)]) -> Terms {
+    let mut component = Component::percent("sale", rate("0.10"));
+    component.gate = Some(Gate {
+        measure: own(Unit::Count),
+        window: Window::Month,
+        at_least: 2,
+    });
+    let mut terms = Terms::of(vec![component]);
+    terms.caps = caps
+        .iter()
+        .map(|(scope, amount)| Cap {
+            scope: *scope,
+            window: Window::Month,
+            amount: money(amount),
+        })
+        .collect();
+    terms
+}
+
+#[test]
+fn every_cap_binds_what_a_gate_releases() {
+    let entries = [
+        of(sale(1, "2026-03-01T00:00:00Z", "100.00"), "ann"),
+        of(sale(2, "2026-03-02T00:00:00Z", "200.00"), "ann"),
+        of(sale(3, "2026-03-03T00:00:00Z", "100.00"), "bob"),
+        sale(4, "2026-03-04T00:00:00Z", "50.00"),
+        // In the next month, before March is closed: it uses up nothing of March.
+        of(sale(5, "2026-04-01T00:00:00Z", "500.00"), "ann"),
+    ];
+    let whole = |caps: &[(CapScope, &str)]| fold(gated(caps), &entries).1.to_string();
+    assert_eq!(whole(&[]), "45.00", "April has one sale and pays nothing");
+    assert_eq!(whole(&[(CapScope::Conversion, "12.00")]), "37.00");
+    assert_eq!(whole(&[(CapScope::Customer, "12.00")]), "27.00");
+    assert_eq!(whole(&[(CapScope::Customer, "4.00")]), "12.00");
+    assert_eq!(whole(&[(CapScope::Partner, "40.00")]), "40.00");
+    assert_eq!(whole(&[(CapScope::Program, "40.00")]), "40.00");
+    assert_eq!(
+        whole(&[(CapScope::Customer, "12.00"), (CapScope::Partner, "20.00")]),
+        "20.00"
+    );
+}
+
+#[test]
+fn what_a_gate_releases_uses_the_programs_budget_before_what_comes_after_it() {
+    let mut terms = gated(&[(CapScope::Program, "30.00")]);
+    terms.caps[0].window = Window::Quarter;
+    terms
+        .components
+        .push(Component::percent("renewal", rate("0.10")));
+    let plan = plan(terms);
+    let mut fold = Fold::new([&plan], gbp());
+    let other = |number: u8, when: &str, event: &str| Entry {
+        partner: PartnerId::from_bytes([8; 16]),
+        event: event.to_owned(),
+        ..sale(number, when, "100.00")
+    };
+    let mut pays = Vec::new();
+    for entry in [
+        sale(1, "2026-01-10T00:00:00Z", "100.00"),
+        sale(2, "2026-01-11T00:00:00Z", "100.00"),
+        // Another partner's, in the next month: twenty of thirty are used by then.
+        other(3, "2026-02-01T00:00:00Z", "renewal"),
+        other(4, "2026-02-02T00:00:00Z", "renewal"),
+    ] {
+        pays.push(fold.step(&entry).unwrap().pay.to_string());
+    }
+    assert_eq!(pays, ["0.00", "0.00", "10.00", "0.00"]);
+    let closes: Vec<String> = fold
+        .closes()
+        .iter()
+        .map(|close| close.pay.to_string())
+        .collect();
+    assert_eq!(closes, ["20.00"]);
+}
+
+#[test]
+fn uplines_get_of_a_sale_only_where_the_plan_pays_for_it() {
+    let upline = Level {
+        rate: rate("0.10"),
+        of: LevelBase::Sale,
+        rounding: Rounding::HalfUp,
+    };
+    let mut terms = Terms::of(vec![Component::percent("sale", rate("0.20"))]);
+    terms.components[0].when = Some(Condition::Among {
+        field: TextField::Country,
+        values: vec!["GB".to_owned()],
+        is: true,
+    });
+    terms.levels = vec![upline];
+    let here = Entry {
+        country: Some("GB".to_owned()),
+        ..sale(1, "2026-03-01T00:00:00Z", "100.00")
+    };
+    let elsewhere = Entry {
+        country: Some("FR".to_owned()),
+        ..sale(2, "2026-03-02T00:00:00Z", "100.00")
+    };
+    let trial = Entry {
+        event: "trial".to_owned(),
+        ..here.clone()
+    };
+    let plan_of_sales = plan(terms);
+    let mut fold = Fold::new([&plan_of_sales], gbp());
+    let mut share = |entry: &Entry| fold.step(entry).unwrap().levels[0].to_string();
+    assert_eq!(share(&here), "10.00");
+    assert_eq!(share(&elsewhere), "0.00", "no component pays for it");
+    assert_eq!(share(&trial), "0.00", "no component asks for the event");
+
+    // Behind a gate the sale waits with what is paid for it.
+    let mut terms = gated(&[]);
+    terms.levels = vec![upline];
+    let plan_behind = plan(terms);
+    let mut fold = Fold::new([&plan_behind], gbp());
+    for entry in [
+        sale(1, "2026-03-01T00:00:00Z", "100.00"),
+        sale(2, "2026-03-02T00:00:00Z", "50.00"),
+        sale(3, "2026-04-02T00:00:00Z", "70.00"),
+    ] {
+        assert_eq!(fold.step(&entry).unwrap().levels[0].to_string(), "0.00");
+    }
+    fold.close(Timestamp::MAX).unwrap();
+    let closes: Vec<String> = fold
+        .closes()
+        .iter()
+        .map(|close| close.levels[0].to_string())
+        .collect();
+    assert_eq!(
+        closes,
+        ["15.00", "0.00"],
+        "March was reached, April was not"
+    );
+}
+
+#[test]
+fn a_customer_known_from_another_version_is_not_new() {
+    let mut terms = Terms::of(vec![Component::percent("sale", rate("0.10"))]);
+    terms.components[0].duration = Duration::Months(2);
+    let plan = plan(terms);
+    let known = |number: u8, when: &str, since: &str| Entry {
+        known_since: Some(at(since)),
+        ..of(sale(number, when, "100.00"), "ann")
+    };
+    let mut fold = Fold::new([&plan], gbp());
+    let first = fold
+        .step(&known(1, "2026-03-01T00:00:00Z", "2026-01-15T00:00:00Z"))
+        .unwrap();
+    assert_eq!((first.pay, first.months), (money("10.00"), Some(1)));
+    let late = fold
+        .step(&known(2, "2026-03-15T00:00:00Z", "2026-01-15T00:00:00Z"))
+        .unwrap();
+    assert_eq!((late.pay, late.months), (money("0.00"), Some(2)));
+    // Nobody knew her from elsewhere: her first here counts.
+    let other = fold
+        .step(&of(sale(3, "2026-03-20T00:00:00Z", "100.00"), "bob"))
+        .unwrap();
+    assert_eq!((other.pay, other.months), (money("10.00"), None));
+}
+
+#[test]
+fn a_minimum_and_a_maximum_are_told_beside_what_they_changed() {
+    let mut component = Component::percent("sale", rate("0.10"));
+    component.minimum = Some(money("1.00"));
+    component.maximum = Some(money("8.00"));
+    let plan = plan(Terms::of(vec![component]));
+    let mut fold = Fold::new([&plan], gbp());
+    let mut step = |number: u8, amount: &str| {
+        let paid = fold
+            .step(&sale(number, "2026-03-01T00:00:00Z", amount))
+            .unwrap();
+        (paid.pay, paid.steps[0].unbound)
+    };
+    assert_eq!(step(1, "5.00"), (money("1.00"), Some(money("0.50"))));
+    assert_eq!(step(2, "50.00"), (money("5.00"), None));
+    assert_eq!(step(3, "500.00"), (money("8.00"), Some(money("50.00"))));
 }
 
 #[test]

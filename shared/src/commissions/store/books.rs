@@ -375,6 +375,8 @@ struct EntryItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     customer: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    known_since: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     new_customer: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     country: Option<String>,
@@ -422,6 +424,7 @@ fn entry_item(book: &BookId, filed: &Filed) -> EntryItem {
         net_revenue,
         adjustments,
         customer,
+        known_since,
         new_customer,
         country,
         product,
@@ -444,6 +447,7 @@ fn entry_item(book: &BookId, filed: &Filed) -> EntryItem {
         net_revenue,
         adjustments,
         customer,
+        known_since: known_since.map(stamp),
         new_customer,
         country,
         product,
@@ -473,6 +477,7 @@ fn read_entry(item: EntryItem) -> Option<Filed> {
         net_revenue,
         adjustments,
         customer,
+        known_since,
         new_customer,
         country,
         product,
@@ -497,6 +502,10 @@ fn read_entry(item: EntryItem) -> Option<Filed> {
             net_revenue,
             adjustments,
             customer,
+            known_since: match known_since {
+                None => None,
+                Some(at) => Some(parse(&at)?),
+            },
             new_customer,
             country,
             product,
