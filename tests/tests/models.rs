@@ -408,10 +408,35 @@ async fn a_hold_is_moved_with_its_reason_and_the_uplines_share_with_it() {
     for (partner, payable) in [(&seller, "10.00"), (&top, "1.00")] {
         assert_eq!(world.balances(partner).await[..2], ["0.00", payable]);
     }
-    let _ = world
-        .post(&hold, json!({ "release_at": until, "reason": "again" }))
-        .await
-        .problem(409, "wrong_state");
+    // What is payable is held again, twice, and each time what its upline gets with it.
+    for again in ["chargeback announced", "bank asks"] {
+        let until = tributary::clock::days_after(world.now(), 20).to_string();
+        for _ in 0..2 {
+            let body = json!({ "release_at": until, "reason": again });
+            let _ = world.post(&hold, body).await.expect(200);
+        }
+        for (partner, held) in [(&seller, "10.00"), (&top, "1.00")] {
+            assert_eq!(world.balances(partner).await[..2], [held, "0.00"]);
+        }
+        assert_eq!(world.state(&order).await, "held");
+        world.advance_days(21).await;
+        let _ = world.clockwork().await;
+        world.settle().await;
+        for (partner, payable) in [(&seller, "10.00"), (&top, "1.00")] {
+            assert_eq!(world.balances(partner).await[..2], ["0.00", payable]);
+        }
+    }
+    let lines = world
+        .get(&format!("/v1/partners/{seller}/ledger"))
+        .await;
+    assert!(
+        lines.text.contains("chargeback announced"),
+        "{}",
+        lines.text
+    );
+    // What is payable is not held until now, and what a payout has not at all.
+    let now = json!({ "release_at": world.now().to_string(), "reason": "none" });
+    let _ = world.post(&hold, now).await.problem(409, "wrong_state");
     let far = json!({ "release_at": "2099-01-01T00:00:00Z", "reason": "for ever" });
     let _ = world.post(&hold, far).await.problem(422, "out_of_range");
 }

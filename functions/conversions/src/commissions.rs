@@ -45,14 +45,14 @@ pub(crate) async fn trace(
 
 /// Move a commission's hold.
 ///
-/// Later or earlier, with what uplines get of it, as long as it is held; at most 400 days from now. Asks for
-/// the scope `finance`.
+/// Later or earlier, with what uplines get of it, as long as it is held; or placed anew, in the future, on what
+/// is payable and in no payout. At most 400 days from now. Asks for the scope `finance`.
 #[utoipa::path(post, path = "/v1/commissions/{id}/hold", tag = "commissions",
     security(("operator_key" = [])),
     params(("id" = String, Path, description = "The commission's id")),
     request_body = HoldBody,
     responses((status = 200, description = "Until when it is held", body = HeldView),
-        (status = 409, description = "`wrong_state` when its hold has passed")))]
+        (status = 409, description = "`wrong_state` when a payout has it, nothing of it is left, or it is payable and would be at once")))]
 pub(crate) async fn hold(
     State(app): State<App>,
     operator: Operator,

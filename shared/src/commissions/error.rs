@@ -51,7 +51,10 @@ impl From<CommissionError> for Problem {
                 "adjustment_id",
                 codes::ADJUSTMENT_MISMATCH.meaning,
             ),
-            CommissionError::NotHeld => Self::new(codes::WRONG_STATE, "its hold has passed"),
+            CommissionError::NotHeld => Self::new(
+                codes::WRONG_STATE,
+                "a payout has it, or nothing of it is left, or it is payable already",
+            ),
             CommissionError::Moved => Self::new(codes::CONFLICT, codes::CONFLICT.meaning),
             CommissionError::Money(error) => Self::internal(&error),
             CommissionError::Table(error) => error.into(),

@@ -6,7 +6,8 @@ use super::{account_ops, store};
 use crate::clock::Timestamp;
 use crate::edge::App;
 use crate::ids::{ConversionId, OperatorId, PartnerId, ProgramId};
-use crate::ledger::model::AccountId;
+use crate::ledger::model::{AccountId, Transfer};
+use crate::ledger::store::post;
 use crate::money::Money;
 use crate::table::{Op, Refusal, TransactError};
 use crate::{partners, programs};
@@ -115,7 +116,8 @@ pub async fn adjustment(
     Ok((line, ops))
 }
 
-/// Moves the end of a commission's hold, later or earlier, and of what uplines get of it: one transaction.
+/// Moves the end of a commission's hold, later or earlier, or places one on what is payable and in no payout;
+/// and with it those of what uplines get of it: one transaction.
 ///
 /// # Errors
 /// `NotFound`, `NotHeld`, `Moved` (ask again), the table's.
@@ -139,19 +141,26 @@ pub async fn hold(
         .await?
         .pop()
         .ok_or(CommissionError::NotFound(id))?;
-    let after = held
-        .held_until(until, reason)
+    let now = app.now();
+    let (after, moved) = held
+        .held_until(until, reason, now)
         .ok_or(CommissionError::NotHeld)?;
     let levels = held.credit.as_ref().map_or(0, |credit| credit.levels.len());
     let ids: Vec<ConversionId> = (1..=u32::try_from(levels).unwrap_or(0))
         .map(|level| level_id(id, level))
         .collect();
     let mut ops = vec![store::change(&held, &after)?];
+    let mut transfers: Vec<Transfer> = moved.into_iter().collect();
     for line in find(&ids).await? {
-        // What an upline gets is released with what it follows from; one that has been released stays so.
-        if let Some(after) = line.held_until(until, reason) {
+        // What an upline gets waits with what it follows from; what a payout has is let go.
+        if let Some((after, moved)) = line.held_until(until, reason, now) {
             ops.push(store::change(&line, &after)?);
+            transfers.extend(moved);
         }
+    }
+    // Each is of an account of its own.
+    for transfer in &transfers {
+        ops.extend(post(transfer)?);
     }
     match app.main.transact(&ops).await {
         Ok(()) => Ok(after),

@@ -764,14 +764,49 @@ impl Outcome {
         self.program == other.program && said(self).is_some() && said(self) == said(other)
     }
 
-    /// The outcome with its hold moved; `None` for one that is not held.
+    /// The outcome held until then, and what that moves: a hold that stands is moved, and one that has passed
+    /// is placed anew as long as no payout has the commission. `None` for any other.
     #[must_use]
-    pub fn held_until(&self, until: Timestamp, note: &str) -> Option<Self> {
+    pub fn held_until(
+        &self,
+        until: Timestamp,
+        note: &str,
+        now: Timestamp,
+    ) -> Option<(Self, Option<Transfer>)> {
         let mut after = self.clone();
+        let account = self.account()?;
         let credit = after.credit.as_mut().ok()?;
         credit.release_at = until;
         credit.hold_note = Some(note.to_owned());
-        (self.state == State::Held).then_some(after)
+        match (self.state, credit.line) {
+            (State::Held, _) => Some((after, None)),
+            // What is due at once stays where it is.
+            (State::Payable, Some(Line::Open)) if until > now => {
+                let since = credit.payable_at.take()?;
+                credit.line = None;
+                credit.line_minor = 0;
+                let transfer = Transfer {
+                    id: TransferId::derived(&[
+                        &self.conversion.to_string(),
+                        "hold",
+                        &crate::clock::stamp(since),
+                        &crate::clock::stamp(until),
+                    ]),
+                    kind: TransferKind::Hold,
+                    account,
+                    from: Bucket::Payable,
+                    to: Bucket::Pending,
+                    amount: credit.total,
+                    at: now,
+                    source: self.conversion.to_string(),
+                    lines: Vec::new(),
+                    reason: Some(note.to_owned()),
+                };
+                after.state = State::Held;
+                Some((after, Some(transfer)))
+            }
+            _ => None,
+        }
     }
 
     /// The ids of the transfers that corrected it, as far as there are any.
@@ -901,7 +936,8 @@ impl Outcome {
 }
 
 /// The release of held commissions of one account: one transfer from `pending` to `payable` with a line
-/// for each. Its id is derived from the first, which can be released only once. `None` without any.
+/// for each. Its id is derived from the first, which can be released only once from one hold. `None` without
+/// any.
 ///
 /// # Errors
 /// `CurrencyMismatch`, `OverLimit`.
@@ -922,12 +958,16 @@ pub fn release(
         amount = amount.plus(credit.total)?;
         lines.push((outcome.conversion.to_string(), credit.total.minor()));
     }
-    let revision = first.credit.as_ref().map_or(0, |credit| credit.revision);
+    let (revision, hold) = first.credit.as_ref().map_or_else(
+        |_| (0, String::new()),
+        |credit| (credit.revision, crate::clock::stamp(credit.release_at)),
+    );
     Ok(Some(Transfer {
         id: TransferId::derived(&[
             &first.conversion.to_string(),
             "release",
             &revision.to_string(),
+            &hold,
         ]),
         kind: TransferKind::Release,
         account,

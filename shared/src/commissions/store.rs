@@ -751,13 +751,14 @@ pub fn correct(corrections: &[(&Outcome, &Corrected)]) -> Result<Vec<Op>, Error>
 /// # Errors
 /// Never for a well-formed outcome.
 pub fn change(before: &Outcome, after: &Outcome) -> Result<Op, Error> {
-    const CLEARABLE: [&str; 9] = [
+    const CLEARABLE: [&str; 10] = [
         "due_pk",
         "due_sk",
         "total_minor",
         "levels",
         "owes",
         "applied",
+        "payable_at",
         "payout",
         "line",
         "line_minor",

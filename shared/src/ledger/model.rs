@@ -80,6 +80,8 @@ pub enum TransferKind {
     Correction,
     /// A hold passed: pending → payable.
     Release,
+    /// A hold was placed on what was payable: payable → pending.
+    Hold,
     /// A commission shrank or was taken back: from where it stands, or from payable once it is in a payout
     /// → commissions.
     Reversal,
@@ -93,13 +95,14 @@ pub enum TransferKind {
 
 impl TransferKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Commission,
         Self::Override,
         Self::Bonus,
         Self::Adjustment,
         Self::Correction,
         Self::Release,
+        Self::Hold,
         Self::Reversal,
         Self::Reserve,
         Self::Settle,
@@ -117,7 +120,7 @@ impl TransferKind {
             | Self::Adjustment
             | Self::Correction => Bucket::Commissions,
             Self::Release => Bucket::Pending,
-            Self::Reversal | Self::Reserve => Bucket::Payable,
+            Self::Hold | Self::Reversal | Self::Reserve => Bucket::Payable,
             Self::Settle | Self::Return => Bucket::InTransit,
         }
     }
@@ -130,7 +133,8 @@ impl TransferKind {
             | Self::Override
             | Self::Bonus
             | Self::Adjustment
-            | Self::Correction => Bucket::Pending,
+            | Self::Correction
+            | Self::Hold => Bucket::Pending,
             Self::Release | Self::Return => Bucket::Payable,
             Self::Reversal => Bucket::Commissions,
             Self::Reserve => Bucket::InTransit,
@@ -154,6 +158,7 @@ impl TransferKind {
             Self::Adjustment => "adjustment",
             Self::Correction => "correction",
             Self::Release => "release",
+            Self::Hold => "hold",
             Self::Reversal => "reversal",
             Self::Reserve => "reserve",
             Self::Settle => "settle",
