@@ -182,6 +182,11 @@ impl Life {
                 .post(&format!("/v1/partners/{partner}/enrolments"), body)
                 .await
                 .expect(201);
+            let wallet = format!("{}@wallet.example", name.to_lowercase());
+            let method = json!({ "kind": "paypal", "wallet": wallet });
+            let path = format!("/v1/partners/{partner}/payout-method");
+            let put = world.put(&path, method).await;
+            assert!(put.status.is_success(), "{}", put.text);
             if name == "Top" {
                 upline = Some(partner);
                 continue;
@@ -375,6 +380,38 @@ impl Life {
                 "{file}"
             );
             payout
+        })
+        .await
+    }
+
+    /// A batch of all that is payable to two partners: their payouts, as its file has them.
+    async fn pay_both(&self, total: &str) -> Vec<String> {
+        let body = json!({
+            "program": self.stand.program, "currency": "GBP", "cutoff": self.world.now().to_string(), "funding_account": "main",
+        });
+        let batch = self
+            .post("/v1/payouts/batches", &body)
+            .await
+            .str("id")
+            .to_owned();
+        self.settle().await;
+        let path = format!("/v1/payouts/batches/{batch}");
+        let file = format!("{path}/file?format=paypal&part=1");
+        let file = self.insist(Method::GET, &file, &[], None).await.expect(200);
+        self.look(async |world| {
+            let batch = world.get(&path).await.expect(200);
+            assert_eq!(
+                (batch.str("state"), batch.str("total")),
+                ("submitted", total)
+            );
+            let lines = batch.body["lines"].as_array().unwrap();
+            let payouts: Vec<String> = lines
+                .iter()
+                .map(|line| line["payout"].as_str().unwrap().to_owned())
+                .collect();
+            assert_eq!(file.text.lines().count(), 2);
+            assert!(payouts.iter().all(|payout| file.text.contains(payout)));
+            payouts
         })
         .await
     }
@@ -602,13 +639,37 @@ impl Life {
         if before != self.killer.hit() {
             self.recover().await;
         }
+        self.share(&upline, ["1.00", "300.00"], ["0.10", "30.00"])
+            .await;
+        // What is payable is held once more, and what its upline gets with it.
+        let until = tributary::clock::days_after(self.world.now(), 20).to_string();
+        let held = json!({ "release_at": until, "reason": "the bank asks" });
+        let _ = self
+            .post(&format!("/v1/commissions/{first}/hold"), &held)
+            .await;
+        self.share(&upline, ["301.00", "0.00"], ["30.10", "0.00"])
+            .await;
+        self.thirty_days_pass().await;
         self.share(&upline, ["0.00", "301.00"], ["0.00", "30.10"])
             .await;
+        // Both are paid, each once.
+        let paid = ["301.00".to_owned(), "30.10".to_owned()];
+        for payout in self.pay_both("331.10").await {
+            let _ = self
+                .post(&format!("/v1/payouts/{payout}/settle"), &json!({}))
+                .await;
+        }
+        let both = [self.stand.partner.clone(), upline];
+        for (partner, paid) in both.iter().zip(&paid) {
+            let balances = self.look(async |world| world.balances(partner).await).await;
+            assert_eq!(balances, ["0.00", "0.00", "0.00", paid]);
+        }
         self.reverse_part(&first, "p-2", "3000.00").await;
         self.settle().await;
-        for partner in [&self.stand.partner, &upline] {
+        for (partner, paid) in both.iter().zip(&paid) {
             let balances = self.look(async |world| world.balances(partner).await).await;
-            assert_eq!(balances, ["0.00", "0.00", "0.00", "0.00"]);
+            let owed = format!("-{paid}");
+            assert_eq!(balances, ["0.00", &owed, "0.00", paid]);
         }
     }
 }

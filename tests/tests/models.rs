@@ -426,9 +426,7 @@ async fn a_hold_is_moved_with_its_reason_and_the_uplines_share_with_it() {
             assert_eq!(world.balances(partner).await[..2], ["0.00", payable]);
         }
     }
-    let lines = world
-        .get(&format!("/v1/partners/{seller}/ledger"))
-        .await;
+    let lines = world.get(&format!("/v1/partners/{seller}/ledger")).await;
     assert!(
         lines.text.contains("chargeback announced"),
         "{}",
