@@ -2,9 +2,11 @@
 
 use axum::http::{Method, header};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tributary::edge::App;
-use tributary::ids::{BatchId, PayoutId};
+use tributary::ids::{BatchId, PayoutId, hex};
 use tributary::payouts;
+use tributary::table::AttributeValue;
 use tributary_tests::{Answer, Stand, World};
 
 /// Sales of Ada's that are payable: 49.00 each, 14.70 of it hers.
@@ -210,7 +212,33 @@ async fn the_first_download_freezes_the_file_for_ever() {
         ))
         .await
         .problem(404, "not_found");
-    assert_eq!(read(&world, &batch).await.str("state"), "submitted");
+    let shown = read(&world, &batch).await;
+    assert_eq!(shown.str("state"), "submitted");
+    let digest = hex(&Sha256::digest(first.text.as_bytes()));
+    assert_eq!(first.headers["tributary-sha256"], digest.as_str());
+    assert_eq!(shown.body["file_sha256"], json!([digest]));
+
+    // Should a later version write other bytes, it gives none.
+    let table = &world.instance.app().config.main_table;
+    let key = |name: &str| AttributeValue::S(name.to_owned());
+    let other = AttributeValue::L(vec![AttributeValue::S(hex(&Sha256::digest("others")))]);
+    let _ = world
+        .instance
+        .cloud()
+        .dynamodb()
+        .update_item()
+        .table_name(table)
+        .key("pk", key(&format!("BATCH#{batch}")))
+        .key("sk", key("BATCH"))
+        .update_expression("SET digests = :other")
+        .expression_attribute_values(":other", other)
+        .send()
+        .await
+        .unwrap();
+    let _ = world
+        .get(&file_path(&batch))
+        .await
+        .problem(409, "file_differs");
 }
 
 #[tokio::test]

@@ -196,6 +196,9 @@ pub(crate) async fn file(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("tributary-parts", HeaderValue::from(file.parts));
+    if let Ok(value) = HeaderValue::from_str(&file.digest) {
+        headers.insert("tributary-sha256", value);
+    }
     if let Ok(value) = HeaderValue::from_str(&disposition) {
         headers.insert(header::CONTENT_DISPOSITION, value);
     }

@@ -212,6 +212,9 @@ pub struct BatchView {
     pub approved_at: Option<String>,
     /// When its file was first downloaded.
     pub submitted_at: Option<String>,
+    /// The SHA-256 of each part of its file, in hexadecimal, since then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub file_sha256: Vec<String>,
     /// The operator who cancelled it.
     pub cancelled_by: Option<String>,
     /// When.
@@ -466,6 +469,7 @@ pub(crate) fn batch(batch: &Batch, stage: Stage) -> BatchView {
         created_at,
         submitted_at,
         frozen: _,
+        digests,
         payer: _,
         approval_above,
         approval,
@@ -488,6 +492,7 @@ pub(crate) fn batch(batch: &Batch, stage: Stage) -> BatchView {
         approved_by: approved(|approval| approval.by.to_string()),
         approved_at: approved(|approval| approval.at.to_string()),
         submitted_at: submitted_at.map(|at| at.to_string()),
+        file_sha256: digests.clone(),
         cancelled_by: cancelled(|called_off| called_off.by.to_string()),
         cancelled_at: cancelled(|called_off| called_off.at.to_string()),
         cancel_reason: cancelled(|called_off| called_off.reason.clone()),

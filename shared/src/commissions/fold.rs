@@ -1295,8 +1295,8 @@ pub fn holds(
                     .and_then(|index| entry.subs.get(index)?.as_deref()),
                 TextField::Meta(name) => entry.meta.get(name).map(String::as_str),
             };
-            let among = text
-                .is_some_and(|text| values.iter().any(|value| value.eq_ignore_ascii_case(text)));
+            let among =
+                text.is_some_and(|text| values.iter().any(|value| is_same_text(value, text)));
             among == *is
         }
         Condition::Within {
@@ -1318,6 +1318,12 @@ pub fn holds(
         }
         Condition::NewCustomer(wanted) => entry.new_customer.unwrap_or(months.is_none()) == *wanted,
     }
+}
+
+/// Whether two texts are the same but for the case of their letters.
+fn is_same_text(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b)
+        || (!(a.is_ascii() && b.is_ascii()) && a.to_lowercase() == b.to_lowercase())
 }
 
 /// How far what a plan version pays for one event depends on others: what its book must hold.

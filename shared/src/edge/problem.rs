@@ -79,6 +79,7 @@ codes! {
     WINDOW_UNSUPPORTED "window_unsupported" 422 "That cannot be computed over such a window.";
     RANGE_EMPTY "range_empty" 422 "The lower bound is not below the upper one, so nothing lies between them.";
     CONDITION_TOO_LARGE "condition_too_large" 422 "The condition nests too deep or tests too much.";
+    FILE_DIFFERS "file_differs" 409 "The file would not be byte for byte what was downloaded first.";
     CAP_REPEATED "cap_repeated" 422 "Another cap limits the same over the same time.";
     EFFECTIVE_IN_PAST "effective_in_past" 422 "What was computed already would change; it may take effect from now on.";
     CURRENCY_UNKNOWN "currency_unknown" 422 "Not an ISO 4217 currency code.";

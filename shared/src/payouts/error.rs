@@ -117,6 +117,12 @@ pub enum PayoutError {
     #[error(transparent)]
     Money(#[from] MoneyError),
     /// The file cannot be written.
+    /// The bytes of a part are not those that were downloaded first.
+    #[error(
+        "part {0} would not be byte for byte what was downloaded first; use that file, or the version that wrote it"
+    )]
+    FileDiffers(u64),
+    /// The file's writer.
     #[error("the file cannot be written: {0}")]
     File(#[from] FileError),
     /// The table.
@@ -199,6 +205,7 @@ impl From<PayoutError> for Problem {
             | PayoutError::Empty
             | PayoutError::NotSubmitted
             | PayoutError::WrongState(_) => Self::new(codes::WRONG_STATE, said),
+            PayoutError::FileDiffers(_) => Self::new(codes::FILE_DIFFERS, said),
             PayoutError::Raced => Self::new(codes::CONFLICT, codes::CONFLICT.meaning),
             PayoutError::Keyring(_) | PayoutError::Money(_) | PayoutError::File(_) => {
                 Self::internal(&said)

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use error::PayoutError;
@@ -29,7 +30,7 @@ use store::Line;
 
 use crate::clock::Timestamp;
 use crate::edge::{App, Change, Write};
-use crate::ids::{BatchId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId};
+use crate::ids::{BatchId, OperatorId, PartnerId, PayoutId, ProgramId, TransferId, hex};
 use crate::ledger;
 use crate::ledger::model::{AccountId, Bucket, Transfer, TransferKind};
 use crate::ledger::store::{DUE_SHARDS, post};
@@ -284,6 +285,7 @@ fn new_batch(new: NewBatch<'_>) -> Batch {
         created_at: now,
         submitted_at: None,
         frozen: None,
+        digests: Vec::new(),
         payer: None,
         approval_above,
         approval: None,
@@ -512,14 +514,16 @@ pub struct File {
     pub parts: u64,
     /// The bytes: the same for ever.
     pub bytes: Vec<u8>,
+    /// Their SHA-256, in hexadecimal.
+    pub digest: String,
 }
 
 /// A part of the batch's payment file. The first download freezes the batch as submitted; whatever is
 /// downloaded later, and by whomever, is byte for byte the same.
 ///
 /// # Errors
-/// `BatchNotFound`, `NotReady`, `Empty`, `NotItsFormat`, `NoSuchPart`, `FundingChanged`; the keyring's and the
-/// table's.
+/// `BatchNotFound`, `NotReady`, `Empty`, `NotItsFormat`, `NoSuchPart`, `FundingChanged`, `FileDiffers`; the
+/// keyring's and the table's.
 pub async fn file(
     app: &App,
     id: BatchId,
@@ -538,7 +542,7 @@ pub async fn file(
     let lines = store::all_lines(&app.main, id).await?;
     let total = total(&batch, &lines)?;
     if let Some(at) = batch.submitted_at {
-        return compose(app, &batch, &lines, part, at, batch.payer.as_deref());
+        return again(app, &batch, &lines, part, at);
     }
     if batch.approval.is_none() && batch.needs_approval(total.amount.minor()) {
         return Err(PayoutError::ApprovalMissing);
@@ -546,16 +550,38 @@ pub async fn file(
     let now = app.now();
     let payer = payer(app, &batch).await?;
     let file = compose(app, &batch, &lines, part, now, payer.as_deref())?;
+    let mut digests = Vec::new();
+    for part in 1..=file.parts {
+        digests.push(compose(app, &batch, &lines, part, now, payer.as_deref())?.digest);
+    }
     // Nothing leaves before the batch is frozen.
-    let freeze = store::freeze(&batch, total, payer.as_deref(), now);
+    let freeze = store::freeze(&batch, total, &digests, payer.as_deref(), now);
     if app.main.update(freeze).await?.is_ok() {
         return Ok(file);
     }
     // A second download at the same moment froze it, or this one did and never heard: what stands is right.
     batch = self::batch(app, id).await?;
     match batch.submitted_at {
-        Some(at) => compose(app, &batch, &lines, part, at, batch.payer.as_deref()),
+        Some(at) => again(app, &batch, &lines, part, at),
         None => Err(PayoutError::Raced),
+    }
+}
+
+/// A part of a file that was downloaded before: the same bytes, or none.
+fn again(
+    app: &App,
+    batch: &Batch,
+    lines: &[BatchLine],
+    part: u64,
+    at: Timestamp,
+) -> Result<File, PayoutError> {
+    let file = compose(app, batch, lines, part, at, batch.payer.as_deref())?;
+    let first = usize::try_from(part)
+        .ok()
+        .and_then(|part| batch.digests.get(part.checked_sub(1)?));
+    match first {
+        Some(first) if *first != file.digest => Err(PayoutError::FileDiffers(part)),
+        _ => Ok(file),
     }
 }
 
@@ -656,11 +682,13 @@ fn compose(
         at,
         payments: &payments,
     };
+    let bytes = files::write(batch.rail, payer.as_ref(), &written)?;
     Ok(File {
         rail: batch.rail,
         part,
         parts: count,
-        bytes: files::write(batch.rail, payer.as_ref(), &written)?,
+        digest: hex(&Sha256::digest(&bytes)),
+        bytes,
     })
 }
 

@@ -382,6 +382,8 @@ pub struct Batch {
     pub submitted_at: Option<Timestamp>,
     /// What was frozen then.
     pub frozen: Option<Total>,
+    /// The SHA-256 of each part of the file, in hexadecimal: whatever is downloaded later has these.
+    pub digests: Vec<String>,
     /// The account that pays, as a bank's file states it: frozen then too, sealed for [`Batch::payer_place`].
     pub payer: Option<String>,
     /// More than that is paid only with a second person's consent; as the program had it when the batch was made.
@@ -1356,6 +1358,7 @@ mod tests {
             created_at: Timestamp::UNIX_EPOCH,
             submitted_at: None,
             frozen: None,
+            digests: Vec::new(),
             payer: None,
             approval_above: None,
             approval: None,

@@ -463,6 +463,8 @@ struct BatchItem {
     frozen_payouts: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     frozen_minor: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    digests: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payer: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -502,6 +504,7 @@ pub fn put_batch(batch: &Batch) -> Result<Op, Error> {
         created_at,
         submitted_at,
         frozen,
+        digests,
         payer,
         approval_above,
         approval,
@@ -535,6 +538,7 @@ pub fn put_batch(batch: &Batch) -> Result<Op, Error> {
         submitted_at,
         frozen_payouts: frozen.map(|total| total.payouts),
         frozen_minor: frozen.map(|total| total.amount.minor()),
+        digests,
         payer,
         approval_above_minor: approval_above.map(Money::minor),
         approved_by: approval.map(|approval| approval.by),
@@ -569,6 +573,7 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
         submitted_at,
         frozen_payouts,
         frozen_minor,
+        digests,
         payer,
         approval_above_minor,
         approved_by,
@@ -599,6 +604,7 @@ fn batch(item: BatchItem) -> Result<Batch, Error> {
                 payouts,
                 amount: Money::new(minor, currency),
             }),
+        digests,
         payer,
         approval_above: approval_above_minor.map(|minor| Money::new(minor, currency)),
         approval: approved_by
@@ -683,13 +689,23 @@ pub fn advance(before: &Batch, after: &Batch) -> Update {
 /// The freezing of a planned batch: its file is what it is from now on, with the sealed account that pays
 /// where the file states it.
 #[must_use]
-pub fn freeze(batch: &Batch, total: Total, payer: Option<&str>, now: Timestamp) -> Update {
+pub fn freeze(
+    batch: &Batch,
+    total: Total,
+    digests: &[String],
+    payer: Option<&str>,
+    now: Timestamp,
+) -> Update {
     let mut update = Update::at(batch_key(batch.id))
         .set("state", text(BatchState::Submitted.name()))
         .set("submitted_at", text(now.to_string()))
         .set("format", text(batch.rail.name()))
         .set("frozen_payouts", number(total.payouts))
-        .set("frozen_minor", signed(total.amount.minor()));
+        .set("frozen_minor", signed(total.amount.minor()))
+        .set(
+            "digests",
+            AttributeValue::L(digests.iter().map(text).collect()),
+        );
     if let Some(payer) = payer {
         update = update.set("payer", text(payer));
     }

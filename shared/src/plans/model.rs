@@ -299,7 +299,7 @@ pub struct Gate {
     pub at_least: i64,
 }
 
-/// For how long a customer pays, from its first conversion that the component pays for.
+/// For how long a customer pays, from its first conversion of the event with the partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duration {
     /// For ever.
@@ -452,7 +452,7 @@ pub enum NumberField {
     NetRevenue,
     /// Its quantity.
     Quantity,
-    /// Whole calendar months since the customer's first conversion that this plan version paid for; 0 for
+    /// Whole calendar months since the customer's first conversion of the event with the partner; 0 for
     /// the first and for an event without a customer.
     MonthsSinceFirstSale,
 }

@@ -14,7 +14,7 @@ use super::store;
 use super::walk::Walk;
 use crate::clock::Timestamp;
 use crate::edge::{App, Change, Write};
-use crate::ids::{OperatorId, ProgramId};
+use crate::ids::{OperatorId, ProgramId, hex};
 use crate::ledger;
 use crate::ledger::model::Transfer;
 use crate::partners::holders;
@@ -113,10 +113,6 @@ fn lines(transfer: &Transfer) -> Result<Vec<u8>, ReportError> {
     };
     let rows = legs(transfer)?.into_iter().enumerate().map(row);
     Ok(csv(rows).map_err(PaperError::from)?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
