@@ -23,6 +23,7 @@ mod models;
 mod money;
 mod payouts;
 mod pays;
+mod permutations;
 mod plans;
 mod rates;
 mod readme;
