@@ -133,9 +133,36 @@ fn rate(points: u64) -> String {
     format!("0.{points:04}")
 }
 
+/// A share of the sale, and what may narrow it.
 fn percent() -> impl Strategy<Value = Value> {
-    (0_u64..10_000)
-        .prop_map(|points| json!({ "kind": "percent", "event": "sale", "rate": rate(points) }))
+    let narrowed = [
+        json!({}),
+        json!({ "duration": "first_sale" }),
+        json!({ "minimum": "5.00", "maximum": "20.00" }),
+        json!({ "when": { "field": "amount", "at_least": "500.00" } }),
+        json!({ "when": { "field": "customer", "is": "returning" } }),
+    ];
+    let of = (0_u64..10_000, prop::sample::select(narrowed.to_vec()));
+    of.prop_map(|(points, mut component)| {
+        component["kind"] = json!("percent");
+        component["event"] = json!("sale");
+        component["rate"] = json!(rate(points));
+        component
+    })
+}
+
+fn others() -> impl Strategy<Value = Value> {
+    let others = [
+        json!({ "kind": "milestone", "measure": { "unit": "count", "events": ["sale"] }, "window": { "kind": "month" },
+            "at": 4, "amount": "50.00" }),
+        json!({ "kind": "milestone", "measure": { "unit": "amount", "events": ["sale"] }, "window": { "kind": "lifetime" },
+            "at": "2000.00", "amount": "50.00" }),
+        json!({ "kind": "revenue_share", "event": "sale", "rate": "0.30", "window": { "kind": "month" }, "carryover": "carry" }),
+        json!({ "kind": "tiered", "event": "sale", "mode": "attained", "measure": { "unit": "amount" },
+            "window": { "kind": "trailing", "days": 5 },
+            "brackets": [{ "from": "0.00", "rate": "0.0333" }, { "from": "1500.00", "rate": "0.0777" }] }),
+    ];
+    prop::sample::select(others.to_vec())
 }
 
 fn tiers() -> impl Strategy<Value = Value> {
@@ -155,7 +182,7 @@ fn tiers() -> impl Strategy<Value = Value> {
     of.prop_map(|(mode, window, counts, lowest, brackets)| {
         let pay = |points: u64, total: u64| match mode {
             "interpolated" => ("pay", money(total)),
-            _ if counts && points % 2 == 0 => ("amount", money(points)),
+            _ if counts && points.is_multiple_of(2) => ("amount", money(points)),
             _ => ("rate", rate(points)),
         };
         let (name, value) = pay(lowest, 0);
@@ -179,7 +206,7 @@ fn tiers() -> impl Strategy<Value = Value> {
 }
 
 fn terms() -> impl Strategy<Value = Value> {
-    let component = || prop_oneof![1 => percent(), 3 => tiers()];
+    let component = || prop_oneof![2 => percent(), 4 => tiers(), 1 => others()];
     let level = (0_u64..10_000, prop::sample::select(&["sale", "commission"][..]), prop::sample::select(&["half_up", "floor"][..]))
         .prop_map(|(points, of, rounding)| json!({ "rate": rate(points), "of": of, "rounding": rounding }));
     let scopes = [
