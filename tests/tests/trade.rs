@@ -116,29 +116,32 @@ impl Trade {
         let _ = self.report(seller, order, facts).await;
     }
 
-    /// What this month's conversions come to when they are computed again and do not as they are stored.
+    /// What March's conversions come to when they are computed again and do not as they are stored.
     pub(crate) async fn differences(&self) -> Vec<Value> {
-        let period = self.world.now().to_string()[..7].to_owned();
         let path = format!("/v1/programs/{}/recompute?limit=200", self.program);
-        let page = self.world.post(&path, json!({ "period": period })).await;
-        let page = page.expect(200);
+        let page = self
+            .world
+            .post(&path, json!({ "period": "2026-03" }))
+            .await
+            .expect(200);
         assert_eq!(page.body["next_cursor"], Value::Null);
         page.body["differences"].as_array().unwrap().clone()
     }
 
-    /// What this month's journal leaves in the program's accounts, by account and partner, where it is anything.
+    /// What the journals of March and April leave in the program's accounts, by account and partner, where it
+    /// is anything.
     pub(crate) async fn left_in_accounts(&self) -> BTreeMap<(String, String), i64> {
-        let period = self.world.now().to_string()[..7].to_owned();
-        let path = format!("/v1/programs/{}/journal?period={period}", self.program);
-        let page = self.world.get(&path).await.expect(200);
-        assert!(page.headers.get("tributary-next-cursor").is_none());
         let mut left = BTreeMap::new();
-        for row in csv::Reader::from_reader(page.text.as_bytes()).records() {
-            let row = row.unwrap();
-            let minor = |at: usize| row[at].replace('.', "").parse().unwrap_or(0_i64);
-            *left
-                .entry((row[3].to_owned(), row[4].to_owned()))
-                .or_default() += minor(6) - minor(5);
+        for period in ["2026-03", "2026-04"] {
+            let path = format!("/v1/programs/{}/journal?period={period}", self.program);
+            let page = self.world.get(&path).await.expect(200);
+            assert!(page.headers.get("tributary-next-cursor").is_none());
+            for row in csv::Reader::from_reader(page.text.as_bytes()).records() {
+                let row = row.unwrap();
+                let minor = |at: usize| row[at].replace('.', "").parse().unwrap_or(0_i64);
+                let account = (row[3].to_owned(), row[4].to_owned());
+                *left.entry(account).or_default() += minor(6) - minor(5);
+            }
         }
         left.retain(|_, minor| *minor != 0);
         left
