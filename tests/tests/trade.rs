@@ -116,6 +116,24 @@ impl Trade {
         let _ = self.report(seller, order, facts).await;
     }
 
+    /// Corrects a conversion's amount.
+    pub(crate) async fn amend(&self, conversion: &str, amount: &str) {
+        let body = json!({ "amendment_id": "a-1", "amount": amount, "currency": "GBP", "reason": "mistyped" });
+        let path = format!("/v1/conversions/{conversion}/amendments");
+        let _ = self.world.post(&path, body).await.expect(200);
+    }
+
+    /// What is left of a conversion's amount, in pence.
+    pub(crate) async fn left(&self, conversion: &str) -> u64 {
+        let path = format!("/v1/conversions/{conversion}");
+        let shown = self.world.get(&path).await.expect(200);
+        let left = shown
+            .body
+            .get("net_amount")
+            .unwrap_or(&shown.body["amount"]);
+        left.as_str().unwrap().replace('.', "").parse().unwrap()
+    }
+
     /// What March's conversions come to when they are computed again and do not as they are stored.
     pub(crate) async fn differences(&self) -> Vec<Value> {
         let path = format!("/v1/programs/{}/recompute?limit=200", self.program);
