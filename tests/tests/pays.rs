@@ -361,3 +361,57 @@ async fn a_milestones_bonus_is_taken_back_when_it_is_no_longer_reached_and_paid_
     trade.take_back(&sale, "r-2", None).await;
     assert_eq!(trade.earned(&cid).await, "0.00");
 }
+
+#[tokio::test]
+async fn what_is_gone_stays_gone_however_it_went() {
+    let month = json!({ "kind": "month" });
+    let terms = json!({
+        "components": [{ "kind": "percent", "event": "sale", "rate": "0.10" }],
+        "caps": [{ "scope": "partner", "window": month, "amount": "1000.00" }],
+    });
+    let (trade, bea) = Trade::under(terms).await;
+    // In parts after it was credited, and in parts before it came.
+    let in_parts = trade.sell(&bea, "o-1", json!({ "amount": "20.00" })).await;
+    for id in ["r-1", "r-2"] {
+        trade.take_back(&in_parts, id, Some("10.00")).await;
+    }
+    for id in ["r-1", "r-2"] {
+        trade.refund(&bea, "o-2", id, "10.00").await;
+    }
+    let before = trade.sell(&bea, "o-2", json!({ "amount": "20.00" })).await;
+    for gone in [&in_parts, &before] {
+        let path = format!("/v1/conversions/{gone}/amendments");
+        let body = json!({ "amendment_id": "a-1", "amount": "50.00", "currency": "GBP", "reason": "mistyped" });
+        let refused = trade.world.post(&path, body).await;
+        let _ = refused.problem(409, "wrong_state");
+        assert_eq!(trade.world.state(gone).await, "reversed");
+    }
+    assert_eq!(trade.earned(&bea).await, "0.00");
+    assert_eq!(trade.differences().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn nobody_gives_back_what_a_cap_never_let_pass() {
+    let month = json!({ "kind": "month" });
+    let terms = json!({
+        "components": [{ "kind": "revenue_share", "event": "bet", "rate": "0.30", "window": month, "carryover": "reset" }],
+        "caps": [{ "scope": "partner", "window": month, "amount": "100.00" }],
+    });
+    let (trade, bea) = Trade::under(terms).await;
+    let bet = |amount: &str, chargebacks: &str, day: usize| {
+        json!({ "event": "bet", "amount": amount,
+        "chargebacks": chargebacks, "occurred_at": FEBRUARY[day] })
+    };
+    let mut earned = Vec::new();
+    for (order, facts) in [
+        ("o-1", bet("1000.00", "0.00", 0)),
+        ("o-2", bet("0.00", "700.00", 1)),
+        ("o-3", bet("0.00", "300.00", 2)),
+    ] {
+        let _ = trade.sell(&bea, order, facts).await;
+        earned.push(trade.earned(&bea).await);
+    }
+    // 300.00 of which 100.00 are paid; 90.00; nothing.
+    assert_eq!(earned, ["100.00", "90.00", "0.00"]);
+    assert_eq!(trade.differences().await, Vec::<Value>::new());
+}

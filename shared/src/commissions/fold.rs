@@ -237,6 +237,8 @@ pub struct Standing {
     pub behind: Vec<Behind>,
     /// By cap: what a partner's cap has used.
     pub used: Vec<Used>,
+    /// By cap: what it took off, and what falls later is set against.
+    pub over: Vec<Used>,
 }
 
 /// Where a fold stands.
@@ -473,7 +475,12 @@ impl<'a> Fold<'a> {
         let mut of_conversion = pay;
         let binds_customers = terms.caps.iter().any(|cap| cap.scope == CapScope::Customer);
         for (component, amount) in gated {
-            let kept = self.cap_alone(entry, terms, of_conversion, amount, &mut cuts)?;
+            let kept = self.cap_alone(
+                (entry, terms, &zone),
+                (of_conversion, amount),
+                &mut standing,
+                &mut cuts,
+            )?;
             of_conversion = add(of_conversion, kept)?;
             let behind = &mut standing.behind[component];
             behind.withheld = add(behind.withheld, kept)?;
@@ -553,6 +560,7 @@ impl<'a> Fold<'a> {
                 trails: vec![VecDeque::new(); terms.components.len()],
                 behind: vec![Behind::default(); terms.components.len()],
                 used: vec![Used::default(); terms.caps.len()],
+                over: vec![Used::default(); terms.caps.len()],
             })
     }
 
@@ -725,7 +733,8 @@ impl<'a> Fold<'a> {
                 .is_none_or(|condition| holds(condition, entry, months, self.currency))
     }
 
-    /// Applies the caps in the plan's order; what is negative gives room back.
+    /// Applies the caps in the plan's order. What is negative is set against what caps took off before, so that
+    /// nobody gives back what was never paid; the rest gives room back.
     fn cap(
         &mut self,
         entry: &Entry,
@@ -735,6 +744,7 @@ impl<'a> Fold<'a> {
         pay: &mut i64,
     ) -> Result<Vec<Cut>, MoneyError> {
         let mut cuts = Vec::new();
+        self.set_against(entry, terms, zone, standing, pay, &mut cuts)?;
         // Each cap sees what those before it left; what it has used is what is paid in the end.
         for (index, cap) in terms.caps.iter().enumerate() {
             let window = zone.window(cap.window, entry.counted_at);
@@ -749,6 +759,8 @@ impl<'a> Fold<'a> {
                     by: Money::new(*pay - room, self.currency),
                     room: Money::new(room, self.currency),
                 });
+                let minor = add(standing.over[index].within(window), *pay - room)?;
+                standing.over[index] = Used { window, minor };
                 *pay = room;
             }
         }
@@ -762,17 +774,47 @@ impl<'a> Fold<'a> {
         Ok(cuts)
     }
 
+    /// Sets what falls against what caps took off in the same window, the last cap's first.
+    fn set_against(
+        &self,
+        entry: &Entry,
+        terms: &Terms,
+        zone: &Zone,
+        standing: &mut Standing,
+        pay: &mut i64,
+        cuts: &mut Vec<Cut>,
+    ) -> Result<(), MoneyError> {
+        for (index, cap) in terms.caps.iter().enumerate().rev() {
+            let window = zone.window(cap.window, entry.counted_at);
+            let over = standing.over[index].within(window);
+            let back = over.min(add(0, -*pay)?).max(0);
+            if back > 0 {
+                *pay = add(*pay, back)?;
+                standing.over[index] = Used {
+                    window,
+                    minor: over - back,
+                };
+                cuts.push(Cut {
+                    cap: u32::try_from(index).unwrap_or(u32::MAX),
+                    by: Money::new(-back, self.currency),
+                    room: Money::new(0, self.currency),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// What caps of the conversion alone leave of what waits behind a gate, beside what the conversion pays
     /// already. A conversion without a customer is a customer of its own.
     fn cap_alone(
         &self,
-        entry: &Entry,
-        terms: &Terms,
-        paid: i64,
-        amount: i64,
+        (entry, terms, zone): (&Entry, &Terms, &Zone),
+        (paid, amount): (i64, i64),
+        standing: &mut Standing,
         cuts: &mut Vec<Cut>,
     ) -> Result<i64, MoneyError> {
         let mut kept = amount;
+        self.set_against(entry, terms, zone, standing, &mut kept, cuts)?;
         for (index, cap) in terms.caps.iter().enumerate() {
             let is_alone = match cap.scope {
                 CapScope::Conversion => true,
@@ -786,6 +828,9 @@ impl<'a> Fold<'a> {
                     by: Money::new(add(kept, -room)?, self.currency),
                     room: Money::new(room, self.currency),
                 });
+                let window = zone.window(cap.window, entry.counted_at);
+                let minor = add(standing.over[index].within(window), add(kept, -room)?)?;
+                standing.over[index] = Used { window, minor };
                 kept = room;
             }
         }

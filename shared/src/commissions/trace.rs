@@ -472,6 +472,12 @@ fn of_cut(plan: &PlanVersion, cut: &Cut) -> String {
         return format!("A cap took {by} {code} off.");
     };
     let amount = cap.amount;
+    if by.minor() < 0 {
+        let back = Money::new(-by.minor(), by.currency());
+        return format!(
+            "The cap of {amount} {code} had taken {back} {code} off before, so as much is not taken back."
+        );
+    }
     match cap.scope {
         CapScope::Conversion => {
             format!("At most {amount} {code} are paid for a conversion: {by} {code} less.")

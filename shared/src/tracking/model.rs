@@ -296,7 +296,7 @@ struct Tally {
     whole: Option<i64>,
     /// What was taken back of that in parts.
     reversed: i64,
-    /// Whether it was taken back as a whole, for good.
+    /// Whether all of it was taken back, at once or in parts: for good.
     void: bool,
 }
 
@@ -319,6 +319,8 @@ impl Tally {
                     tally.whole = Some(amount.minor().max(tally.reversed));
                 }
             }
+            // Nothing is left of it, so nothing brings it back.
+            tally.void |= tally.reversed > 0 && tally.left() == Some(0);
             if tally.void {
                 break;
             }
@@ -341,7 +343,7 @@ pub fn net_after(facts: &Facts, changes: &[Change<'_>]) -> Net {
     let left = tally.left();
     Net {
         amount: left.map(|minor| Money::new(minor, facts.currency)),
-        gone: tally.void || (tally.reversed > 0 && left == Some(0)),
+        gone: tally.void,
     }
 }
 
@@ -366,7 +368,7 @@ pub enum ChangeFault {
         /// That.
         reversed: Money,
     },
-    /// The conversion was taken back as a whole.
+    /// All of the conversion was taken back.
     Void,
     /// There are as many as are kept.
     TooMany,
@@ -1119,13 +1121,28 @@ mod tests {
             sale.amend("a-2", minor(999)),
             Err(ChangeFault::BelowReversed { reversed })
         );
-        assert_eq!(sale.amend("a-2", minor(1000)), Ok(true));
-        assert_eq!(sale.left(), (Some(0), true));
         // Room that an amendment makes may be taken back again.
-        assert_eq!(sale.amend("a-3", minor(1500)), Ok(true));
+        assert_eq!(sale.amend("a-2", minor(1500)), Ok(true));
         assert_eq!(sale.left(), (Some(500), false));
-        assert_eq!(sale.reverse("r-2", minor(500)), Ok(true));
+        assert_eq!(sale.amend("a-3", minor(1000)), Ok(true));
         assert_eq!(sale.left(), (Some(0), true));
+    }
+
+    #[test]
+    fn what_is_gone_stays_gone_however_it_went() {
+        let mut in_parts = Told::sale();
+        assert_eq!(in_parts.reverse("r-1", minor(900)), Ok(true));
+        assert_eq!(in_parts.reverse("r-2", minor(4000)), Ok(true));
+        let mut amended = Told::sale();
+        assert_eq!(amended.reverse("r-1", minor(1000)), Ok(true));
+        assert_eq!(amended.amend("a-1", minor(1000)), Ok(true));
+        let mut whole = Told::sale();
+        assert_eq!(whole.reverse("r-1", None), Ok(true));
+        for mut gone in [in_parts, amended, whole] {
+            assert_eq!(gone.left(), (Some(0), true));
+            assert_eq!(gone.amend("a-9", minor(9000)), Err(ChangeFault::Void));
+            assert_eq!(gone.left(), (Some(0), true));
+        }
     }
 
     #[test]

@@ -520,6 +520,50 @@ fn a_customer_known_from_another_version_is_not_new() {
 }
 
 #[test]
+fn nobody_gives_back_what_a_cap_never_let_pass() {
+    let share = Component::simple(
+        "sale",
+        Pay::RevenueShare(RevenueShare {
+            window: Window::Month,
+            brackets: vec![(0, rate("0.30"))],
+            carryover: Carryover::Reset,
+        }),
+    );
+    let bet = |number: u8, day: u8, amount: &str, chargebacks: &str| Entry {
+        adjustments: minor(chargebacks),
+        ..sale(number, &format!("2026-03-{day:02}T00:00:00Z"), amount)
+    };
+    for scope in [CapScope::Conversion, CapScope::Partner, CapScope::Program] {
+        let mut terms = Terms::of(vec![share.clone()]);
+        terms.caps = vec![Cap {
+            scope,
+            window: if scope == CapScope::Conversion {
+                Window::Lifetime
+            } else {
+                Window::Month
+            },
+            amount: money("100.00"),
+        }];
+        let up_and_down = [
+            bet(1, 1, "1000.00", "0.00"),
+            bet(2, 2, "0.00", "1000.00"),
+            bet(3, 3, "500.00", "0.00"),
+        ];
+        let (pays, whole) = fold(terms.clone(), &up_and_down);
+        assert_eq!(pays, ["100.00", "-100.00", "100.00"], "{scope:?}");
+        assert_eq!(whole, money("100.00"));
+        // Of 300.00 that it shares, 200.00 never were paid: the first 200.00 that it falls cost nothing.
+        let part = [bet(1, 1, "1000.00", "0.00"), bet(2, 2, "0.00", "700.00")];
+        assert_eq!(fold(terms.clone(), &part).0, ["100.00", "-10.00"]);
+        let plan = plan(terms);
+        let mut fold = Fold::new([&plan], gbp());
+        let _ = fold.step(&part[0]).unwrap();
+        let cuts = fold.step(&part[1]).unwrap().cuts;
+        assert_eq!(cuts[0].by, money("200.00").negated().unwrap());
+    }
+}
+
+#[test]
 fn a_minimum_and_a_maximum_are_told_beside_what_they_changed() {
     let mut component = Component::percent("sale", rate("0.10"));
     component.minimum = Some(money("1.00"));

@@ -123,6 +123,7 @@ struct StandingText {
     running: Vec<RunningText>,
     trails: Vec<TrailText>,
     used: Vec<UsedText>,
+    over: Vec<UsedText>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -151,6 +152,7 @@ fn write_state(state: &State) -> Result<Option<String>, Error> {
                 trails,
                 behind: _,
                 used: caps,
+                over,
             } = standing;
             StandingText {
                 partner: *partner,
@@ -173,6 +175,7 @@ fn write_state(state: &State) -> Result<Option<String>, Error> {
                     .map(|trail| trail.iter().copied().collect())
                     .collect(),
                 used: caps.iter().map(used).collect(),
+                over: over.iter().map(used).collect(),
             }
         })
         .collect();
@@ -202,6 +205,7 @@ fn read_state(text: &str) -> Option<State> {
                 running,
                 trails,
                 used: caps,
+                over,
             } = text;
             let running: Vec<Running> = running
                 .into_iter()
@@ -220,6 +224,7 @@ fn read_state(text: &str) -> Option<State> {
                 running,
                 trails: trails.into_iter().map(VecDeque::from).collect(),
                 used: caps.into_iter().map(used).collect(),
+                over: over.into_iter().map(used).collect(),
             };
             Some(((partner, plan), standing))
         })
