@@ -451,6 +451,9 @@ proptest! {
             compared.trade.world.advance_days(40).await;
             compared.trade.world.advance_days(1).await;
             compared.check().await;
+            // What the gate let pass is held for 30 days from the end of March.
+            compared.trade.world.advance_days(30).await;
+            compared.check().await;
             compared.take_all_back().await;
             // What uplines give back of a gate's pay is released by the next clockwork.
             compared.trade.world.advance_days(1).await;

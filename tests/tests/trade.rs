@@ -146,11 +146,11 @@ impl Trade {
         page.body["differences"].as_array().unwrap().clone()
     }
 
-    /// What the journals of March and April leave in the program's accounts, by account and partner, where it
+    /// What the journals of March to May leave in the program's accounts, by account and partner, where it
     /// is anything.
     pub(crate) async fn left_in_accounts(&self) -> BTreeMap<(String, String), i64> {
         let mut left = BTreeMap::new();
-        for period in ["2026-03", "2026-04"] {
+        for period in ["2026-03", "2026-04", "2026-05"] {
             let path = format!("/v1/programs/{}/journal?period={period}", self.program);
             let page = self.world.get(&path).await.expect(200);
             assert!(page.headers.get("tributary-next-cursor").is_none());
