@@ -138,7 +138,20 @@ enum Terms {
     Tiers,
     /// Thirty per cent while a budget lasts.
     Budget,
+    /// Five per cent, and ten more once a month has seen so many sales.
+    Gated,
 }
+
+/// What an order of a partner comes to, and when it counts.
+#[derive(Clone, Copy)]
+struct Sold {
+    partner: usize,
+    minor: i64,
+    at: Timestamp,
+}
+
+/// The sales with which a month passes its gate.
+const GATE: usize = 3;
 
 /// The measure from which on tiers pay more.
 const TIER_MINOR: i64 = 150_000;
@@ -147,7 +160,8 @@ const BUDGET_MINOR: i64 = 120_000;
 
 impl Terms {
     fn of(seed: u64) -> Self {
-        [Self::Plain, Self::Tiers, Self::Budget][usize::try_from(seed / 2 % 3).unwrap()]
+        let all = [Self::Plain, Self::Tiers, Self::Budget, Self::Gated];
+        all[usize::try_from(seed / 2 % 4).unwrap()]
     }
 
     /// The plan, where it is not the one that every world has.
@@ -170,18 +184,32 @@ impl Terms {
             Self::Budget => plan(json!({
                 "components": [{ "kind": "percent", "event": "sale", "rate": "0.30" }],
                 "caps": [{ "scope": "program", "window": { "kind": "lifetime" }, "amount": "1200.00" }] })),
+            Self::Gated => plan(json!({ "components": [
+                { "kind": "percent", "event": "sale", "rate": "0.05" },
+                { "kind": "percent", "event": "sale", "rate": "0.10",
+                    "gate": { "measure": { "unit": "count", "events": ["sale"] }, "window": { "kind": "month" }, "at_least": GATE } },
+            ] })),
         }
     }
 
-    /// What each of the partners gets of these events, which are in canonical order: whose, and how much of
-    /// the order is left. The second stands below the first, the third below the second.
-    fn pay(self, events: &[(usize, i64)]) -> [i64; 3] {
+    /// What each of the partners gets of these events, which are in canonical order, until now. The second
+    /// stands below the first, the third below the second.
+    fn pay(self, events: &[Sold], now: Timestamp) -> [i64; 3] {
         let percent = |of: i64, share: i64| (of * share + 50) / 100;
         let (mut earned, mut measured, mut left) = ([0; 3], [0; 3], BUDGET_MINOR);
-        for (partner, minor) in events {
+        // By partner and month: its sales, and what waits for the third of them.
+        let mut months: BTreeMap<(usize, String), (usize, i64)> = BTreeMap::new();
+        for Sold { partner, minor, at } in events {
             measured[*partner] += minor;
             match self {
                 Self::Plain => earned[*partner] += percent(*minor, 30),
+                Self::Gated => {
+                    earned[*partner] += percent(*minor, 5);
+                    let month = at.to_string()[..7].to_owned();
+                    let behind = months.entry((*partner, month)).or_default();
+                    behind.0 += 1;
+                    behind.1 += percent(*minor, 10);
+                }
                 Self::Budget => {
                     let pay = percent(*minor, 30).min(left);
                     left -= pay;
@@ -195,6 +223,16 @@ impl Terms {
                         share = percent(share, 10);
                     }
                 }
+            }
+        }
+        for ((partner, month), (sales, behind)) in months {
+            let end: jiff::civil::Date = format!("{month}-01").parse().unwrap();
+            let closed = end
+                .saturating_add(jiff::Span::new().months(1).days(3))
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .unwrap();
+            if sales >= GATE && closed.timestamp() <= now {
+                earned[partner] += behind;
             }
         }
         earned
@@ -848,13 +886,25 @@ impl Run {
                 "" => found.str("amount"),
                 left => left,
             };
-            let at: Timestamp = found.str("occurred_at").parse().unwrap();
+            let mut at: Timestamp = found.str("occurred_at").parse().unwrap();
+            if self.terms == Terms::Gated {
+                let path = format!("/v1/commissions/{conversion}/trace");
+                let told = self.look(&path).await;
+                let counted: Timestamp = told.str("/inputs/counted_at").parse().unwrap();
+                assert!(counted >= at, "nothing counts before it happened");
+                at = counted;
+            }
             let id: tributary::ids::ConversionId = conversion.parse().unwrap();
-            events.push(((at, id), (order.partner, minor(left))));
+            let sold = Sold {
+                partner: order.partner,
+                minor: minor(left),
+                at,
+            };
+            events.push(((at, id), sold));
         }
-        events.sort_unstable();
-        let events: Vec<(usize, i64)> = events.into_iter().map(|(_, event)| event).collect();
-        let earned = self.terms.pay(&events);
+        events.sort_unstable_by_key(|(place, _)| *place);
+        let events: Vec<Sold> = events.into_iter().map(|(_, sold)| sold).collect();
+        let earned = self.terms.pay(&events, self.world.now());
         for (at, partner) in self.partners.iter().enumerate() {
             let balances = self.world.balances(&partner.id).await;
             let all: i64 = balances.iter().map(|balance| minor(balance)).sum();
