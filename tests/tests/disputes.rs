@@ -136,6 +136,17 @@ async fn an_upheld_dispute_gives_an_amount_once_with_its_trail() {
         .await
         .expect(201);
     let dispute = raised.str("id");
+    // An operator's adjustment that happens to bear the dispute's id is another one.
+    let same = json!({ "adjustment_id": dispute, "program": stand.program, "partner": stand.partner,
+        "direction": "credit", "amount": "1.00", "currency": "GBP", "reason": "by the way" });
+    let _ = world
+        .post("/v1/adjustments", same.clone())
+        .await
+        .expect(200);
+    let mut back = same;
+    back["adjustment_id"] = json!("back");
+    back["direction"] = json!("debit");
+    let _ = world.post("/v1/adjustments", back).await.expect(200);
     let given = json!({ "outcome": "partially_upheld", "reason": "goodwill", "adjustment": { "amount": "12.34", "currency": "GBP" } });
     let decided = decide(&world, dispute, given.clone()).await.expect(200);
     assert_eq!(decided.str("/decision/given"), "12.34");

@@ -2,8 +2,8 @@
 //! conflict, indexes lag, deliveries come twice, processes die, the clock jumps; and all the time no event
 //! is lost, no cent is made, and none is paid twice.
 //!
-//! The terms go by the seed: a plain share; or tiers with two levels, or a budget that all partners share, both
-//! with parts taken back, amendments, disputes, adjustments and holds that are moved. What those come to is
+//! The terms go by the seed: a plain share; or tiers with two levels, a budget that all partners share, or a gate
+//! on each month's sales, all three with parts taken back, amendments, disputes, adjustments and holds that are moved. What those come to is
 //! worked out here a second time, and then by a recomputation and a what-if, which find no difference.
 //!
 //! `TRIBUTARY_FAULT_SEEDS=1000` runs so many seeds, `TRIBUTARY_FAULT_SEED=17` that one again.

@@ -112,6 +112,7 @@ pub(crate) async fn adjust(
         let reason = f.text("reason", MAX_REASON);
         let about = f.opt_text("about", MAX_REFERENCE);
         let new = NewAdjustment {
+            series: hand::Series::Operators,
             adjustment_id: adjustment_id?,
             program: program?,
             partner: partner?,

@@ -15,7 +15,9 @@ use crate::{partners, programs};
 /// An adjustment to be made.
 #[derive(Clone, Debug)]
 pub struct NewAdjustment {
-    /// The caller's id of it, unique among those of the partner in the program.
+    /// Whose ids its own is one of.
+    pub series: Series,
+    /// The caller's id of it, unique among those of the partner in the program and the series.
     pub adjustment_id: String,
     /// In which program.
     pub program: ProgramId,
@@ -27,6 +29,24 @@ pub struct NewAdjustment {
     pub reason: String,
     /// The conversion or dispute that it is about, if any.
     pub about: Option<String>,
+}
+
+/// Who gives the ids of adjustments: those of one never meet those of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Series {
+    /// Operators.
+    Operators,
+    /// Disputes, each its own.
+    Disputes,
+}
+
+impl Series {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Operators => "adjustment",
+            Self::Disputes => "dispute",
+        }
+    }
 }
 
 /// What came of an adjustment.
@@ -76,6 +96,7 @@ pub async fn adjustment(
     new: NewAdjustment,
 ) -> Result<(Outcome, Vec<Op>), CommissionError> {
     let NewAdjustment {
+        series,
         adjustment_id,
         program,
         partner,
@@ -99,7 +120,7 @@ pub async fn adjustment(
         id: ConversionId::derived(&[
             &partner.to_string(),
             &program.to_string(),
-            "adjustment",
+            series.name(),
             &adjustment_id,
         ]),
         source: Source::Adjustment { by, reason, about },

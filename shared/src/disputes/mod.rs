@@ -13,7 +13,7 @@ use model::{
 pub use store::Listed;
 
 use crate::clock::Timestamp;
-use crate::commissions::hand::{self, NewAdjustment};
+use crate::commissions::hand::{self, NewAdjustment, Series};
 use crate::edge::{App, Change, Write};
 use crate::ids::{ConversionId, DisputeId, OperatorId, PartnerId, ProgramId};
 use crate::money::Money;
@@ -352,6 +352,7 @@ pub async fn decide(
 /// What a dispute gives, once: its line's id follows from the dispute's.
 fn adjustment(dispute: &Dispute, reason: Reason, amount: Money) -> NewAdjustment {
     NewAdjustment {
+        series: Series::Disputes,
         adjustment_id: dispute.id.to_string(),
         program: dispute.program,
         partner: dispute.partner,
