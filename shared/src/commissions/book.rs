@@ -284,3 +284,175 @@ pub fn is_gated(plan: &PlanVersion) -> bool {
         .iter()
         .any(|component| component.gate.is_some())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::money::Money;
+    use crate::plans::model::{
+        Cap, CapScope, Component, Duration, Measure, Pay, Scope, Terms, Unit,
+    };
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn plan(version: u32, terms: Terms) -> PlanVersion {
+        PlanVersion {
+            program: ProgramId::from_bytes([1; 16]),
+            code: "standard".to_owned(),
+            version,
+            effective_from: at("2020-01-01T00:00:00Z"),
+            hold_days: 30,
+            terms,
+            created_at: at("2020-01-01T00:00:00Z"),
+        }
+    }
+
+    fn known(occurred_at: &str, known_at: &str, program_since: &str) -> Known {
+        Known {
+            occurred_at: at(occurred_at),
+            known_at: at(known_at),
+            program_since: at(program_since),
+        }
+    }
+
+    #[test]
+    fn an_event_counts_when_it_happened_unless_its_window_had_closed_when_it_became_known() {
+        let zone = Zone::of("UTC");
+        let counted = |window, known| counted_at(window, &zone, known);
+        let march = |known_at: &str, since: &str| known("2026-03-10T00:00:00Z", known_at, since);
+        let month = Some(Window::Month);
+        let happened = at("2026-03-10T00:00:00Z");
+        let early = "2020-01-01T00:00:00Z";
+        // March closes three days after its end.
+        let just = march("2026-04-03T23:59:59.999Z", early);
+        assert_eq!(counted(month, just), happened);
+        let late = march("2026-04-04T00:00:00Z", early);
+        assert_eq!(counted(month, late), late.known_at);
+        let february = known("2026-02-10T00:00:00Z", "2026-03-04T00:00:00Z", early);
+        assert_eq!(counted(month, february), february.known_at);
+        let quarter = Some(Window::Quarter);
+        assert_eq!(counted(quarter, february), february.occurred_at);
+        assert_eq!(counted(None, late), happened);
+        // A window that ended before there was a program never closes; one that saw a moment of it does.
+        let told = march("2026-06-01T00:00:00Z", "2026-04-01T00:00:00Z");
+        assert_eq!(counted(month, told), happened);
+        let told = march("2026-06-01T00:00:00Z", "2026-03-31T23:59:59.999Z");
+        assert_eq!(counted(month, told), told.known_at);
+        let told = march("2026-03-11T00:00:00Z", "2026-04-01T00:00:00Z");
+        assert_eq!(counted(month, told), happened);
+    }
+
+    #[test]
+    fn what_an_event_may_come_too_late_for_is_the_smallest_of_its_windows() {
+        let cap = |scope, window| Cap {
+            scope,
+            window,
+            amount: Money::zero("GBP".parse().unwrap()),
+        };
+        let of = |windows: &[Window]| {
+            let mut terms = Terms::of(vec![Component::percent("sale", "0.1".parse().unwrap())]);
+            terms.caps = windows
+                .iter()
+                .map(|window| cap(CapScope::Partner, *window))
+                .collect();
+            smallest_calendar(&plan(1, terms))
+        };
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[Window::Lifetime]), None);
+        assert_eq!(of(&[Window::Quarter]), Some(Window::Quarter));
+        for both in [
+            [Window::Quarter, Window::Month],
+            [Window::Month, Window::Quarter],
+        ] {
+            assert_eq!(of(&both), Some(Window::Month));
+        }
+    }
+
+    #[test]
+    fn the_next_close_is_that_of_the_first_window_that_is_open() {
+        let mut gated = Component::percent("sale", "0.1".parse().unwrap());
+        gated.gate = Some(crate::plans::model::Gate {
+            measure: Measure {
+                unit: Unit::Count,
+                events: vec!["sale".to_owned()],
+                scope: Scope::Own,
+            },
+            window: Window::Month,
+            at_least: 1,
+        });
+        let plan = plan(1, Terms::of(vec![gated]));
+        let sold = |counted_at: &str| Entry {
+            conversion: ConversionId::from_bytes([3; 16]),
+            partner: PartnerId::from_bytes([2; 16]),
+            plan: 0,
+            occurred_at: at(counted_at),
+            counted_at: at(counted_at),
+            own: true,
+            event: "sale".to_owned(),
+            quantity: 1,
+            amount: Some(100),
+            margin: None,
+            net_revenue: None,
+            adjustments: 0,
+            customer: None,
+            known_since: None,
+            new_customer: None,
+            country: None,
+            product: None,
+            coupon: None,
+            subs: [const { None }; 5],
+            meta: BTreeMap::new(),
+        };
+        let entries = [sold("2026-04-10T00:00:00Z"), sold("2026-03-10T00:00:00Z")];
+        let next = |closed: Option<&str>| next_close(&[&plan], &entries, closed.map(at));
+        let (april, may) = (at("2026-04-04T00:00:00Z"), at("2026-05-04T00:00:00Z"));
+        assert_eq!(next(None), Some(april));
+        assert_eq!(next(Some("2026-03-31T23:59:59Z")), Some(april));
+        assert_eq!(next(Some("2026-04-01T00:00:00Z")), Some(may));
+        assert_eq!(next(Some("2026-05-01T00:00:00Z")), None);
+    }
+
+    #[test]
+    fn a_customers_book_is_that_of_all_versions_and_any_other_that_of_one() {
+        let partner = PartnerId::from_bytes([2; 16]);
+        let sold = ConversionId::from_bytes([3; 16]);
+        let now = known(
+            "2026-03-10T00:00:00Z",
+            "2026-03-10T00:00:00Z",
+            "2020-01-01T00:00:00Z",
+        );
+        let book = |version: u32, terms: &Terms, customer: Option<&str>| {
+            place(&plan(version, terms.clone()), partner, sold, customer, now).book
+        };
+        let percent = Component::percent("sale", "0.1".parse().unwrap());
+        assert_eq!(book(1, &Terms::of(vec![percent.clone()]), None), None);
+        let mut first = percent.clone();
+        first.duration = Duration::FirstSale;
+        let customers = Terms::of(vec![first.clone()]);
+        let ann = book(1, &customers, Some("ann"));
+        assert!(ann.is_some());
+        assert_eq!(ann, book(2, &customers, Some("ann")));
+        assert_ne!(ann, book(1, &customers, Some("bob")));
+        let mut bonus = percent;
+        bonus.pay = Pay::Milestone {
+            measure: Measure {
+                unit: Unit::Count,
+                events: vec!["sale".to_owned()],
+                scope: Scope::Own,
+            },
+            window: Window::Month,
+            at: 10,
+            amount: Money::zero("GBP".parse().unwrap()),
+        };
+        let monthly = Terms::of(vec![bonus.clone()]);
+        let march = book(1, &monthly, Some("ann")).unwrap();
+        assert_eq!(march.span, Span::Month(202_603));
+        assert_ne!(Some(march), book(2, &monthly, Some("ann")));
+        // A customer's history does not end with a month.
+        let both = Terms::of(vec![first, bonus]);
+        assert_eq!(book(1, &both, Some("ann")).unwrap().span, Span::Lifetime);
+    }
+}

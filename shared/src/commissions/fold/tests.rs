@@ -319,6 +319,42 @@ fn a_gate_pays_what_is_behind_it_once_its_window_has_reached_the_threshold() {
 }
 
 #[test]
+fn only_the_events_that_a_measure_names_count_for_it() {
+    let mut component = Component::percent("sale", rate("0.10"));
+    component.gate = Some(Gate {
+        measure: Measure {
+            events: vec!["lead".to_owned()],
+            ..own(Unit::Count)
+        },
+        window: Window::Month,
+        at_least: 2,
+    });
+    let lead = |number: u8| Entry {
+        event: "lead".to_owned(),
+        ..sale(number, "2026-03-02T00:00:00Z", "0.00")
+    };
+    let sold = sale(1, "2026-03-01T00:00:00Z", "100.00");
+    let terms = || Terms::of(vec![component.clone()]);
+    assert_eq!(fold(terms(), &[sold.clone(), lead(2)]).1, money("0.00"));
+    assert_eq!(fold(terms(), &[sold, lead(2), lead(3)]).1, money("10.00"));
+}
+
+#[test]
+fn a_window_is_numbered_by_its_year_and_first_month() {
+    let utc = Zone::of("UTC");
+    let number = |window, when: &str| utc.window(window, at(when));
+    assert_eq!(number(Window::Month, "2026-03-31T23:59:59Z"), 202_603);
+    assert_eq!(number(Window::Month, "2025-03-01T00:00:00Z"), 202_503);
+    assert_eq!(number(Window::Quarter, "2026-12-31T00:00:00Z"), 202_610);
+    assert_eq!(number(Window::Quarter, "2026-03-31T00:00:00Z"), 202_601);
+    assert_eq!(
+        utc.end(Window::Quarter, 202_610),
+        at("2027-01-01T00:00:00Z")
+    );
+    assert_eq!(utc.end(Window::Month, 202_612), at("2027-01-01T00:00:00Z"));
+}
+
+#[test]
 fn caps_clamp_to_what_is_left_and_say_so() {
     let mut terms = Terms::of(vec![Component::percent("sale", rate("0.10"))]);
     terms.caps = vec![
@@ -357,7 +393,11 @@ fn caps_clamp_to_what_is_left_and_say_so() {
         step(3, "2026-03-03T00:00:00Z", "50.00"),
         ("0.00".to_owned(), vec![cut(1, "5.00", "0.00")])
     );
-    assert_eq!(step(4, "2026-04-01T00:00:00Z", "50.00").0, "5.00");
+    assert_eq!(
+        step(4, "2026-04-01T00:00:00Z", "80.00"),
+        ("8.00".to_owned(), Vec::new()),
+        "all that a cap has room for is no cut"
+    );
 }
 
 /// Ten per cent behind a gate of two sales a month, under these caps.
@@ -400,6 +440,152 @@ fn every_cap_binds_what_a_gate_releases() {
     assert_eq!(
         whole(&[(CapScope::Customer, "12.00"), (CapScope::Partner, "20.00")]),
         "20.00"
+    );
+}
+
+#[test]
+fn what_other_caps_take_off_is_no_customers_use() {
+    let mut terms = gated(&[(CapScope::Customer, "12.00"), (CapScope::Partner, "15.00")]);
+    terms.caps[0].window = Window::Lifetime;
+    let month = |month: u8| {
+        ["ann", "bob"].into_iter().zip(1..).map(move |(name, day)| {
+            let when = format!("2026-{month:02}-{day:02}T00:00:00Z");
+            of(sale(10 * month + day, &when, "100.00"), name)
+        })
+    };
+    let entries: Vec<Entry> = month(3).chain(month(4)).collect();
+    // March: ten of each, five of which the partner's cap takes off the last. April: two and seven are left.
+    assert_eq!(fold(terms, &entries).1, money("24.00"));
+}
+
+#[test]
+fn a_conversions_cap_binds_what_waits_beside_what_it_pays_now() {
+    let mut terms = gated(&[(CapScope::Conversion, "12.00")]);
+    terms
+        .components
+        .push(Component::percent("sale", rate("0.05")));
+    let plan = plan(terms);
+    let mut fold = Fold::new([&plan], gbp());
+    let mut step = |number: u8, amount: &str| {
+        let paid = fold
+            .step(&sale(number, "2026-03-01T00:00:00Z", amount))
+            .unwrap();
+        let cuts: Vec<(String, String)> = paid
+            .cuts
+            .iter()
+            .map(|cut| (cut.by.to_string(), cut.room.to_string()))
+            .collect();
+        (paid.pay.to_string(), cuts)
+    };
+    // 4.00 now and 8.00 later are all that the cap has room for.
+    assert_eq!(step(1, "80.00"), ("4.00".to_owned(), Vec::new()));
+    let cut = ("3.00".to_owned(), "7.00".to_owned());
+    assert_eq!(step(2, "100.00"), ("5.00".to_owned(), vec![cut]));
+    fold.close(Timestamp::MAX).unwrap();
+    let closes = fold.closes();
+    assert_eq!(closes[0].pay, money("15.00"));
+}
+
+#[test]
+fn what_falls_behind_a_gate_is_set_against_what_caps_took_off() {
+    let mut share = Component::simple(
+        "sale",
+        Pay::RevenueShare(RevenueShare {
+            window: Window::Month,
+            brackets: vec![(0, rate("0.30"))],
+            carryover: Carryover::Reset,
+        }),
+    );
+    share.gate = Some(Gate {
+        measure: own(Unit::Count),
+        window: Window::Month,
+        at_least: 1,
+    });
+    let mut terms = Terms::of(vec![share]);
+    terms.caps = vec![Cap {
+        scope: CapScope::Conversion,
+        window: Window::Lifetime,
+        amount: money("100.00"),
+    }];
+    let back = Entry {
+        adjustments: minor("700.00"),
+        ..sale(2, "2026-03-02T00:00:00Z", "0.00")
+    };
+    let entries = [sale(1, "2026-03-01T00:00:00Z", "1000.00"), back];
+    assert_eq!(fold(terms, &entries).1, money("90.00"));
+}
+
+#[test]
+fn what_is_measured_alone_is_no_sale_that_uplines_share() {
+    let mut tiered = ten_then_twelve(Mode::Attained);
+    if let Pay::Tiered(tiers) = &mut tiered.pay {
+        tiers.measure.events = vec!["sale".to_owned(), "lead".to_owned()];
+    }
+    let bonus = Component::simple(
+        "sale",
+        Pay::Milestone {
+            measure: own(Unit::Count),
+            window: Window::Month,
+            at: 2,
+            amount: money("7.00"),
+        },
+    );
+    let shares = |component: Component, entries: &[Entry]| {
+        let mut terms = Terms::of(vec![component]);
+        terms.levels = vec![Level {
+            rate: rate("0.10"),
+            of: LevelBase::Sale,
+            rounding: Rounding::HalfUp,
+        }];
+        let plan = plan(terms);
+        let mut fold = Fold::new([&plan], gbp());
+        let told = |entry: &Entry| {
+            let paid = fold.step(entry).unwrap();
+            let measured = paid.steps.first().and_then(|step| step.measured);
+            (paid.pay.to_string(), paid.levels[0].to_string(), measured)
+        };
+        entries.iter().map(told).collect::<Vec<_>>()
+    };
+    let first = sale(1, "2026-03-01T00:00:00Z", "100.00");
+    let second = sale(2, "2026-03-02T00:00:00Z", "100.00");
+    let lead = Entry {
+        event: "lead".to_owned(),
+        ..second.clone()
+    };
+    let told = |pay: &str, share: &str, measured| (pay.to_owned(), share.to_owned(), measured);
+    assert_eq!(
+        shares(tiered, &[first.clone(), lead]),
+        [
+            told("10.00", "10.00", Some((0, 10_000))),
+            told("0.00", "0.00", None)
+        ]
+    );
+    // A bonus is for the month, not for the sale that reaches it; and it is told of when it is reached.
+    assert_eq!(
+        shares(bonus, &[first, second]),
+        [
+            told("0.00", "0.00", None),
+            told("7.00", "0.00", Some((1, 2)))
+        ]
+    );
+}
+
+#[test]
+fn a_customer_is_known_by_each_of_its_events() {
+    let mut component = Component::percent("sale", rate("0.10"));
+    component.duration = Duration::FirstSale;
+    let lead = Entry {
+        event: "lead".to_owned(),
+        ..of(sale(1, "2026-03-01T00:00:00Z", "5.00"), "ann")
+    };
+    let entries = [
+        lead,
+        of(sale(2, "2026-03-02T00:00:00Z", "100.00"), "ann"),
+        of(sale(3, "2026-03-03T00:00:00Z", "100.00"), "ann"),
+    ];
+    assert_eq!(
+        fold(Terms::of(vec![component]), &entries).0,
+        ["0.00", "10.00", "0.00"]
     );
 }
 
@@ -557,7 +743,8 @@ fn nobody_gives_back_what_a_cap_never_let_pass() {
         assert_eq!(fold(terms.clone(), &part).0, ["100.00", "-10.00"]);
         let plan = plan(terms);
         let mut fold = Fold::new([&plan], gbp());
-        let _ = fold.step(&part[0]).unwrap();
+        let first = fold.step(&part[0]).unwrap();
+        assert_eq!(first.steps[0].measured, Some((0, 100_000)));
         let cuts = fold.step(&part[1]).unwrap().cuts;
         assert_eq!(cuts[0].by, money("200.00").negated().unwrap());
     }
