@@ -433,7 +433,7 @@ mod tests {
         first.duration = Duration::FirstSale;
         let customers = Terms::of(vec![first.clone()]);
         let ann = book(1, &customers, Some("ann"));
-        assert!(ann.is_some());
+        assert_eq!(ann.as_ref().unwrap().partner, Some(partner));
         assert_eq!(ann, book(2, &customers, Some("ann")));
         assert_ne!(ann, book(1, &customers, Some("bob")));
         let mut bonus = percent;
@@ -451,6 +451,17 @@ mod tests {
         let march = book(1, &monthly, Some("ann")).unwrap();
         assert_eq!(march.span, Span::Month(202_603));
         assert_ne!(Some(march), book(2, &monthly, Some("ann")));
+        let mut budgeted = monthly.clone();
+        budgeted.caps = vec![Cap {
+            scope: CapScope::Program,
+            window: Window::Month,
+            amount: Money::zero("GBP".parse().unwrap()),
+        }];
+        assert_eq!(
+            book(1, &budgeted, None).unwrap().partner,
+            None,
+            "all share it"
+        );
         // A customer's history does not end with a month.
         let both = Terms::of(vec![first, bonus]);
         assert_eq!(book(1, &both, Some("ann")).unwrap().span, Span::Lifetime);

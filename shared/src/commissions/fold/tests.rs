@@ -571,6 +571,70 @@ fn what_is_measured_alone_is_no_sale_that_uplines_share() {
 }
 
 #[test]
+fn what_is_measured_alone_is_never_the_one_that_is_chosen() {
+    let mut tiered = ten_then_twelve(Mode::Attained);
+    if let Pay::Tiered(tiers) = &mut tiered.pay {
+        tiers.measure.events = vec!["lead".to_owned()];
+    }
+    let flat = Component::simple("lead", Pay::Flat(money("3.00")));
+    let lead = Entry {
+        event: "lead".to_owned(),
+        ..sale(1, "2026-03-01T00:00:00Z", "100.00")
+    };
+    for pays in [Pays::First, Pays::Highest, Pays::All] {
+        let mut terms = Terms::of(vec![tiered.clone(), flat.clone()]);
+        terms.pays = pays;
+        assert_eq!(
+            fold(terms, std::slice::from_ref(&lead)).0,
+            ["3.00"],
+            "{pays:?}"
+        );
+    }
+}
+
+#[test]
+fn what_partners_below_sell_moves_pay_along_its_line() {
+    let points = [
+        ("0.00", BracketPay::Total(money("0.00"))),
+        ("1000.00", BracketPay::Total(money("100.00"))),
+    ];
+    let mut component = tiers(Mode::Interpolated, Window::Month, &points);
+    if let Pay::Tiered(tiers) = &mut component.pay {
+        tiers.measure.scope = Scope::SubTree;
+    }
+    let below = Entry {
+        own: false,
+        ..sale(1, "2026-03-01T00:00:00Z", "400.00")
+    };
+    let own = sale(2, "2026-03-02T00:00:00Z", "100.00");
+    assert_eq!(
+        fold(Terms::of(vec![component]), &[below, own]).0,
+        ["40.00", "10.00"]
+    );
+}
+
+#[test]
+fn the_case_of_letters_makes_no_difference_to_a_condition() {
+    let holds = |value: &str, text: &str| {
+        let condition = Condition::Among {
+            field: TextField::Product,
+            values: vec![value.to_owned()],
+            is: true,
+        };
+        let entry = Entry {
+            product: Some(text.to_owned()),
+            ..sale(1, "2026-03-01T00:00:00Z", "1.00")
+        };
+        holds(&condition, &entry, None, gbp())
+    };
+    assert!(holds("rose", "ROSE"));
+    assert!(holds("BÄR", "bär"));
+    assert!(!holds("BÄR", "BAR"));
+    assert!(!holds("bar", "BÄR"));
+    assert!(!holds("rose", "roses"));
+}
+
+#[test]
 fn a_customer_is_known_by_each_of_its_events() {
     let mut component = Component::percent("sale", rate("0.10"));
     component.duration = Duration::FirstSale;
