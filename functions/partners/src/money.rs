@@ -61,7 +61,8 @@ pub struct BalancesView {
 pub struct TransferView {
     /// Id, derived from what caused it.
     pub id: String,
-    /// `commission`, `release`, `reversal`, `reserve`, `settle` or `return`.
+    /// `commission`, `override`, `bonus`, `adjustment`, `correction`, `release`, `hold`, `reversal`, `reserve`, `settle`
+    /// or `return`.
     pub kind: &'static str,
     /// In which program.
     pub program: String,

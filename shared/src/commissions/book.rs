@@ -57,6 +57,8 @@ pub struct Book {
     pub closed_until: Option<Timestamp>,
     /// When the next window closes, its grace included; `None` where nothing waits for that.
     pub closes_at: Option<Timestamp>,
+    /// Whether lines are still to be posted of what that closing decided.
+    pub closing: bool,
     /// A line of the book that others may still have to follow.
     pub owing: Option<ConversionId>,
     /// Where the fold over all events stands, where that is known and small.
@@ -74,6 +76,7 @@ impl Book {
             posted: BTreeMap::new(),
             closed_until: None,
             closes_at: None,
+            closing: false,
             owing: None,
             state: Some(State::default()),
         }

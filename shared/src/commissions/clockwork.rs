@@ -331,6 +331,7 @@ async fn balance(
         let closes = next.filter(|at| absorbed.is_some_and(|absorbed| *at <= absorbed));
         if let Some(at) = closes {
             book.closed_until = Some(days_before(at, GRACE_DAYS));
+            book.closing = true;
         }
         let program = programs::program(app, id.program)
             .await?
@@ -358,14 +359,15 @@ async fn balance(
         let mut ops = Vec::new();
         if let Some((_, partner)) = owed.first() {
             let deltas = booking::post_difference(&mut book, &reckoned.totals, *partner)?;
-            let kind = match closes {
-                Some(_) => WindowKind::Close,
-                None => WindowKind::Budget,
+            // What others of the book get since then is the close's too, as long as its lines are being posted.
+            let ended = book.closed_until.filter(|end| {
+                let of_partner = |close: &Close| close.partner == *partner && close.end == *end;
+                book.closing && reckoned.closes.iter().any(of_partner)
+            });
+            let (kind, at) = match ended {
+                Some(end) => (WindowKind::Close, end),
+                None => (WindowKind::Budget, now),
             };
-            let at = book
-                .closed_until
-                .filter(|_| closes.is_some())
-                .unwrap_or(now);
             let plan = refs.first().copied();
             let steps = match kind {
                 WindowKind::Close => decided(&reckoned.closes, *partner, at),
@@ -401,6 +403,7 @@ async fn balance(
         } else {
             next_close(&refs, &entries, book.closed_until)
         };
+        book.closing &= owed.len() > 1;
         book.version += 1;
         book.state = book.state.filter(|_| owed.is_empty());
         ops.push(store::books::change(&book)?);

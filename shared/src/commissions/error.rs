@@ -53,7 +53,7 @@ impl From<CommissionError> for Problem {
             ),
             CommissionError::NotHeld => Self::new(
                 codes::WRONG_STATE,
-                "a payout has it, or nothing of it is left, or it is payable already",
+                "a payout has it or had it while it was corrected, or nothing of it is left, or it is payable already",
             ),
             CommissionError::Moved => Self::new(codes::CONFLICT, codes::CONFLICT.meaning),
             CommissionError::Money(error) => Self::internal(&error),

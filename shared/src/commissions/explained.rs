@@ -137,7 +137,7 @@ pub struct TraceInputsView {
     #[schema(example = "new")]
     pub customer_type: Option<&'static str>,
     /// Whole months since the customer's first conversion of the event with the partner; absent for the first,
-    /// and for an event without a customer.
+    /// for an event without a customer, and where the plan asks nothing about customers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_months: Option<i64>,
     /// `sub1` to `sub5`, those that were given.
@@ -216,7 +216,8 @@ pub struct TraceStepView {
     /// The measure with it, likewise; amounts in minor units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured_after: Option<i64>,
-    /// `paid`, `not_chosen` where another component pays, or `provisional` until its window closes.
+    /// `paid`, `not_chosen` where another component pays, or `provisional` until its window closes; of a window's
+    /// close `paid` or `not_reached`.
     #[schema(example = "paid")]
     pub result: &'static str,
 }
@@ -386,7 +387,10 @@ fn shown(
         steps: credit
             .trace
             .iter()
-            .map(|step| step_view(plan, step))
+            .map(|step| match outcome.source {
+                Source::Window { .. } => decided_view(plan, step),
+                _ => step_view(plan, step),
+            })
             .collect(),
         caps: credit
             .cuts
@@ -479,6 +483,20 @@ fn step_view(plan: Option<&PlanVersion>, step: &Step) -> TraceStepView {
             Some(Aside::NotChosen) => "not_chosen",
             Some(Aside::Gated) => "provisional",
         },
+    }
+}
+
+/// What a gate decided: its measure is that of the gate, and nothing of the component's own terms.
+fn decided_view(plan: Option<&PlanVersion>, step: &Step) -> TraceStepView {
+    let gate = usize::try_from(step.component)
+        .ok()
+        .and_then(|index| plan?.terms.components.get(index)?.gate.as_ref());
+    let is_passed = gate
+        .zip(step.measured)
+        .is_none_or(|(gate, (_, reached))| reached >= gate.at_least);
+    TraceStepView {
+        result: if is_passed { "paid" } else { "not_reached" },
+        ..step_view(None, step)
     }
 }
 

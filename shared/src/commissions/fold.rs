@@ -6,7 +6,7 @@
 //! a window, rounding telescopes: an event gets `round(F(after)) − round(F(before))`, so the parts add up
 //! to the rounded whole.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use jiff::ToSpan;
 use jiff::civil::DateTime;
@@ -183,6 +183,8 @@ pub struct Running {
     pub quantity: i64,
     /// Pay so far, rounded.
     pub rounded: i64,
+    /// What caps took off that, and what it falls later is set against.
+    pub over: i64,
 }
 
 /// What stands behind a gate.
@@ -194,9 +196,9 @@ pub struct Behind {
     pub measure: i64,
     /// What is provisional.
     pub withheld: i64,
-    /// Amounts of the events of which nothing but what is provisional pays: what uplines get a share of once
-    /// the gate is passed.
-    pub sales: i64,
+    /// The amounts of conversions for which nothing pays yet: uplines get their share of each with the first
+    /// of its gates that is passed.
+    pub sales: Vec<(ConversionId, i64)>,
     /// Of what is provisional, what belongs to each customer, where caps bind customers.
     pub customers: BTreeMap<String, i64>,
 }
@@ -224,6 +226,8 @@ pub struct Customer {
     pub first: Vec<(String, Timestamp)>,
     /// What caps of it have used, by plan version and cap.
     pub used: Vec<((usize, usize), Used)>,
+    /// What caps of it took off, by plan version and component, in the component's window.
+    pub over: Vec<((usize, usize), Used)>,
 }
 
 /// Where one partner stands under one plan version.
@@ -237,8 +241,6 @@ pub struct Standing {
     pub behind: Vec<Behind>,
     /// By cap: what a partner's cap has used.
     pub used: Vec<Used>,
-    /// By cap: what it took off, and what falls later is set against.
-    pub over: Vec<Used>,
 }
 
 /// Where a fold stands.
@@ -335,6 +337,8 @@ pub struct Fold<'a> {
     currency: Currency,
     state: State,
     closed: Vec<Close>,
+    /// No window of a gate ends before that.
+    next_end: Timestamp,
 }
 
 /// What a component offers for an event, before it is known whether it is chosen.
@@ -373,6 +377,7 @@ impl<'a> Fold<'a> {
             currency,
             state,
             closed: Vec::new(),
+            next_end: Timestamp::MIN,
         }
     }
 
@@ -396,17 +401,34 @@ impl<'a> Fold<'a> {
             return Err(MoneyError::OverLimit);
         };
         let terms = &plan.terms;
-        if is_budgeted(terms) {
-            // Whose gate has decided before this event has used the budget before it.
-            self.close_gates(entry.counted_at)?;
+        if terms
+            .components
+            .iter()
+            .any(|component| component.gate.is_some())
+        {
+            // Whose window ended before this event has used caps and budget before it.
+            let whose = (!is_budgeted(terms)).then_some((entry.partner, entry.plan));
+            self.close_gates(entry.counted_at, whose)?;
         }
-        let months = self.months(entry, &zone);
+        let asks = asks_after_customers(terms);
+        let months = if asks {
+            self.months(entry, &zone)
+        } else {
+            None
+        };
         let mut standing = self.take_standing(entry, terms);
         let mut offers = Vec::with_capacity(terms.components.len());
         for (index, component) in terms.components.iter().enumerate() {
             if let Some(gate) = &component.gate {
-                self.roll_gate(entry, plan, &zone, index, &mut standing)?;
                 let behind = &mut standing.behind[index];
+                let window = zone.window(gate.window, entry.counted_at);
+                if behind.window != window {
+                    *behind = Behind {
+                        window,
+                        ..Behind::default()
+                    };
+                    self.next_end = self.next_end.min(zone.end(gate.window, window));
+                }
                 behind.measure = add(behind.measure, entry.measured(&gate.measure))?;
             }
             let look = Look {
@@ -427,8 +449,11 @@ impl<'a> Fold<'a> {
         let mut pay = 0_i64;
         let mut gated: Vec<(usize, i64)> = Vec::new();
         let mut steps = Vec::with_capacity(offers.len());
-        // What pays for the sale itself: something now, or else what waits behind a gate.
-        let (mut pays_now, mut pays_later) = (false, None);
+        // What pays for the sale itself: something now, or else what waits behind gates.
+        let (mut pays_now, mut pays_later) = (false, Vec::new());
+        // What rises in its window, and may fall in it later.
+        let mut rising: Vec<(usize, i64)> = Vec::new();
+        let mut cuts = Vec::new();
         for (position, offer) in offers.into_iter().enumerate() {
             let component = &terms.components[offer.component];
             let is_chosen = chosen.is_none_or(|chosen| chosen == position)
@@ -445,20 +470,25 @@ impl<'a> Fold<'a> {
                 // What it lifts of the window's earlier events is theirs all the same.
                 add(offer.passed.rounded, -offer.before)?
             };
-            let for_the_sale =
-                is_chosen && offer.matches && !matches!(component.pay, Pay::Milestone { .. });
-            if component.gate.is_some() {
-                gated.push((offer.component, amount));
-                pays_later = pays_later.or_else(|| for_the_sale.then_some(offer.component));
-            } else {
-                pay = add(pay, amount)?;
-                pays_now |= for_the_sale;
-            }
             standing.running[offer.component] = if is_chosen {
                 offer.chosen
             } else {
                 offer.passed
             };
+            let amount =
+                self.set_against(entry, offer.component, amount, &mut standing, &mut cuts)?;
+            let for_the_sale =
+                is_chosen && offer.matches && !matches!(component.pay, Pay::Milestone { .. });
+            if component.gate.is_some() {
+                gated.push((offer.component, amount));
+                pays_later.extend(for_the_sale.then_some(offer.component));
+            } else {
+                pay = add(pay, amount)?;
+                pays_now |= for_the_sale;
+                if amount > 0 && component.may_fall() {
+                    rising.push((offer.component, amount));
+                }
+            }
             if offer.matches || offer.amount != 0 {
                 steps.push(Step {
                     component: u32::try_from(offer.component).unwrap_or(u32::MAX),
@@ -471,16 +501,15 @@ impl<'a> Fold<'a> {
                 });
             }
         }
-        let mut cuts = self.cap(entry, terms, &zone, &mut standing, &mut pay)?;
+        let cut = self.cap(entry, terms, &zone, &mut standing, &mut pay)?;
+        self.note_over(entry, terms, &rising, &cut, &mut standing)?;
+        cuts.extend(cut);
         let mut of_conversion = pay;
         let binds_customers = terms.caps.iter().any(|cap| cap.scope == CapScope::Customer);
         for (component, amount) in gated {
-            let kept = self.cap_alone(
-                (entry, terms, &zone),
-                (of_conversion, amount),
-                &mut standing,
-                &mut cuts,
-            )?;
+            let kept = self.cap_alone(entry, terms, (of_conversion, amount), &mut cuts)?;
+            let running = &mut standing.running[component];
+            running.over = add(running.over, add(amount, -kept)?)?;
             of_conversion = add(of_conversion, kept)?;
             let behind = &mut standing.behind[component];
             behind.withheld = add(behind.withheld, kept)?;
@@ -490,14 +519,17 @@ impl<'a> Fold<'a> {
             }
         }
         let sale = entry.amount.unwrap_or(0);
-        if let (false, Some(component)) = (pays_now, pays_later) {
-            let behind = &mut standing.behind[component];
-            behind.sales = add(behind.sales, sale)?;
+        let shares_sales = terms.levels.iter().any(|level| level.of == LevelBase::Sale);
+        for component in pays_later {
+            if !pays_now && shares_sales {
+                let sales = &mut standing.behind[component].sales;
+                sales.push((entry.conversion, sale));
+            }
         }
         self.state
             .standings
             .insert((entry.partner, entry.plan), standing);
-        if asks_after_customers(terms) {
+        if asks {
             self.remember(entry);
         }
         let levels = levels(terms, pays_now.then_some(sale), pay, self.currency)?;
@@ -515,12 +547,20 @@ impl<'a> Fold<'a> {
     /// # Errors
     /// `OverLimit`.
     pub fn close(&mut self, until: Timestamp) -> Result<(), MoneyError> {
-        self.close_gates(until)
+        self.close_gates(until, None)
     }
 
-    /// In the order in which the windows ended.
-    fn close_gates(&mut self, until: Timestamp) -> Result<(), MoneyError> {
+    /// Closes gates, those of one partner and version or all, in the order in which their windows ended.
+    fn close_gates(
+        &mut self,
+        until: Timestamp,
+        whose: Option<(PartnerId, usize)>,
+    ) -> Result<(), MoneyError> {
+        if until < self.next_end {
+            return Ok(());
+        }
         let mut ended: Vec<(Timestamp, (PartnerId, usize), usize)> = Vec::new();
+        let mut next = Timestamp::MAX;
         for (key, standing) in &self.state.standings {
             let Some((plan, zone)) = self.plans.get(key.1) else {
                 continue;
@@ -530,11 +570,18 @@ impl<'a> Fold<'a> {
                     continue;
                 };
                 let window = standing.behind[index].window;
-                if window != 0 && zone.end(gate.window, window) <= until {
-                    ended.push((zone.end(gate.window, window), *key, index));
+                if window == 0 {
+                    continue;
+                }
+                let end = zone.end(gate.window, window);
+                if end <= until && whose.is_none_or(|whose| whose == *key) {
+                    ended.push((end, *key, index));
+                } else {
+                    next = next.min(end);
                 }
             }
         }
+        self.next_end = next;
         ended.sort_unstable();
         for (_, key, index) in ended {
             let Some((plan, zone)) = self.plans.get(key.1).cloned() else {
@@ -560,35 +607,7 @@ impl<'a> Fold<'a> {
                 trails: vec![VecDeque::new(); terms.components.len()],
                 behind: vec![Behind::default(); terms.components.len()],
                 used: vec![Used::default(); terms.caps.len()],
-                over: vec![Used::default(); terms.caps.len()],
             })
-    }
-
-    fn roll_gate(
-        &mut self,
-        entry: &Entry,
-        plan: &PlanVersion,
-        zone: &Zone,
-        index: usize,
-        standing: &mut Standing,
-    ) -> Result<(), MoneyError> {
-        let Some(gate) = &plan.terms.components[index].gate else {
-            return Ok(());
-        };
-        let window = zone.window(gate.window, entry.counted_at);
-        if standing.behind[index].window == window {
-            return Ok(());
-        }
-        let begun = Behind {
-            window,
-            ..Behind::default()
-        };
-        let left = std::mem::replace(&mut standing.behind[index], begun);
-        if left.window != 0 {
-            let key = (entry.partner, entry.plan);
-            self.decide(key, plan, zone, index, left, standing)?;
-        }
-        Ok(())
     }
 
     fn decide(
@@ -672,6 +691,23 @@ impl<'a> Fold<'a> {
                 }
             }
         }
+        let mut sales = 0;
+        if is_passed {
+            let passed: HashSet<ConversionId> = left
+                .sales
+                .iter()
+                .map(|(conversion, _)| *conversion)
+                .collect();
+            for (_, sale) in &left.sales {
+                sales = add(sales, *sale)?;
+            }
+            // With the first gate that is passed, and with no other.
+            for behind in &mut standing.behind {
+                behind
+                    .sales
+                    .retain(|(conversion, _)| !passed.contains(conversion));
+            }
+        }
         self.closed.push(Close {
             partner,
             plan: at,
@@ -680,12 +716,7 @@ impl<'a> Fold<'a> {
             measure: left.measure,
             provisional: Money::new(left.withheld, self.currency),
             pay: Money::new(pay, self.currency),
-            levels: levels(
-                &plan.terms,
-                is_passed.then_some(left.sales),
-                pay,
-                self.currency,
-            )?,
+            levels: levels(&plan.terms, is_passed.then_some(sales), pay, self.currency)?,
         });
         Ok(())
     }
@@ -733,8 +764,7 @@ impl<'a> Fold<'a> {
                 .is_none_or(|condition| holds(condition, entry, months, self.currency))
     }
 
-    /// Applies the caps in the plan's order. What is negative is set against what caps took off before, so that
-    /// nobody gives back what was never paid; the rest gives room back.
+    /// Applies the caps in the plan's order; what is negative gives room back.
     fn cap(
         &mut self,
         entry: &Entry,
@@ -744,7 +774,6 @@ impl<'a> Fold<'a> {
         pay: &mut i64,
     ) -> Result<Vec<Cut>, MoneyError> {
         let mut cuts = Vec::new();
-        self.set_against(entry, terms, zone, standing, pay, &mut cuts)?;
         // Each cap sees what those before it left; what it has used is what is paid in the end.
         for (index, cap) in terms.caps.iter().enumerate() {
             let window = zone.window(cap.window, entry.counted_at);
@@ -759,8 +788,6 @@ impl<'a> Fold<'a> {
                     by: Money::new(*pay - room, self.currency),
                     room: Money::new(room, self.currency),
                 });
-                let minor = add(standing.over[index].within(window), *pay - room)?;
-                standing.over[index] = Used { window, minor };
                 *pay = room;
             }
         }
@@ -774,47 +801,111 @@ impl<'a> Fold<'a> {
         Ok(cuts)
     }
 
-    /// Sets what falls against what caps took off in the same window, the last cap's first.
+    /// What a component falls, less what caps took off it before in the same window: what was never paid is not
+    /// taken back.
     fn set_against(
-        &self,
+        &mut self,
+        entry: &Entry,
+        component: usize,
+        amount: i64,
+        standing: &mut Standing,
+        cuts: &mut Vec<Cut>,
+    ) -> Result<i64, MoneyError> {
+        let mut fall = add(0, -amount)?;
+        if fall <= 0 {
+            return Ok(amount);
+        }
+        let running = &mut standing.running[component];
+        if let Some(over) = self.customers_over(entry, component, running.window) {
+            let back = over.minor.min(fall);
+            over.minor -= back;
+            fall -= back;
+        }
+        let back = running.over.min(fall);
+        running.over -= back;
+        fall -= back;
+        let back = add(amount, fall)?;
+        if back < 0 {
+            cuts.push(Cut {
+                cap: 0,
+                by: Money::new(back, self.currency),
+                room: Money::zero(self.currency),
+            });
+        }
+        Ok(-fall)
+    }
+
+    /// Notes what caps took off an event, for what its components fall later in their windows.
+    fn note_over(
+        &mut self,
         entry: &Entry,
         terms: &Terms,
-        zone: &Zone,
+        rising: &[(usize, i64)],
+        cuts: &[Cut],
         standing: &mut Standing,
-        pay: &mut i64,
-        cuts: &mut Vec<Cut>,
     ) -> Result<(), MoneyError> {
-        for (index, cap) in terms.caps.iter().enumerate().rev() {
-            let window = zone.window(cap.window, entry.counted_at);
-            let over = standing.over[index].within(window);
-            let back = over.min(add(0, -*pay)?).max(0);
-            if back > 0 {
-                *pay = add(*pay, back)?;
-                standing.over[index] = Used {
-                    window,
-                    minor: over - back,
-                };
-                cuts.push(Cut {
-                    cap: u32::try_from(index).unwrap_or(u32::MAX),
-                    by: Money::new(-back, self.currency),
-                    room: Money::new(0, self.currency),
-                });
+        let (mut of_customer, mut of_others) = (0, 0);
+        for (cut, cap) in cuts.iter().filter_map(|cut| {
+            let index = usize::try_from(cut.cap).ok()?;
+            Some((cut, terms.caps.get(index)?))
+        }) {
+            let sum = if cap.scope == CapScope::Customer && entry.customer.is_some() {
+                &mut of_customer
+            } else {
+                &mut of_others
+            };
+            *sum = add(*sum, cut.by.minor())?;
+        }
+        for (component, amount) in rising {
+            let running = &mut standing.running[*component];
+            let own = of_customer.min(*amount);
+            let others = of_others.min(add(*amount, -own)?);
+            (of_customer, of_others) = (of_customer - own, of_others - others);
+            running.over = add(running.over, others)?;
+            let window = running.window;
+            if let (true, Some(customer)) = (own > 0, &entry.customer) {
+                let key = (entry.plan, *component);
+                let known = self
+                    .state
+                    .customers
+                    .entry((entry.partner, customer.clone()))
+                    .or_default();
+                match known.over.iter_mut().find(|(one, _)| *one == key) {
+                    Some((_, over)) => {
+                        let minor = add(over.within(window), own)?;
+                        *over = Used { window, minor };
+                    }
+                    None => known.over.push((key, Used { window, minor: own })),
+                }
             }
         }
         Ok(())
+    }
+
+    /// What caps of the event's customer took off a component in that window.
+    fn customers_over(
+        &mut self,
+        entry: &Entry,
+        component: usize,
+        window: i32,
+    ) -> Option<&mut Used> {
+        let customer = entry.customer.clone()?;
+        let known = self.state.customers.get_mut(&(entry.partner, customer))?;
+        let key = (entry.plan, component);
+        let (_, over) = known.over.iter_mut().find(|(one, _)| *one == key)?;
+        (over.window == window).then_some(over)
     }
 
     /// What caps of the conversion alone leave of what waits behind a gate, beside what the conversion pays
     /// already. A conversion without a customer is a customer of its own.
     fn cap_alone(
         &self,
-        (entry, terms, zone): (&Entry, &Terms, &Zone),
+        entry: &Entry,
+        terms: &Terms,
         (paid, amount): (i64, i64),
-        standing: &mut Standing,
         cuts: &mut Vec<Cut>,
     ) -> Result<i64, MoneyError> {
         let mut kept = amount;
-        self.set_against(entry, terms, zone, standing, &mut kept, cuts)?;
         for (index, cap) in terms.caps.iter().enumerate() {
             let is_alone = match cap.scope {
                 CapScope::Conversion => true,
@@ -828,9 +919,6 @@ impl<'a> Fold<'a> {
                     by: Money::new(add(kept, -room)?, self.currency),
                     room: Money::new(room, self.currency),
                 });
-                let window = zone.window(cap.window, entry.counted_at);
-                let minor = add(standing.over[index].within(window), add(kept, -room)?)?;
-                standing.over[index] = Used { window, minor };
                 kept = room;
             }
         }

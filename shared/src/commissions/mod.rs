@@ -435,7 +435,7 @@ async fn draft(
     let applied: Vec<String> = changes.ordered().iter().map(change_digest).collect();
     let net = net_applied(facts, changes, &applied);
     let known_since = match &facts.customer {
-        Some(hash) if !net.gone => {
+        Some(hash) => {
             let customer = Customer {
                 program: facts.program,
                 partner,
@@ -445,7 +445,7 @@ async fn draft(
                 .await
                 .map_err(|error| said(&error))?
         }
-        _ => None,
+        None => None,
     };
     let told = entry(
         facts,

@@ -781,7 +781,10 @@ impl Outcome {
         match (self.state, credit.line) {
             (State::Held, _) => Some((after, None)),
             // What is due at once stays where it is.
-            (State::Payable, Some(Line::Open)) if until > now => {
+            // Where a part was corrected while a payout had the line, that part is a line of its own.
+            (State::Payable, Some(Line::Open))
+                if until > now && credit.line_minor == credit.total.minor() =>
+            {
                 let since = credit.payable_at.take()?;
                 credit.line = None;
                 credit.line_minor = 0;
@@ -1361,6 +1364,7 @@ mod tests {
         Settle,
         GiveBack,
         Reopen,
+        Hold,
     }
 
     struct Model {
@@ -1380,9 +1384,10 @@ mod tests {
             self.outcome.credit.as_mut().unwrap()
         }
 
-        fn seen(&self) -> (State, Option<Line>, u32) {
+        fn seen(&self) -> (State, Option<Line>, u32, Timestamp) {
             let credit = self.outcome.credit.as_ref().unwrap();
-            (self.outcome.state, credit.line, credit.revision)
+            let hold = credit.release_at;
+            (self.outcome.state, credit.line, credit.revision, hold)
         }
 
         fn post(&mut self, transfer: &Transfer) {
@@ -1411,7 +1416,7 @@ mod tests {
 
         fn step(&mut self, step: Move, read: &Outcome, now: Timestamp) {
             let credit = read.credit.as_ref().unwrap();
-            let seen = (read.state, credit.line, credit.revision);
+            let seen = (read.state, credit.line, credit.revision, credit.release_at);
             match step {
                 Move::Release => {
                     if !read.is_due(now) || self.seen() != seen {
@@ -1484,6 +1489,14 @@ mod tests {
                     }
                     (self.in_payout, self.settled, self.given_back) = (false, false, false);
                 }
+                Move::Hold => {
+                    let until = now + jiff::SignedDuration::from_hours(1);
+                    let held = read.held_until(until, "the bank asks", now);
+                    if let Some((after, transfer)) = held.filter(|_| self.seen() == seen) {
+                        transfer.iter().for_each(|transfer| self.post(transfer));
+                        self.outcome = after;
+                    }
+                }
             }
         }
     }
@@ -1491,7 +1504,7 @@ mod tests {
     proptest! {
         #[test]
         fn release_reversal_and_payout_cannot_cross(
-            steps in prop::collection::vec((0_usize..7, 0_usize..4), 1..40)
+            steps in prop::collection::vec((0_usize..8, 0_usize..4), 1..40)
         ) {
             let outcome = outcome(false);
             let mut model = Model {
@@ -1506,13 +1519,15 @@ mod tests {
             };
             model.post(&outcome.commission().unwrap());
             let mut past = vec![outcome];
-            let now = at("2020-09-18T16:28:25Z");
-            const MOVES: [Move; 7] = [
+            let mut now = at("2020-09-18T16:28:25Z");
+            const MOVES: [Move; 8] = [
                 Move::Release, Move::Shrink, Move::Reverse, Move::Reserve, Move::Settle, Move::GiveBack, Move::Reopen,
+                Move::Hold,
             ];
             for (step, stale) in steps {
                 let read = past[past.len().saturating_sub(1 + stale)].clone();
                 model.step(MOVES[step], &read, now);
+                now = crate::clock::days_after(now, 1);
                 past.push(model.outcome.clone());
                 let Balance { pending, payable, in_transit, paid, .. } = model.balance;
                 prop_assert_eq!(

@@ -116,7 +116,6 @@ pub enum PayoutError {
     /// A sum over the limit.
     #[error(transparent)]
     Money(#[from] MoneyError),
-    /// The file cannot be written.
     /// The bytes of a part are not those that were downloaded first.
     #[error(
         "part {0} would not be byte for byte what was downloaded first; use that file, or the version that wrote it"

@@ -490,6 +490,16 @@ impl Component {
         }
     }
 
+    /// Whether what it has paid in a window may become less with a later event of it.
+    #[must_use]
+    pub fn may_fall(&self) -> bool {
+        match &self.pay {
+            Pay::RevenueShare(_) => true,
+            Pay::Tiered(tiers) => matches!(tiers.mode, Mode::Interpolated | Mode::Retroactive),
+            Pay::Flat(_) | Pay::Percent { .. } | Pay::Milestone { .. } => false,
+        }
+    }
+
     /// A fixed amount for each unit of quantity.
     #[must_use]
     pub fn flat(event: impl Into<String>, amount: Money) -> Self {

@@ -814,6 +814,153 @@ fn nobody_gives_back_what_a_cap_never_let_pass() {
     }
 }
 
+/// Thirty per cent of a month's net revenue, under one cap of 100.00.
+fn capped_share(scope: CapScope, window: Window) -> Terms {
+    let mut terms = Terms::of(vec![Component::simple(
+        "sale",
+        Pay::RevenueShare(RevenueShare {
+            window: Window::Month,
+            brackets: vec![(0, rate("0.30"))],
+            carryover: Carryover::Carry,
+        }),
+    )]);
+    terms.caps = vec![Cap {
+        scope,
+        window,
+        amount: money("100.00"),
+    }];
+    terms
+}
+
+fn bet(number: u8, when: &str, amount: &str, chargebacks: &str) -> Entry {
+    Entry {
+        adjustments: minor(chargebacks),
+        ..sale(number, when, amount)
+    }
+}
+
+#[test]
+fn what_a_cap_took_off_in_one_month_is_no_months_else() {
+    let terms = capped_share(CapScope::Conversion, Window::Lifetime);
+    let entries = [
+        bet(1, "2026-03-01T00:00:00Z", "1000.00", "0.00"),
+        bet(2, "2026-04-01T00:00:00Z", "300.00", "0.00"),
+        bet(3, "2026-04-02T00:00:00Z", "0.00", "300.00"),
+    ];
+    let (pays, whole) = fold(terms, &entries);
+    assert_eq!(pays, ["100.00", "90.00", "-90.00"]);
+    assert_eq!(whole, money("100.00"));
+}
+
+#[test]
+fn what_a_customers_cap_took_off_is_no_other_customers() {
+    let terms = capped_share(CapScope::Customer, Window::Month);
+    let entries = [
+        of(bet(1, "2026-03-01T00:00:00Z", "1000.00", "0.00"), "ann"),
+        of(bet(2, "2026-03-02T00:00:00Z", "300.00", "0.00"), "bob"),
+        of(bet(3, "2026-03-03T00:00:00Z", "0.00", "300.00"), "bob"),
+        of(bet(4, "2026-03-04T00:00:00Z", "0.00", "500.00"), "ann"),
+    ];
+    let (pays, whole) = fold(terms, &entries);
+    // Of Ann's 300.00 only 150.00 are left, which is more than the cap lets pass.
+    assert_eq!(pays, ["100.00", "90.00", "-90.00", "0.00"]);
+    assert_eq!(whole, money("100.00"));
+}
+
+#[test]
+fn what_waits_behind_a_gate_falls_by_itself() {
+    let mut terms = capped_share(CapScope::Conversion, Window::Lifetime);
+    terms.caps[0].amount = money("50.00");
+    terms.components[0].gate = Some(Gate {
+        measure: own(Unit::Count),
+        window: Window::Month,
+        at_least: 1,
+    });
+    terms
+        .components
+        .push(Component::percent("renewal", rate("0.10")));
+    let renewal = Entry {
+        event: "renewal".to_owned(),
+        ..sale(1, "2026-03-01T00:00:00Z", "1000.00")
+    };
+    let entries = [
+        renewal,
+        bet(2, "2026-03-02T00:00:00Z", "100.00", "0.00"),
+        bet(3, "2026-03-03T00:00:00Z", "0.00", "100.00"),
+    ];
+    let (pays, whole) = fold(terms, &entries);
+    assert_eq!((pays[0].as_str(), whole), ("50.00", money("50.00")));
+}
+
+#[test]
+fn uplines_get_of_a_sale_with_the_first_of_its_gates_that_is_passed() {
+    let gated = |at_least: i64, share: &str| {
+        let mut component = Component::percent("sale", rate(share));
+        component.gate = Some(Gate {
+            measure: own(Unit::Count),
+            window: Window::Month,
+            at_least,
+        });
+        component
+    };
+    let shares = |at_least: [i64; 3]| {
+        let mut terms = Terms::of(at_least.map(|count| gated(count, "0.01")).to_vec());
+        terms.levels = vec![Level {
+            rate: rate("0.10"),
+            of: LevelBase::Sale,
+            rounding: Rounding::HalfUp,
+        }];
+        let plan = plan(terms);
+        let mut fold = Fold::new([&plan], gbp());
+        for number in 1..=3 {
+            let _ = fold
+                .step(&sale(number, "2026-03-01T00:00:00Z", "100.00"))
+                .unwrap();
+        }
+        fold.close(Timestamp::MAX).unwrap();
+        let closes = fold.closes();
+        let shares = closes.iter().map(|close| close.levels[0].to_string());
+        shares.collect::<Vec<_>>()
+    };
+    assert_eq!(shares([10, 2, 2]), ["0.00", "30.00", "0.00"]);
+    assert_eq!(shares([10, 10, 10]), ["0.00", "0.00", "0.00"]);
+}
+
+#[test]
+fn gates_decide_in_the_order_in_which_their_windows_end() {
+    let gated = |window: Window, share: &str| {
+        let mut component = Component::percent("sale", rate(share));
+        component.gate = Some(Gate {
+            measure: own(Unit::Count),
+            window,
+            at_least: 1,
+        });
+        component
+    };
+    let mut terms = Terms::of(vec![
+        gated(Window::Quarter, "0.01"),
+        gated(Window::Month, "0.50"),
+        Component::percent("sale", rate("1")),
+    ]);
+    terms.caps = vec![Cap {
+        scope: CapScope::Partner,
+        window: Window::Month,
+        amount: money("100.00"),
+    }];
+    let plan = plan(terms);
+    let mut fold = Fold::new([&plan], gbp());
+    // All of February's cap is used up as it happens, so its gate has nothing left to let pass.
+    for (number, when) in [(1, "2026-02-10T00:00:00Z"), (2, "2026-05-10T00:00:00Z")] {
+        let _ = fold.step(&sale(number, when, "100.00")).unwrap();
+    }
+    let closes: Vec<(u32, String)> = fold
+        .closes()
+        .iter()
+        .map(|close| (close.component, close.pay.to_string()))
+        .collect();
+    assert_eq!(closes, [(1, "0.00".to_owned()), (0, "1.00".to_owned())]);
+}
+
 #[test]
 fn a_minimum_and_a_maximum_are_told_beside_what_they_changed() {
     let mut component = Component::percent("sale", rate("0.10"));

@@ -103,6 +103,8 @@ struct BookItem {
     closed_until: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     closes_at: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    closing: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owing: Option<ConversionId>,
     /// A [`StateText`], in JSON.
@@ -110,8 +112,8 @@ struct BookItem {
     state: Option<String>,
 }
 
-/// Window, measure, exact pay, quantity, rounded pay.
-type RunningText = (i32, i64, String, i64, i64);
+/// Window, measure, exact pay, quantity, rounded pay, what caps took off.
+type RunningText = (i32, i64, String, i64, i64, i64);
 type TrailText = Vec<(Timestamp, i64)>;
 /// Window and minor units.
 type UsedText = (i32, i64);
@@ -123,7 +125,6 @@ struct StandingText {
     running: Vec<RunningText>,
     trails: Vec<TrailText>,
     used: Vec<UsedText>,
-    over: Vec<UsedText>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -152,7 +153,6 @@ fn write_state(state: &State) -> Result<Option<String>, Error> {
                 trails,
                 behind: _,
                 used: caps,
-                over,
             } = standing;
             StandingText {
                 partner: *partner,
@@ -166,8 +166,9 @@ fn write_state(state: &State) -> Result<Option<String>, Error> {
                             exact,
                             quantity,
                             rounded,
+                            over,
                         } = *running;
-                        (window, measure, exact.to_string(), quantity, rounded)
+                        (window, measure, exact.to_string(), quantity, rounded, over)
                     })
                     .collect(),
                 trails: trails
@@ -175,7 +176,6 @@ fn write_state(state: &State) -> Result<Option<String>, Error> {
                     .map(|trail| trail.iter().copied().collect())
                     .collect(),
                 used: caps.iter().map(used).collect(),
-                over: over.iter().map(used).collect(),
             }
         })
         .collect();
@@ -205,17 +205,17 @@ fn read_state(text: &str) -> Option<State> {
                 running,
                 trails,
                 used: caps,
-                over,
             } = text;
             let running: Vec<Running> = running
                 .into_iter()
-                .map(|(window, measure, exact, quantity, rounded)| {
+                .map(|(window, measure, exact, quantity, rounded, over)| {
                     Some(Running {
                         window,
                         measure,
                         exact: exact.parse().ok()?,
                         quantity,
                         rounded,
+                        over,
                     })
                 })
                 .collect::<Option<_>>()?;
@@ -224,7 +224,6 @@ fn read_state(text: &str) -> Option<State> {
                 running,
                 trails: trails.into_iter().map(VecDeque::from).collect(),
                 used: caps.into_iter().map(used).collect(),
-                over: over.into_iter().map(used).collect(),
             };
             Some(((partner, plan), standing))
         })
@@ -247,6 +246,7 @@ fn item_of(book: &Book) -> Result<BookItem, Error> {
         posted,
         closed_until,
         closes_at,
+        closing,
         owing,
         state,
     } = book;
@@ -271,6 +271,7 @@ fn item_of(book: &Book) -> Result<BookItem, Error> {
             .collect(),
         closed_until: closed_until.map(stamp),
         closes_at: closes_at.map(stamp),
+        closing: *closing,
         owing: *owing,
         state,
     })
@@ -287,6 +288,7 @@ fn read(item: BookItem) -> Option<Book> {
         posted,
         closed_until,
         closes_at,
+        closing,
         owing,
         state,
     } = item;
@@ -310,11 +312,10 @@ fn read(item: BookItem) -> Option<Book> {
             .collect::<Option<_>>()?,
         closed_until: time(closed_until)?,
         closes_at: time(closes_at)?,
+        closing,
         owing,
-        state: match state {
-            None => None,
-            Some(text) => Some(read_state(&text)?),
-        },
+        // One of another form is folded anew.
+        state: state.as_deref().and_then(read_state),
     })
 }
 
@@ -330,6 +331,7 @@ pub fn change(book: &Book) -> Result<Op, Error> {
             "due_sk",
             "closed_until",
             "closes_at",
+            "closing",
             "owing",
             "state",
         ],
