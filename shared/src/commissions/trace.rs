@@ -437,7 +437,7 @@ fn since(plan: &PlanVersion, entry: &Entry, window: Window) -> String {
         Window::Month | Window::Quarter
             if zone.window(window, began) == zone.window(window, entry.counted_at) =>
         {
-            format!(" since {began}, when this version began")
+            format!(" since {began}, when this version began,")
         }
         _ => String::new(),
     }
@@ -474,9 +474,7 @@ fn of_cut(plan: &PlanVersion, cut: &Cut) -> String {
     let amount = cap.amount;
     if by.minor() < 0 {
         let back = Money::new(-by.minor(), by.currency());
-        return format!(
-            "The cap of {amount} {code} had taken {back} {code} off before, so as much is not taken back."
-        );
+        return format!("Caps had taken {back} {code} off before, so as much is not taken back.");
     }
     match cap.scope {
         CapScope::Conversion => {
@@ -545,4 +543,408 @@ fn exact(amount: Money, rate: Rate) -> String {
         .checked_mul(rate.decimal())
         .and_then(|minor| minor.checked_div(unit))
         .map_or_else(String::new, |exact| exact.normalize().to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::commissions::fold::Fold;
+    use crate::commissions::model::{Extra, Outcome};
+    use crate::ids::{ConversionId, PartnerId, ProgramId};
+    use crate::ledger::model::AccountId;
+    use crate::plans::wire;
+
+    fn gbp() -> Currency {
+        "GBP".parse().unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn plan(terms: &Value, from: &str) -> PlanVersion {
+        PlanVersion {
+            program: ProgramId::from_bytes([1; 16]),
+            code: "standard".to_owned(),
+            version: 3,
+            effective_from: at(from),
+            hold_days: 30,
+            terms: wire::terms(terms, gbp()).unwrap(),
+            created_at: at("2020-01-01T00:00:00Z"),
+        }
+    }
+
+    fn sale(minor: i64, quantity: u32) -> Entry {
+        Entry {
+            conversion: ConversionId::from_bytes([3; 16]),
+            partner: PartnerId::from_bytes([2; 16]),
+            plan: 0,
+            occurred_at: at("2026-03-10T00:00:00Z"),
+            counted_at: at("2026-03-10T00:00:00Z"),
+            own: true,
+            event: "sale".to_owned(),
+            quantity,
+            amount: Some(minor),
+            margin: Some(minor / 2),
+            net_revenue: None,
+            adjustments: 0,
+            customer: Some("ann".to_owned()),
+            known_since: None,
+            new_customer: None,
+            country: Some("GB".to_owned()),
+            product: Some("rose".to_owned()),
+            coupon: None,
+            subs: [const { None }; 5],
+            meta: BTreeMap::new(),
+        }
+    }
+
+    /// A line of that pay, to be given what a test is about.
+    fn line(pay: i64, source: Source, steps: Vec<Step>) -> Outcome {
+        Extra {
+            id: ConversionId::from_bytes([3; 16]),
+            source,
+            account: AccountId {
+                partner: PartnerId::from_bytes([2; 16]),
+                program: ProgramId::from_bytes([1; 16]),
+                currency: gbp(),
+            },
+            plan: Some(("standard".to_owned(), 3)),
+            pay: Money::new(pay, gbp()),
+            levels: Vec::new(),
+            release_at: at("2026-04-10T00:00:00Z"),
+            steps,
+        }
+        .outcome(at("2026-03-10T00:00:00Z"))
+    }
+
+    /// The sentences about the last of these events, but for the one that names the plan.
+    fn told_from(terms: &Value, from: &str, entries: &[Entry]) -> Vec<String> {
+        let plan = plan(terms, from);
+        let mut fold = Fold::new([&plan], gbp());
+        let mut paid = None;
+        for entry in entries {
+            paid = Some(fold.step(entry).unwrap());
+        }
+        let paid = paid.unwrap();
+        let mut outcome = line(paid.pay.minor(), Source::Conversion, paid.steps);
+        let credit = outcome.credit.as_mut().unwrap();
+        credit.cuts = paid.cuts;
+        credit.months = paid.months;
+        let mut told = explain(&plan, entries.last().unwrap(), credit);
+        told.retain(|sentence| !sentence.starts_with("Plan standard version 3"));
+        told
+    }
+
+    fn told(component: Value, entries: &[Entry]) -> Vec<String> {
+        let terms = json!({ "components": [component] });
+        told_from(&terms, "2020-01-01T00:00:00Z", entries)
+    }
+
+    fn tiers(mode: &str, unit: &str, brackets: Value) -> Value {
+        json!({ "kind": "tiered", "event": "sale", "mode": mode, "measure": { "unit": unit },
+            "window": { "kind": "month" }, "brackets": brackets })
+    }
+
+    fn rates() -> Value {
+        json!([{ "from": "0.00", "rate": "0.10" }, { "from": "50.00", "rate": "0.12" }])
+    }
+
+    #[test]
+    fn each_mode_of_tiers_says_how_it_came_to_its_amount() {
+        let each = json!([{ "from": 0, "amount": "5.00" }, { "from": 3, "amount": "7.00" }]);
+        let points =
+            json!([{ "from": "0.00", "pay": "0.00" }, { "from": "100.00", "pay": "10.00" }]);
+        let went = "Component 1: the amount of sale in the month went from 40.00 GBP to 60.00 GBP";
+        let two = [sale(4_000, 1), sale(2_000, 1)];
+        for (mode, brackets, how) in [
+            (
+                "attained",
+                rates(),
+                ", where rate 0.12 (from 50.00 GBP) is paid = 2.40 GBP.",
+            ),
+            (
+                "marginal",
+                rates(),
+                "; each part at its own bracket, 10.00 GBP at rate 0.10, 10.00 GBP at rate 0.12 = 2.20 GBP.",
+            ),
+            (
+                "retroactive",
+                rates(),
+                ", where rate 0.12 (from 50.00 GBP) is paid for all of the window; that changes its pay by 3.20 GBP.",
+            ),
+            (
+                "interpolated",
+                points,
+                "; along the line between the stated points that is 2.00 GBP more.",
+            ),
+        ] {
+            assert_eq!(
+                told(tiers(mode, "amount", brackets), &two),
+                [format!("{went}{how}")]
+            );
+        }
+        let went = "Component 1: the number of sale in the month went from 0 to 4";
+        for (mode, how) in [
+            (
+                "attained",
+                ", where 7.00 GBP for each (from 3) is paid = 28.00 GBP.",
+            ),
+            (
+                "marginal",
+                "; each part at its own bracket, 3 at 5.00 GBP for each, 1 at 7.00 GBP for each = 22.00 GBP.",
+            ),
+        ] {
+            assert_eq!(
+                told(tiers(mode, "count", each.clone()), &[sale(4_000, 4)]),
+                [format!("{went}{how}")]
+            );
+        }
+        // What stretches no measure stands at its point.
+        let mut leads = tiers("marginal", "amount", rates());
+        leads["measure"]["events"] = json!(["lead"]);
+        assert_eq!(
+            told(leads, &[sale(4_000, 1)]),
+            [
+                "Component 1: the amount of lead in the month went from 0.00 GBP to 0.00 GBP, where rate 0.10 (from 0.00 GBP) is paid = 4.00 GBP."
+            ]
+        );
+    }
+
+    #[test]
+    fn shares_bonuses_and_bounds_say_what_they_are_taken_of() {
+        let share = |window: &str, brackets: Value| {
+            json!({ "kind": "revenue_share", "event": "sale", "brackets": brackets,
+                "window": { "kind": window }, "carryover": "reset" })
+        };
+        let two = json!([{ "from": "0.00", "rate": "0.30" }, { "from": "30.00", "rate": "0.40" }]);
+        let one = json!([{ "from": "0.00", "rate": "0.30" }]);
+        let percent = |of: &str| {
+            json!({ "kind": "percent", "event": "sale", "rate": "0.10", "of": of,
+                "minimum": "1.00", "maximum": "2.00" })
+        };
+        let bonus = json!({ "kind": "milestone", "measure": { "unit": "count", "events": ["sale"] },
+            "window": { "kind": "month" }, "at": 2, "amount": "9.00" });
+        for (component, entry, expected) in [
+            (
+                share("quarter", one),
+                sale(4_000, 1),
+                "the net revenue of the quarter went from 0.00 to 40.00 GBP; at rate 0.30 its share changes by 12.00 GBP.",
+            ),
+            (
+                share("month", two),
+                sale(4_000, 1),
+                "the net revenue of the month went from 0.00 to 40.00 GBP; at rate 0.40 its share changes by 16.00 GBP.",
+            ),
+            (
+                bonus,
+                sale(4_000, 2),
+                "a bonus of 9.00 GBP once the number of sale in the month reaches 2; it went from 0 to 2 = 9.00 GBP.",
+            ),
+            (
+                percent("amount"),
+                sale(500, 1),
+                "rate 0.10 of 5.00 GBP = 0.5 GBP, rounded half up to 0.50 GBP, and at least 1.00 GBP are paid for a sale.",
+            ),
+            (
+                percent("margin"),
+                sale(50_000, 1),
+                "rate 0.10 of 250.00 GBP margin = 25 GBP, rounded half up to 25.00 GBP, and at most 2.00 GBP are paid for a sale.",
+            ),
+        ] {
+            assert_eq!(
+                told(component, &[entry]),
+                [format!("Component 1: {expected}")]
+            );
+        }
+    }
+
+    #[test]
+    fn conditions_and_durations_say_whether_they_hold() {
+        let asks = json!({ "all": [
+            { "any": [{ "field": "country", "in": ["GB", "IE"] }, { "field": "product", "not_in": ["rose"] }] },
+            { "field": "amount", "at_least": "10.00", "below": "50.00" },
+            { "field": "customer", "is": "new" },
+            { "all": [{ "field": "meta.shelf", "not_in": ["top", "low"] }] },
+            { "field": "quantity", "at_least": 2 },
+        ] });
+        let mut flat = json!({ "kind": "flat", "event": "sale", "amount": "5.00", "when": asks, "duration": "first_sale" });
+        let condition = "Component 1 asks that ((the country is one of GB, IE or the product is not rose) and the amount is at least 10.00 GBP and below 50.00 GBP and the customer is new and meta.shelf is not one of top, low and the quantity is at least 2)";
+        let first = "Component 1 asks that it is the customer's first sale: holds.";
+        assert_eq!(
+            told(flat.clone(), &[sale(4_000, 2)]),
+            [
+                format!("{condition}: holds."),
+                first.to_owned(),
+                "Component 1: 5.00 GBP flat × 2 = 10.00 GBP.".to_owned()
+            ]
+        );
+        let nothing = "In plan standard version 3 nothing pays for the event sale: 0.00 GBP.";
+        assert_eq!(
+            told(flat.clone(), &[sale(4_000, 1)]),
+            [
+                format!("{condition}: does not hold."),
+                first.to_owned(),
+                nothing.to_owned()
+            ]
+        );
+        flat["when"] = Value::Null;
+        flat.as_object_mut().unwrap().remove("when");
+        let again = "Component 1 asks that it is the customer's first sale: does not hold.";
+        assert_eq!(
+            told(flat.clone(), &[sale(1, 1), sale(2, 1)]),
+            [again, nothing]
+        );
+        let known = Entry {
+            known_since: Some(at("2025-12-10T00:00:00Z")),
+            ..sale(4_000, 1)
+        };
+        for (months, verdict) in [(3, "does not hold"), (4, "holds")] {
+            flat["duration"] = json!({ "months": months });
+            let told = told(flat.clone(), std::slice::from_ref(&known));
+            assert_eq!(
+                told[0],
+                format!(
+                    "Component 1 asks that the customer's first sale is less than {months} months ago: {verdict}."
+                )
+            );
+        }
+        // What other events ask for is not asked of this one.
+        flat["event"] = json!("lead");
+        assert_eq!(told(flat, &[sale(4_000, 1)]), [nothing]);
+    }
+
+    #[test]
+    fn caps_say_what_was_left_of_them_and_what_they_had_taken_off() {
+        let quarter = json!({ "kind": "quarter" });
+        let month = json!({ "kind": "month" });
+        let terms = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.50" }], "caps": [
+            { "scope": "conversion", "amount": "15.00" },
+            { "scope": "customer", "window": quarter, "amount": "12.00" },
+            { "scope": "partner", "window": month, "amount": "11.00" },
+            { "scope": "program", "window": { "kind": "lifetime" }, "amount": "10.00" },
+        ] });
+        assert_eq!(
+            told_from(&terms, "2020-01-01T00:00:00Z", &[sale(4_000, 1)])[1..],
+            [
+                "At most 15.00 GBP are paid for a conversion: 5.00 GBP less.",
+                "Of the cap of 12.00 GBP for the customer in the quarter 12.00 GBP were left: 3.00 GBP less.",
+                "Of the cap of 11.00 GBP for the partner in the month 11.00 GBP were left: 1.00 GBP less.",
+                "Of the cap of 10.00 GBP for the program in all 10.00 GBP were left: 1.00 GBP less.",
+            ]
+        );
+        let terms = json!({
+            "components": [{ "kind": "revenue_share", "event": "sale", "rate": "0.50", "window": month, "carryover": "reset" }],
+            "caps": [{ "scope": "partner", "window": month, "amount": "15.00" }],
+        });
+        let back = Entry {
+            adjustments: 2_000,
+            ..sale(0, 1)
+        };
+        assert_eq!(
+            told_from(&terms, "2020-01-01T00:00:00Z", &[sale(4_000, 1), back])[1..],
+            ["Caps had taken 5.00 GBP off before, so as much is not taken back."]
+        );
+    }
+
+    #[test]
+    fn a_version_that_began_within_the_window_is_told() {
+        let terms = json!({ "components": [tiers("attained", "amount", rates())] });
+        let told = |from: &str| told_from(&terms, from, &[sale(4_000, 1)]);
+        let rest =
+            "went from 0.00 GBP to 40.00 GBP, where rate 0.10 (from 0.00 GBP) is paid = 4.00 GBP.";
+        let what = "Component 1: the amount of sale in the month";
+        assert_eq!(
+            told("2026-03-05T00:00:00Z"),
+            [format!(
+                "{what} since 2026-03-05T00:00:00Z, when this version began, {rest}"
+            )]
+        );
+        assert_eq!(told("2026-02-28T00:00:00Z"), [format!("{what} {rest}")]);
+    }
+
+    #[test]
+    fn a_window_that_closed_says_what_its_gates_decided() {
+        let gate =
+            json!({ "measure": { "unit": "count" }, "window": { "kind": "month" }, "at_least": 3 });
+        let terms = json!({ "components": [
+            { "kind": "flat", "event": "lead", "amount": "1.00" },
+            { "kind": "percent", "event": "sale", "rate": "0.10", "gate": gate },
+        ] });
+        let plan = plan(&terms, "2020-01-01T00:00:00Z");
+        let close = |reached: i64, pay: i64, provisional: Option<i64>| {
+            let money = |minor| Money::new(minor, gbp());
+            let step = Step {
+                component: 1,
+                amount: money(pay),
+                unbound: provisional.map(money),
+                measured: Some((0, reached)),
+                aside: None,
+            };
+            let source = Source::Window {
+                at: at("2026-04-01T00:00:00Z"),
+                kind: WindowKind::Close,
+            };
+            let outcome = line(pay, source, vec![step]);
+            let credit = outcome.credit.as_ref().unwrap();
+            aftermath(Some(&plan), credit, &outcome.source).split_off(1)
+        };
+        let asks = "Component 2 asks that the number of sale in the month reaches 3; it reached";
+        assert_eq!(
+            close(3, 1_500, None),
+            [format!(
+                "{asks} 3: 15.00 GBP were provisional, of which that pays 15.00 GBP."
+            )]
+        );
+        assert_eq!(
+            close(4, 1_000, Some(1_500)),
+            [format!(
+                "{asks} 4: 15.00 GBP were provisional, of which that pays 10.00 GBP."
+            )]
+        );
+        assert_eq!(
+            close(2, 0, Some(1_500)),
+            [format!(
+                "{asks} 2: 15.00 GBP were provisional, which is not enough, so that pays 0.00 GBP."
+            )]
+        );
+    }
+
+    #[test]
+    fn what_was_posted_beside_and_since_is_told() {
+        let mut outcome = line(1_000, Source::Conversion, Vec::new());
+        let told =
+            |outcome: &Outcome| aftermath(None, outcome.credit.as_ref().unwrap(), &outcome.source);
+        assert_eq!(told(&outcome), Vec::<String>::new());
+        let credit = outcome.credit.as_mut().unwrap();
+        credit.posted = Money::new(1_200, gbp());
+        credit.total = credit.posted;
+        let beside = "It also changed what other events of its window pay, by 2.00 GBP: 12.00 GBP were posted.";
+        assert_eq!(told(&outcome), [beside]);
+        let credit = outcome.credit.as_mut().unwrap();
+        (credit.total, credit.revision) = (Money::new(700, gbp()), 1);
+        assert_eq!(
+            told(&outcome),
+            [beside, "After 1 correction it stands at 7.00 GBP."]
+        );
+        let credit = outcome.credit.as_mut().unwrap();
+        (credit.total, credit.revision) = (Money::new(600, gbp()), 2);
+        credit.reversed_at = Some(at("2026-03-11T00:00:00Z"));
+        assert_eq!(
+            told(&outcome),
+            [beside, "After 2 corrections it stands at 6.00 GBP."]
+        );
+        let mut never = line(0, Source::Conversion, Vec::new());
+        never.credit.as_mut().unwrap().reversed_at = Some(at("2026-03-11T00:00:00Z"));
+        assert_eq!(
+            told(&never),
+            ["It was reversed before it was credited, so nothing was posted."]
+        );
+    }
 }
