@@ -1200,6 +1200,184 @@ mod tests {
         }
     }
 
+    /// A partial change of an outcome.
+    fn part(delta: i64, gone: bool) -> Correction {
+        Correction {
+            delta: Money::new(delta, gbp()),
+            gone,
+            ..whole(&outcome(false))
+        }
+    }
+
+    #[test]
+    fn a_commission_that_shrinks_to_nothing_still_stands_and_one_that_is_gone_does_not() {
+        let now = at("2020-08-20T00:00:00Z");
+        let held = outcome(false);
+        let corrected = |delta: i64, gone: bool| {
+            let how = held.corrected(&part(delta, gone), now).unwrap().unwrap();
+            let reversed_at = how.after.credit.as_ref().unwrap().reversed_at;
+            (how.after.state, reversed_at.is_some())
+        };
+        let total = held.credit.as_ref().unwrap().total.minor();
+        assert_eq!(corrected(-total, false), (State::Held, false));
+        assert_eq!(corrected(-total, true), (State::Reversed, true));
+        // What it changed for others of its book is left in it.
+        assert_eq!(corrected(5 - total, true), (State::Held, true));
+        assert_eq!(corrected(5, false), (State::Held, false));
+    }
+
+    #[test]
+    fn what_grows_is_a_correction_and_what_shrinks_a_reversal_each_of_a_positive_amount() {
+        let now = at("2020-08-20T00:00:00Z");
+        let held = outcome(false);
+        for (delta, kind, from, to) in [
+            (
+                7,
+                TransferKind::Correction,
+                Bucket::Commissions,
+                Bucket::Pending,
+            ),
+            (
+                -7,
+                TransferKind::Reversal,
+                Bucket::Pending,
+                Bucket::Commissions,
+            ),
+            (
+                0,
+                TransferKind::Reversal,
+                Bucket::Pending,
+                Bucket::Commissions,
+            ),
+        ] {
+            let how = held.corrected(&part(delta, false), now).unwrap().unwrap();
+            let Transfer {
+                kind: found,
+                from: left,
+                to: right,
+                amount,
+                ..
+            } = how.transfer;
+            assert_eq!((found, left, right), (kind, from, to));
+            assert_eq!(amount.minor(), delta.abs());
+        }
+    }
+
+    #[test]
+    fn a_commission_owes_where_an_upline_is_paid_and_nowhere_else() {
+        let uplined = |upline: Option<PartnerId>, share: i64| {
+            let grant = Grant {
+                partner: PartnerId::from_bytes([2; 16]),
+                plan: "standard".to_owned(),
+                plan_version: 3,
+                assigned_by: AssignedBy::Partner,
+                posted: vec![100, share],
+                paid: Some(
+                    price(
+                        &plan(vec![percent("sale", "0.30")]),
+                        &event("sale", Some("49.00"), 1),
+                        gbp(),
+                    )
+                    .unwrap(),
+                ),
+                release_at: at("2020-09-18T16:28:25Z"),
+                book: None,
+                uplines: vec![upline],
+                measured_by: Vec::new(),
+                applied: Vec::new(),
+                known_since: None,
+                exchange: None,
+            };
+            let ruling = Ruling {
+                winner: None,
+                losers: Vec::new(),
+            };
+            let facts = facts(PostedStatus::Approved);
+            credited(&facts, ruling, grant, gbp(), at("2020-08-20T00:00:00Z"))
+        };
+        let above = Some(PartnerId::from_bytes([5; 16]));
+        let owes = |outcome: &Outcome| outcome.credit.as_ref().unwrap().owes;
+        assert!(owes(&uplined(above, 10)));
+        assert!(!owes(&uplined(above, 0)), "nothing follows");
+        assert!(!owes(&uplined(None, 10)), "nobody is there to be paid");
+        let now = at("2020-08-21T00:00:00Z");
+        let moved = |upline: Option<PartnerId>, change: i64| {
+            let correction = Correction {
+                levels: vec![change],
+                ..part(-1, false)
+            };
+            let how = uplined(upline, 0).corrected(&correction, now);
+            owes(&how.unwrap().unwrap().after)
+        };
+        assert!(moved(above, -3));
+        assert!(!moved(above, 0));
+        assert!(!moved(None, -3));
+    }
+
+    #[test]
+    fn each_correction_has_an_id_of_its_own() {
+        let keys = [follow_key(1), follow_key(2), measure_key(1), measure_key(2)];
+        let distinct: std::collections::BTreeSet<&String> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+    }
+
+    #[test]
+    fn only_an_adjustment_says_the_same_as_another() {
+        let adjustment = |reason: &str, minor: i64| {
+            Extra {
+                id: ConversionId::from_bytes([8; 16]),
+                source: Source::Adjustment {
+                    by: OperatorId::from_bytes([7; 16]),
+                    reason: reason.to_owned(),
+                    about: None,
+                },
+                account: AccountId {
+                    partner: PartnerId::from_bytes([2; 16]),
+                    program: ProgramId::from_bytes([1; 16]),
+                    currency: gbp(),
+                },
+                plan: None,
+                pay: Money::new(minor, gbp()),
+                levels: Vec::new(),
+                release_at: at("2020-08-20T00:00:00Z"),
+                steps: Vec::new(),
+            }
+            .outcome(at("2020-08-20T00:00:00Z"))
+        };
+        let one = adjustment("goodwill", 100);
+        assert!(one.says_the_same(&adjustment("goodwill", 100)));
+        assert!(!one.says_the_same(&adjustment("goodwill", 101)));
+        assert!(!one.says_the_same(&adjustment("bonus", 100)));
+        let mut elsewhere = adjustment("goodwill", 100);
+        elsewhere.program = ProgramId::from_bytes([9; 16]);
+        assert!(!one.says_the_same(&elsewhere));
+        assert!(!outcome(false).says_the_same(&outcome(false)));
+        assert_eq!(
+            one.commission().unwrap().reason.as_deref(),
+            Some("goodwill")
+        );
+    }
+
+    #[test]
+    fn what_came_in_another_currency_is_not_told_without_its_rate() {
+        let facts = facts(PostedStatus::Approved);
+        let net = net_after(&facts, &[]);
+        let partner = PartnerId::from_bytes([2; 16]);
+        let told = |currency: Currency| {
+            entry(
+                &facts,
+                net,
+                partner,
+                (facts.occurred_at, None),
+                None,
+                currency,
+            )
+        };
+        assert!(told(gbp()).is_ok());
+        let euro = "EUR".parse().unwrap();
+        assert_eq!(told(euro).unwrap_err(), MoneyError::CurrencyMismatch);
+    }
+
     #[test]
     fn lines_round_half_up_on_minor_units() {
         for (amount, rate, expected) in [
