@@ -284,19 +284,25 @@ async fn the_ledger_is_listed_newest_first_across_months() {
         4
     );
 
-    let mut paged = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let path = format!("/v1/partners/{}/ledger?limit=2{cursor}", stand.partner);
-        let page = world.get(&path).await.expect(200);
-        assert!(page.items().len() <= 2);
-        paged.extend(page.items().to_vec());
-        match page.body["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
+    // Pages that end within a month, with it and beyond it.
+    for limit in [1, 2, 3, whole.items().len()] {
+        let mut paged = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let path = format!(
+                "/v1/partners/{}/ledger?limit={limit}{cursor}",
+                stand.partner
+            );
+            let page = world.get(&path).await.expect(200);
+            assert!(page.items().len() <= limit);
+            paged.extend(page.items().to_vec());
+            match page.body["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
         }
+        assert_eq!(paged, whole.items(), "{limit}");
     }
-    assert_eq!(paged, whole.items());
 }
 
 #[tokio::test]
@@ -325,6 +331,13 @@ async fn a_statement_goes_on_where_the_one_before_ended() {
         later["closing"]["payable"],
         world.balances(&stand.partner).await[1]
     );
+    // One that ends now has what happens at this moment, so that it closes on the balances.
+    let _ = world.sale(&stand, "o-now", "49.00").await;
+    world.settle().await;
+    let until_now = statement("2026-05-01T00:00:00Z", &world.now().to_string()).await;
+    assert_eq!(until_now["opening"], later["opening"]);
+    let closing = ["pending", "payable"].map(|bucket| until_now["closing"][bucket].clone());
+    assert_eq!(closing, world.balances(&stand.partner).await[..2]);
 
     let path = format!("/v1/partners/{}/statement", stand.partner);
     let _ = world

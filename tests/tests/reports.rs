@@ -961,6 +961,13 @@ async fn a_year_is_what_was_settled_in_it_less_what_came_back_in_it() {
         before,
         "an account that is older than its sums"
     );
+    // Sums begin anew in January, in which they lack what came back before.
+    let bonus = json!({ "adjustment_id": "bonus", "program": program, "partner": ada,
+        "direction": "credit", "amount": "1.00", "currency": "GBP", "reason": "a good year" });
+    let _ = world.post("/v1/adjustments", bonus).await.expect(200);
+    world.settle().await;
+    assert_eq!(totals(&ada, "2026").await.body, of_2026.body);
+    assert_eq!(totals(&ada, "2027").await.str("/items/0/paid"), "-14.70");
     let path = format!("/v1/partners/{ada}/yearly-totals");
     let _ = world.get(&path).await.problem(422, "required");
     let _ = world

@@ -301,6 +301,12 @@ async fn indexes_that_lag_while_every_third_call_is_throttled_move_no_cent() {
         assert_eq!(sum.str("/items/0/closing/paid"), "180.00");
         assert_eq!(sum.str("/items/0/closing/payable"), "0.00");
     }
+    // What a partner was paid in a year waits for the index as well.
+    lagging.behind(&fresh, 2);
+    let year = format!("/v1/partners/{}/yearly-totals?year=2026", stands[0].partner);
+    let year = world.get(&year).await.expect(200);
+    assert_eq!(lagging.caught_up(), 2);
+    assert_eq!(year.str("/items/0/paid"), "180.00");
     assert!(lagging.throttled.load(Ordering::SeqCst) > 200);
 }
 

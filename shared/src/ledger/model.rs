@@ -506,6 +506,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_bucket_is_found_by_its_own_name() {
+        for bucket in Bucket::ALL {
+            assert_eq!(Bucket::of(bucket.name()), Some(bucket));
+        }
+        assert_eq!(Bucket::of("savings"), None);
+    }
+
     fn accounts(transfers: &[Transfer]) -> Vec<Account> {
         accounts_since(transfers, 0)
     }

@@ -1243,6 +1243,28 @@ mod tests {
             .map_or(0, |tally| tally.minor)
     }
 
+    fn planned() -> Batch {
+        Batch {
+            id: BatchId::from_bytes([2; 16]),
+            program: ProgramId::from_bytes([4; 16]),
+            cutoff: Timestamp::UNIX_EPOCH,
+            minimum: Money::zero(gbp()),
+            funding_account: "main".to_owned(),
+            rail: Rail::Paypal,
+            state: BatchState::Planned,
+            walk: Walk::default(),
+            created_by: OperatorId::from_bytes([5; 16]),
+            created_at: Timestamp::UNIX_EPOCH,
+            submitted_at: None,
+            frozen: None,
+            digests: Vec::new(),
+            payer: None,
+            approval_above: None,
+            approval: None,
+            called_off: None,
+        }
+    }
+
     #[test]
     fn three_lines_stay_below_the_minimum_and_a_fourth_is_paid() {
         assert_eq!(
@@ -1345,25 +1367,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_ready_when_each_payout_is_reserved_or_given_back() {
-        let batch = Batch {
-            id: BatchId::from_bytes([2; 16]),
-            program: ProgramId::from_bytes([4; 16]),
-            cutoff: Timestamp::UNIX_EPOCH,
-            minimum: Money::zero(gbp()),
-            funding_account: "main".to_owned(),
-            rail: Rail::Paypal,
-            state: BatchState::Planned,
-            walk: Walk::default(),
-            created_by: OperatorId::from_bytes([5; 16]),
-            created_at: Timestamp::UNIX_EPOCH,
-            submitted_at: None,
-            frozen: None,
-            digests: Vec::new(),
-            payer: None,
-            approval_above: None,
-            approval: None,
-            called_off: None,
-        };
+        let batch = planned();
         let stage = |planned, reserved| {
             batch.stage(Resolved {
                 planned,
@@ -1412,6 +1416,118 @@ mod tests {
                 ..Resolved::default()
             }),
             Stage::Planning
+        );
+    }
+
+    #[test]
+    fn consent_to_a_submitted_batch_counts_once_and_only_where_it_was_given() {
+        let submitted = Batch {
+            state: BatchState::Submitted,
+            ..planned()
+        };
+        let other = OperatorId::from_bytes([6; 16]);
+        assert_eq!(
+            submitted.approve(other, Stage::Submitted),
+            Err(NoApproval::NotNeeded(Stage::Submitted))
+        );
+        let agreed = Batch {
+            approval: Some(Approval {
+                by: other,
+                at: Timestamp::UNIX_EPOCH,
+            }),
+            ..submitted
+        };
+        assert_eq!(agreed.approve(other, Stage::Submitted), Ok(Step::Already));
+        for stage in [
+            Stage::Reserved,
+            Stage::Empty,
+            Stage::Cancelling,
+            Stage::Cancelled,
+        ] {
+            assert_eq!(
+                agreed.approve(other, stage),
+                Err(NoApproval::NotNeeded(stage))
+            );
+        }
+    }
+
+    #[test]
+    fn each_rail_pays_in_its_own_currencies() {
+        for (rail, paid, refused) in [
+            (
+                Rail::Paypal,
+                &["GBP", "USD", "EUR"][..],
+                &["KWD", "INR"][..],
+            ),
+            (Rail::Sepa, &["EUR"], &["GBP", "USD"]),
+            (Rail::Nacha, &["USD"], &["EUR", "GBP"]),
+            (Rail::Generic, &["EUR", "USD", "KWD"], &[]),
+        ] {
+            for code in paid {
+                assert!(rail.pays_in(code.parse().unwrap()), "{rail:?} {code}");
+            }
+            for code in refused {
+                assert!(!rail.pays_in(code.parse().unwrap()), "{rail:?} {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_paying_account_is_named_by_small_letters_digits_and_hyphens() {
+        for name in ["main", "gbp-2", "2026", "-", &"a".repeat(32)] {
+            assert!(FundingAccount::is_slug(name), "{name}");
+        }
+        for name in [
+            "",
+            "Main",
+            "ma in",
+            "ma_in",
+            "ma#in",
+            "größe",
+            &"a".repeat(33),
+        ] {
+            assert!(!FundingAccount::is_slug(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_for_one_place_opens_at_no_other() {
+        let batches = [1, 2].map(|n| BatchId::from_bytes([n; 16]));
+        let payouts = [1, 2].map(|n| PayoutId::from_bytes([n; 16]));
+        let mut places: Vec<String> = ["main", "second"].map(FundingAccount::place).into();
+        places.extend(batches.map(Batch::payer_place));
+        for batch in batches {
+            places.extend(payouts.map(|payout| BatchLine::place(batch, payout)));
+        }
+        let distinct: std::collections::BTreeSet<&String> = places.iter().collect();
+        assert_eq!(distinct.len(), places.len(), "{places:?}");
+    }
+
+    #[test]
+    fn what_became_of_a_batch_is_told_with_the_parts_of_its_file() {
+        let line = |stage| BatchLine {
+            payout: PayoutId::from_bytes([1; 16]),
+            partner: ptr(3),
+            stage,
+        };
+        let paid = line(LineStage::Frozen(Instruction {
+            amount: Money::new(5_880, gbp()),
+            masked: String::new(),
+            sealed: String::new(),
+            note: String::new(),
+        }));
+        let mut lines = vec![line(LineStage::Planned), line(LineStage::Withdrawn)];
+        assert_eq!(resolved(Rail::Paypal, &lines).unwrap().parts, 0);
+        lines.extend(vec![paid; PAYPAL_ROWS + 1]);
+        assert_eq!(
+            resolved(Rail::Paypal, &lines),
+            Ok(Resolved {
+                planned: 1,
+                reserved: 5_001,
+                reserved_minor: 5_001 * 5_880,
+                left_out: 0,
+                parts: 2,
+            })
         );
     }
 

@@ -116,16 +116,130 @@ fn easter(year: i16) -> Date {
 mod tests {
     use super::*;
 
+    /// The weekdays of a year on which banks are closed, as month and day.
+    fn closed(year: i16, pays: fn(Date) -> bool) -> Vec<(i8, i8)> {
+        std::iter::successors(Some(date(year, 1, 1)), |day| day.tomorrow().ok())
+            .take_while(|day| day.year() == year)
+            .filter(|day| is_weekday(*day) && !pays(*day))
+            .map(|day| (day.month(), day.day()))
+            .collect()
+    }
+
     #[test]
-    fn easter_falls_where_it_fell() {
+    fn easter_falls_where_it_is_published_to_fall() {
         for (year, month, day) in [
+            (1900, 4, 15),
+            (1954, 4, 18),
+            (1981, 4, 19),
+            (2000, 4, 23),
             (2024, 3, 31),
             (2025, 4, 20),
             (2026, 4, 5),
             (2027, 3, 28),
+            (2028, 4, 16),
+            (2029, 4, 1),
+            (2030, 4, 21),
+            (2031, 4, 13),
+            (2032, 3, 28),
+            (2033, 4, 17),
+            (2034, 4, 9),
+            (2035, 3, 25),
+            (2036, 4, 13),
+            (2037, 4, 5),
             (2038, 4, 25),
+            (2039, 4, 10),
+            (2040, 4, 1),
+            (2041, 4, 21),
+            (2042, 4, 6),
+            (2043, 3, 29),
+            (2044, 4, 17),
+            (2045, 4, 9),
+            (2046, 3, 25),
+            (2047, 4, 14),
+            (2048, 4, 5),
+            (2049, 4, 18),
+            (2050, 4, 10),
+            (2076, 4, 19),
+            (2100, 3, 28),
+            (2106, 4, 18),
+            (2200, 4, 6),
+            (2299, 4, 16),
         ] {
             assert_eq!(easter(year), date(year, month, day));
+        }
+    }
+
+    #[test]
+    fn sepa_payments_rest_on_the_closing_days_that_target_publishes() {
+        // Those of 1 May 2027 and of Christmas 2027 fall on a weekend.
+        for (year, expected) in [
+            (
+                2024,
+                vec![(1, 1), (3, 29), (4, 1), (5, 1), (12, 25), (12, 26)],
+            ),
+            (
+                2025,
+                vec![(1, 1), (4, 18), (4, 21), (5, 1), (12, 25), (12, 26)],
+            ),
+            (2026, vec![(1, 1), (4, 3), (4, 6), (5, 1), (12, 25)]),
+            (2027, vec![(1, 1), (3, 26), (3, 29)]),
+        ] {
+            assert_eq!(closed(year, is_target_day), expected, "{year}");
+        }
+    }
+
+    #[test]
+    fn american_payments_rest_on_the_holidays_that_the_federal_reserve_publishes() {
+        for (year, expected) in [
+            // 1 January 2023 is a Sunday, 11 November a Saturday.
+            (
+                2023,
+                vec![
+                    (1, 2),
+                    (1, 16),
+                    (2, 20),
+                    (5, 29),
+                    (6, 19),
+                    (7, 4),
+                    (9, 4),
+                    (10, 9),
+                    (11, 23),
+                    (12, 25),
+                ],
+            ),
+            // 4 July 2026 is a Saturday.
+            (
+                2026,
+                vec![
+                    (1, 1),
+                    (1, 19),
+                    (2, 16),
+                    (5, 25),
+                    (6, 19),
+                    (9, 7),
+                    (10, 12),
+                    (11, 11),
+                    (11, 26),
+                    (12, 25),
+                ],
+            ),
+            // 4 July 2027 is a Sunday; 19 June and 25 December are Saturdays.
+            (
+                2027,
+                vec![
+                    (1, 1),
+                    (1, 18),
+                    (2, 15),
+                    (5, 31),
+                    (7, 5),
+                    (9, 6),
+                    (10, 11),
+                    (11, 11),
+                    (11, 25),
+                ],
+            ),
+        ] {
+            assert_eq!(closed(year, is_banking_day), expected, "{year}");
         }
     }
 

@@ -105,6 +105,27 @@ mod tests {
     }
 
     #[test]
+    fn signs_that_banks_refuse_become_those_they_take() {
+        for (sign, expected) in [
+            ("&", "+"),
+            (";", ","),
+            ("[", "("),
+            ("{", "("),
+            ("]", ")"),
+            ("}", ")"),
+            ("\\", "/"),
+            ("|", "/"),
+            ("_", "-"),
+            ("~", "-"),
+            ("`", "'"),
+            ("\"", "'"),
+            ("*", "."),
+        ] {
+            assert_eq!(latin(&format!("a{sign}b"), 70), format!("a{expected}b"));
+        }
+    }
+
+    #[test]
     fn american_files_are_in_capitals() {
         assert_eq!(capitals("Zoë O'Neil & Cie.", 22), "ZOE O'NEIL & CIE.");
         assert_eq!(

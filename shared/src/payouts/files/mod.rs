@@ -211,3 +211,34 @@ fn latin(address: &Address) -> Address {
         country: country.clone(),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_wallet_that_a_spreadsheet_takes_for_a_formula_is_paid() {
+        let fitted = |rail, wallet: &str| {
+            let wallet = wallet.to_owned();
+            super::fitted(rail, &Account::Paypal { wallet })
+        };
+        let wallet = Account::Paypal {
+            wallet: "ann@example.com".to_owned(),
+        };
+        assert_eq!(fitted(Rail::Paypal, "ann@example.com"), Ok(wallet));
+        for unfit in ["=cmd@example.com", "ann @example.com", ""] {
+            assert_eq!(
+                fitted(Rail::Paypal, unfit),
+                Err(LeftOut::PayoutMethodRefused),
+                "{unfit}"
+            );
+        }
+        for rail in [Rail::Sepa, Rail::Nacha, Rail::Generic] {
+            assert_eq!(
+                fitted(rail, "ann@example.com"),
+                Err(LeftOut::PayoutMethodDiffers)
+            );
+        }
+    }
+}

@@ -524,6 +524,19 @@ mod tests {
     }
 
     #[test]
+    fn an_addenda_that_cannot_be_used_is_told_by_its_fault() {
+        let orphan = found(ReturnFormat::Nacha, &ach("8200", "799R03021000020000001"));
+        let why = "an addenda without its entry".to_owned();
+        assert_eq!(orphan, [(Named::Unreadable(why), String::new())]);
+        // A return states a return code; this one states that of a correction.
+        let mixed = found(ReturnFormat::Nacha, &ach(ENTRY, "799C01021000020000001"));
+        assert!(
+            matches!(mixed.as_slice(), [(Named::Unreadable(_), _)]),
+            "nothing came back: {mixed:?}"
+        );
+    }
+
+    #[test]
     fn what_a_bank_calls_a_duplicate_returns_nothing() {
         let nothing = |rows: Vec<(Named, String)>| {
             assert!(!rows.is_empty());
@@ -606,6 +619,67 @@ mod tests {
                 "FF01: file format invalid".to_owned()
             )]
         );
+    }
+
+    #[test]
+    fn what_a_report_says_is_numbered_through() {
+        let rejected = |block: &str, id: &str, ids: &str, status: &str, inner: &str| {
+            format!("<{block}><{ids}>{id}</{ids}><{status}>RJCT</{status}>{inner}</{block}>")
+        };
+        let one = |n: u8| {
+            let id = po(n).to_string().replace('_', "-");
+            rejected("TxInfAndSts", &id, "OrgnlEndToEndId", "TxSts", "")
+        };
+        let text = report(&format!(
+            "{}{}",
+            rejected("OrgnlGrpInfAndSts", "m-1", "OrgnlMsgId", "GrpSts", ""),
+            rejected(
+                "OrgnlPmtInfAndSts",
+                "m-2",
+                "OrgnlPmtInfId",
+                "PmtInfSts",
+                &format!("{}{}", one(1), one(2)),
+            )
+        ));
+        let rows: Vec<_> = read(ReturnFormat::Pain002, &text)
+            .unwrap()
+            .into_iter()
+            .map(|row| (row.position, row.named))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                (2, Named::Payout(po(1))),
+                (3, Named::Payout(po(2))),
+                (1, Named::Message("m-1".to_owned())),
+                (4, Named::Message("m-2".to_owned())),
+            ]
+        );
+    }
+
+    #[test]
+    fn of_several_reasons_the_first_is_told_and_a_transaction_keeps_its_own_id() {
+        let text = report(&format!(
+            "<OrgnlPmtInfAndSts><TxInfAndSts><OrgnlEndToEndId>{}</OrgnlEndToEndId><TxSts>RJCT</TxSts>\
+             <StsRsnInf><Rsn><Cd>AC04</Cd></Rsn><AddtlInf>closed in May</AddtlInf><AddtlInf>ask them</AddtlInf></StsRsnInf>\
+             <StsRsnInf><Rsn><Cd>MS03</Cd></Rsn></StsRsnInf>\
+             <OrgnlTxRef><OrgnlEndToEndId>another</OrgnlEndToEndId></OrgnlTxRef></TxInfAndSts></OrgnlPmtInfAndSts>",
+            po(1).to_string().replace('_', "-")
+        ));
+        assert_eq!(
+            found(ReturnFormat::Pain002, &text),
+            [(Named::Payout(po(1)), "AC04: closed in May".to_owned())]
+        );
+    }
+
+    #[test]
+    fn escaped_characters_in_a_banks_words_are_read() {
+        let text = report(
+            "<TxInfAndSts><OrgnlEndToEndId>x</OrgnlEndToEndId><TxSts>RJCT</TxSts><StsRsnInf>\
+             <AddtlInf>&lt;a&gt; &amp; &quot;b&apos;s&quot;</AddtlInf></StsRsnInf></TxInfAndSts>",
+        );
+        let rows = found(ReturnFormat::Pain002, &text);
+        assert_eq!(rows[0].1, "<a> & \"b's\"");
     }
 
     #[test]
