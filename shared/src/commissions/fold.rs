@@ -556,32 +556,23 @@ impl<'a> Fold<'a> {
         until: Timestamp,
         whose: Option<(PartnerId, usize)>,
     ) -> Result<(), MoneyError> {
-        if until < self.next_end {
-            return Ok(());
-        }
         let mut ended: Vec<(Timestamp, (PartnerId, usize), usize)> = Vec::new();
-        let mut next = Timestamp::MAX;
-        for (key, standing) in &self.state.standings {
-            let Some((plan, zone)) = self.plans.get(key.1) else {
-                continue;
-            };
-            for (index, component) in plan.terms.components.iter().enumerate() {
-                let Some(gate) = &component.gate else {
-                    continue;
-                };
-                let window = standing.behind[index].window;
-                if window == 0 {
-                    continue;
-                }
-                let end = zone.end(gate.window, window);
-                if end <= until && whose.is_none_or(|whose| whose == *key) {
-                    ended.push((end, *key, index));
-                } else {
-                    next = next.min(end);
+        if let Some(key) = whose {
+            let open = self.open_gates(key);
+            ended.extend(open.filter(|(end, ..)| *end <= until));
+        } else if until >= self.next_end {
+            let mut next = Timestamp::MAX;
+            for key in self.state.standings.keys() {
+                for gate in self.open_gates(*key) {
+                    if gate.0 <= until {
+                        ended.push(gate);
+                    } else {
+                        next = next.min(gate.0);
+                    }
                 }
             }
+            self.next_end = next;
         }
-        self.next_end = next;
         ended.sort_unstable();
         for (_, key, index) in ended {
             let Some((plan, zone)) = self.plans.get(key.1).cloned() else {
@@ -595,6 +586,25 @@ impl<'a> Fold<'a> {
             self.state.standings.insert(key, standing);
         }
         Ok(())
+    }
+
+    /// The gates of a partner under a version whose windows are open, and when these end.
+    fn open_gates(
+        &self,
+        key: (PartnerId, usize),
+    ) -> impl Iterator<Item = (Timestamp, (PartnerId, usize), usize)> + '_ {
+        let standing = self.state.standings.get(&key);
+        let found = standing.zip(self.plans.get(key.1));
+        found.into_iter().flat_map(move |(standing, (plan, zone))| {
+            let components = plan.terms.components.iter().zip(&standing.behind);
+            components
+                .enumerate()
+                .filter(|(_, (_, behind))| behind.window != 0)
+                .filter_map(move |(index, (component, behind))| {
+                    let gate = component.gate.as_ref()?;
+                    Some((zone.end(gate.window, behind.window), key, index))
+                })
+        })
     }
 
     fn take_standing(&mut self, entry: &Entry, terms: &Terms) -> Standing {

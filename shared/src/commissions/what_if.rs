@@ -242,10 +242,11 @@ impl<'a> WhatIf<'a> {
                     self.add(upline, |own| &mut own.pays_levels, share.minor())?;
                 }
             }
+            // Those above its window's last event share in what that window decided.
+            self.decided()?;
             if self.is_gated {
                 self.above.insert(entry.partner, uplines);
             }
-            self.decided()?;
         }
         Ok(())
     }
