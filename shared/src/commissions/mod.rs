@@ -28,8 +28,6 @@ use serde::{Deserialize, Serialize};
 
 use book::{BookId, Known, Placed, difference, place};
 use fold::{Entry, measures_subtree};
-use store::customers::Customer;
-
 use model::{
     Correction, Due, Exchange, Grant, Missing, Outcome, Source, change_digest, credited, entry,
     missing, net_applied, price, totals, uncredited,
@@ -434,19 +432,9 @@ async fn draft(
     let placed = place(&plan, partner, facts.id, facts.customer.as_deref(), known);
     let applied: Vec<String> = changes.ordered().iter().map(change_digest).collect();
     let net = net_applied(facts, changes, &applied);
-    let known_since = match &facts.customer {
-        Some(hash) => {
-            let customer = Customer {
-                program: facts.program,
-                partner,
-                hash,
-            };
-            store::customers::meet(&app.main, customer, &facts.event, &plan, &placed)
-                .await
-                .map_err(|error| said(&error))?
-        }
-        None => None,
-    };
+    let known_since = store::customers::meet(&app.main, facts, partner, &plan, &placed)
+        .await
+        .map_err(|error| said(&error))?;
     let told = entry(
         facts,
         net,

@@ -12,7 +12,6 @@ use super::model::{
     Credit, Missing, Outcome, Source, State, entry, exchange, missing, net_applied, price, waiting,
 };
 use super::store;
-use super::store::customers::Customer;
 use super::trace::{aftermath, explain};
 use crate::claims;
 use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
@@ -419,17 +418,8 @@ pub async fn preview(app: &App, facts: &Facts) -> Result<OutcomeView, Error> {
     let placed = place(&plan, partner, facts.id, facts.customer.as_deref(), known);
     let changes = Changes::default();
     let net = net_applied(facts, &changes, &[]);
-    let known_since = match &facts.customer {
-        Some(hash) => {
-            let customer = Customer {
-                program: facts.program,
-                partner,
-                hash,
-            };
-            store::customers::known_since(&app.main, customer, &facts.event, &plan, &placed).await?
-        }
-        None => None,
-    };
+    let known_since =
+        store::customers::known_since(&app.main, facts, partner, &plan, &placed).await?;
     let told = entry(
         facts,
         net,

@@ -7,23 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Timestamp, parse, stamp};
 use crate::commissions::book::{BookId, Placed, Span};
-use crate::ids::{PartnerId, ProgramId};
+use crate::ids::PartnerId;
 use crate::plans::model::PlanVersion;
 use crate::table::{Condition, Error, Index, Key, Range, Table, Update, text};
+use crate::tracking::model::Facts;
 
 /// Rows read in one page: there is one for each event and plan version.
 const PAGE: usize = 1_000;
-
-/// A partner's customer, by the keyed hash of its reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Customer<'a> {
-    /// In which program.
-    pub program: ProgramId,
-    /// Whose.
-    pub partner: PartnerId,
-    /// The keyed hash.
-    pub hash: &'a str,
-}
 
 /// The first time of an event among those that see one another: of one book, or of one plan version.
 #[derive(Serialize, Deserialize)]
@@ -45,16 +35,15 @@ fn circle(plan: &PlanVersion, placed: &Placed) -> String {
     }
 }
 
-fn key(customer: Customer<'_>, event: &str, circle: &str) -> Key {
-    let Customer {
-        program,
-        partner,
-        hash,
-    } = customer;
-    Key::new(
+/// Where the first time of a conversion's event stands, as its customer's partner knows it; `None` without a
+/// customer.
+fn key(facts: &Facts, partner: PartnerId, plan: &PlanVersion, placed: &Placed) -> Option<Key> {
+    let hash = facts.customer.as_ref()?;
+    let (program, event) = (facts.program, &facts.event);
+    Some(Key::new(
         format!("CUST#{program}#{hash}"),
-        format!("FIRST#{partner}#{event}#{circle}"),
-    )
+        format!("FIRST#{partner}#{event}#{}", circle(plan, placed)),
+    ))
 }
 
 /// When the customer's first conversion of the event counted outside the book that this one is placed in, as
@@ -64,15 +53,15 @@ fn key(customer: Customer<'_>, event: &str, circle: &str) -> Key {
 /// The table's; `Malformed`.
 pub async fn known_since(
     table: &Table,
-    customer: Customer<'_>,
-    event: &str,
+    facts: &Facts,
+    partner: PartnerId,
     plan: &PlanVersion,
     placed: &Placed,
 ) -> Result<Option<Timestamp>, Error> {
-    let own = key(customer, event, &circle(plan, placed));
-    Ok(read(table, &own, (customer.partner, event), placed)
-        .await?
-        .0)
+    let Some(own) = key(facts, partner, plan, placed) else {
+        return Ok(None);
+    };
+    Ok(read(table, &own, (partner, &facts.event), placed).await?.0)
 }
 
 /// Notes an event of a customer, unless one of its circle is known that counted before it; and what
@@ -82,13 +71,15 @@ pub async fn known_since(
 /// The table's; `Malformed`.
 pub async fn meet(
     table: &Table,
-    customer: Customer<'_>,
-    event: &str,
+    facts: &Facts,
+    partner: PartnerId,
     plan: &PlanVersion,
     placed: &Placed,
 ) -> Result<Option<Timestamp>, Error> {
-    let own = key(customer, event, &circle(plan, placed));
-    let (since, noted) = read(table, &own, (customer.partner, event), placed).await?;
+    let Some(own) = key(facts, partner, plan, placed) else {
+        return Ok(None);
+    };
+    let (since, noted) = read(table, &own, (partner, &facts.event), placed).await?;
     if noted.is_none_or(|noted| placed.counted_at < noted) {
         let at = text(stamp(placed.counted_at));
         let earlier = Condition::default().and_absent_or_above("at", at.clone());
