@@ -3,8 +3,8 @@
 //! is lost, no cent is made, and none is paid twice.
 //!
 //! The terms go by the seed: a plain share; or tiers with two levels, a budget that all partners share, or a gate
-//! on each month's sales, all three with parts taken back, amendments, disputes, adjustments and holds that are moved. What those come to is
-//! worked out here a second time, and then by a recomputation and a what-if, which find no difference.
+//! on each month's sales, or a share of orders in another currency whose rates arrive late, all four with parts taken
+//! back, amendments, disputes, adjustments and holds that are moved. What those come to is worked out here a second time, and then by a recomputation and a what-if, which find no difference.
 //!
 //! `TRIBUTARY_FAULT_SEEDS=1000` runs so many seeds, `TRIBUTARY_FAULT_SEED=17` that one again.
 
@@ -140,6 +140,8 @@ enum Terms {
     Budget,
     /// Five per cent, and ten more once a month has seen so many sales.
     Gated,
+    /// Thirty per cent, of orders in another currency too, which wait until somebody stores the rate of their day.
+    Foreign,
 }
 
 /// What an order of a partner comes to, and when it counts.
@@ -147,6 +149,7 @@ enum Terms {
 struct Sold {
     partner: usize,
     minor: i64,
+    foreign: bool,
     at: Timestamp,
 }
 
@@ -157,11 +160,19 @@ const GATE: usize = 3;
 const TIER_MINOR: i64 = 150_000;
 /// What all partners together get under a budget.
 const BUDGET_MINOR: i64 = 120_000;
+/// Pounds of a hundred euros, on any day.
+const RATE_PERCENT: i64 = 85;
 
 impl Terms {
     fn of(seed: u64) -> Self {
-        let all = [Self::Plain, Self::Tiers, Self::Budget, Self::Gated];
-        all[usize::try_from(seed / 2 % 4).unwrap()]
+        let all = [
+            Self::Plain,
+            Self::Tiers,
+            Self::Budget,
+            Self::Gated,
+            Self::Foreign,
+        ];
+        all[usize::try_from(seed / 2 % 5).unwrap()]
     }
 
     /// The plan, where it is not the one that every world has.
@@ -175,7 +186,7 @@ impl Terms {
         };
         let level = json!({ "rate": "0.10", "of": "commission" });
         match self {
-            Self::Plain => None,
+            Self::Plain | Self::Foreign => None,
             Self::Tiers => plan(json!({ "components": [{
                     "kind": "tiered", "event": "sale", "mode": "attained", "window": { "kind": "lifetime" },
                     "measure": { "unit": "amount", "events": ["sale"], "scope": "own" },
@@ -199,10 +210,21 @@ impl Terms {
         let (mut earned, mut measured, mut left) = ([0; 3], [0; 3], BUDGET_MINOR);
         // By partner and month: its sales, and what waits for the third of them.
         let mut months: BTreeMap<(usize, String), (usize, i64)> = BTreeMap::new();
-        for Sold { partner, minor, at } in events {
+        for Sold {
+            partner,
+            minor,
+            foreign,
+            at,
+        } in events
+        {
             measured[*partner] += minor;
             match self {
                 Self::Plain => earned[*partner] += percent(*minor, 30),
+                // Converted to the penny, as it is measured, and then shared.
+                Self::Foreign if *foreign => {
+                    earned[*partner] += percent(percent(*minor, RATE_PERCENT), 30);
+                }
+                Self::Foreign => earned[*partner] += percent(*minor, 30),
                 Self::Gated => {
                     earned[*partner] += percent(*minor, 5);
                     let month = at.to_string()[..7].to_owned();
@@ -254,6 +276,7 @@ struct Order {
     transaction: String,
     body: Value,
     minor: i64,
+    foreign: bool,
     partner: usize,
     conversion: Option<String>,
     pending: bool,
@@ -417,20 +440,36 @@ impl Run {
                 3 => self.adjust().await,
                 4 => self.dispute().await,
                 5 => self.move_a_hold().await,
+                6 if self.terms == Terms::Foreign => {
+                    let day = self.world.now().to_string()[..10].to_owned();
+                    self.keep_rates(&[day]).await;
+                }
                 _ => {}
             }
         }
     }
 
-    /// A conversion that somebody heard was taken.
-    fn known(&mut self) -> Option<String> {
-        let known: Vec<&String> = self
+    /// Somebody stores the rates of days, which hold for the week after each.
+    async fn keep_rates(&mut self, days: &[String]) {
+        let rate = |day: &String| json!({ "from": "EUR", "to": "GBP", "rate": format!("0.{RATE_PERCENT}"), "date": day, "source": "ECB" });
+        let rates: Vec<Value> = days.iter().map(rate).collect();
+        let body = json!({ "rates": rates });
+        let kept = self.insist(Method::PUT, "/v1/rates", Some(&body)).await;
+        assert_eq!(kept.status.as_u16(), 200, "{}", kept.text);
+    }
+
+    /// A conversion that somebody heard was taken, and its currency.
+    fn known(&mut self) -> Option<(String, &'static str)> {
+        let known: Vec<(&String, bool)> = self
             .orders
             .iter()
-            .filter_map(|order| order.conversion.as_ref())
+            .filter_map(|order| Some((order.conversion.as_ref()?, order.foreign)))
             .collect();
         let at = self.rng.usize(..known.len().max(1));
-        known.get(at).map(|known| (*known).clone())
+        let currency = |foreign: bool| if foreign { "EUR" } else { "GBP" };
+        known
+            .get(at)
+            .map(|(known, foreign)| ((*known).clone(), currency(*foreign)))
     }
 
     /// Asks for something that may be refused, with a reason.
@@ -446,25 +485,25 @@ impl Run {
     }
 
     async fn take_back_a_part(&mut self) {
-        let Some(conversion) = self.known() else {
+        let Some((conversion, currency)) = self.known() else {
             return;
         };
         let minor = self.rng.i64(1..60_000);
         let amount = format!("{}.{:02}", minor / 100, minor % 100);
         let number = self.rng.u32(..4);
-        let body = json!({ "reversal_id": format!("part-{number}"), "amount": amount, "currency": "GBP", "reason": "sent back" });
+        let body = json!({ "reversal_id": format!("part-{number}"), "amount": amount, "currency": currency, "reason": "sent back" });
         let path = format!("/v1/conversions/{conversion}/reversals");
         let _ = self.try_to(&path, &body).await;
     }
 
     async fn amend(&mut self) {
-        let Some(conversion) = self.known() else {
+        let Some((conversion, currency)) = self.known() else {
             return;
         };
         let minor = self.rng.i64(1..200_000);
         let amount = format!("{}.{:02}", minor / 100, minor % 100);
         let number = self.rng.u32(..3);
-        let body = json!({ "amendment_id": format!("a-{number}"), "amount": amount, "currency": "GBP", "reason": "mistyped" });
+        let body = json!({ "amendment_id": format!("a-{number}"), "amount": amount, "currency": currency, "reason": "mistyped" });
         let path = format!("/v1/conversions/{conversion}/amendments");
         let _ = self.try_to(&path, &body).await;
     }
@@ -518,6 +557,7 @@ impl Run {
             transaction,
             body: json!({ "transaction_id": "", "coupon": "" }),
             minor,
+            foreign: false,
             partner: at,
             conversion: Some(decided.str("/decision/conversion").to_owned()),
             pending: false,
@@ -525,7 +565,7 @@ impl Run {
     }
 
     async fn move_a_hold(&mut self) {
-        let Some(conversion) = self.known() else {
+        let Some((conversion, _)) = self.known() else {
             return;
         };
         let days = self.rng.u32(..60);
@@ -563,8 +603,10 @@ impl Run {
         let transaction = format!("o-{}", self.orders.len());
         let amount = format!("{}.{:02}", minor / 100, minor % 100);
         let pending = self.rng.u32(..5) == 0;
+        let foreign = self.terms == Terms::Foreign && self.rng.bool();
+        let currency = if foreign { "EUR" } else { "GBP" };
         let mut body =
-            json!({ "transaction_id": transaction, "amount": amount, "currency": "GBP" });
+            json!({ "transaction_id": transaction, "amount": amount, "currency": currency });
         // Within its window of thirty days a click counts as much as a coupon; later only the coupon does.
         match self.partners[at].clicks.last() {
             Some(click) if self.rng.bool() => {
@@ -580,6 +622,7 @@ impl Run {
             transaction,
             body,
             minor,
+            foreign,
             partner: at,
             conversion: None,
             pending,
@@ -898,6 +941,7 @@ impl Run {
             let sold = Sold {
                 partner: order.partner,
                 minor: minor(left),
+                foreign: order.foreign,
                 at,
             };
             events.push(((at, id), sold));
@@ -950,6 +994,17 @@ impl Run {
     /// The faults stop, and a while later everything is done.
     async fn end(&mut self) {
         self.chaos.switch(false);
+        if self.terms == Terms::Foreign {
+            let mut day: jiff::civil::Date = tributary_tests::START[..10].parse().unwrap();
+            let mut days = Vec::new();
+            while day.to_string().as_str() <= &self.world.now().to_string()[..10] {
+                days.push(day.to_string());
+                day = day.saturating_add(jiff::Span::new().days(7));
+            }
+            for days in days.chunks(20) {
+                self.keep_rates(days).await;
+            }
+        }
         for minutes in AFTERMATH {
             self.time_passes(minutes).await;
         }

@@ -915,7 +915,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
         /// Partners move about in a small program; a move is made unless something speaks against it.
         #[test]
         fn nobody_ever_stands_below_itself_and_no_allowed_move_is_refused(
