@@ -12,6 +12,7 @@ pub mod driver;
 pub mod filter;
 pub mod functions;
 pub mod instance;
+pub mod names;
 pub mod queue;
 pub mod remote;
 pub mod schedule;

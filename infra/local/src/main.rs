@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tributary_local::{admin, drive, replay, serve, tour, verify, what_if};
+use tributary_local::{admin, drive, names, replay, serve, tour, verify, what_if};
 
 /// Tributary: partner relationship management, on one machine.
 #[derive(Parser)]
@@ -32,6 +32,8 @@ enum Command {
     Export(Box<what_if::Export>),
     /// Work out what another plan would have paid for an exported history
     WhatIf(Box<what_if::Ask>),
+    /// Measure how well companies' names are told apart
+    Names(names::Names),
     /// Move stream and queue events at AWS_ENDPOINT_URL into functions run by `cargo lambda watch`
     Drive(drive::Drive),
     /// Check a deployment by using it, moving its clockwork 31 days ahead
@@ -90,6 +92,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             eprintln!("{lines} lines");
         }
         Command::WhatIf(options) => what_if::what_if(&options)?,
+        Command::Names(options) => names::names(&options)?,
         Command::Drive(options) => drive::drive(&options).await?,
         Command::Verify(options) => verify::verify(&options).await?,
         Command::Operator(command) => admin::operator(command).await?,
