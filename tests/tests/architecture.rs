@@ -283,7 +283,8 @@ fn stores_know_keys_and_items_and_nothing_of_requests() {
         .map(|noun| format!("crate::{noun}::"))
         .collect();
     let mut found = Vec::new();
-    for noun in NOUNS {
+    // Customers are recognised by what they are called, and nothing of them is stored yet.
+    for noun in NOUNS.into_iter().filter(|noun| *noun != "customers") {
         let path = shared.join(noun).join("store.rs");
         let words = ["crate::edge", "axum", "Problem"];
         found.extend(forbid(&path, &words, "stores know no requests"));
