@@ -123,6 +123,37 @@ async fn tiers_pay_the_same_in_any_order_of_arrival() {
 }
 
 #[tokio::test]
+async fn a_postback_is_foretold_at_its_place_among_those_of_its_window() {
+    let (world, stand, _) = six_thousand("attained", false).await;
+    // 4,000 at 10 % and 2,000 at 12 % stand.
+    let foretold = async |order: &str, at: &str, amount: &str| {
+        let body = json!({ "transaction_id": order, "coupon": stand.coupon, "amount": amount, "currency": "GBP", "occurred_at": at });
+        let path = format!("/v1/programs/{}/postbacks:test", stand.program);
+        let told = world.post(&path, json!({ "body": body })).await.expect(200);
+        let figure = |name: &str| told.str(&format!("/outcome/commission/{name}")).to_owned();
+        (figure("amount"), figure("posted"))
+    };
+    let told = |amount: &str, posted: &str| (amount.to_owned(), posted.to_owned());
+    // Behind both: by itself, at the bracket it reaches.
+    let behind = foretold("o-3", "2026-03-01T03:00:00Z", "100.00").await;
+    assert_eq!(behind, told("12.00", "12.00"));
+    // Before both: at 10 %, and the 4,000 behind it reach 12 % with it.
+    let before = foretold("o-4", "2026-03-01T00:30:00Z", "1000.00").await;
+    assert_eq!(before, told("100.00", "180.00"));
+    // Between them: it reaches 5,000 with the 4,000 before it, and nothing changes for the 2,000.
+    let between = foretold("o-5", "2026-03-01T01:30:00Z", "1000.00").await;
+    assert_eq!(between, told("120.00", "120.00"));
+    // One that stands already is looked at where it stands, and nothing more would be posted for it.
+    let again = foretold("o-2", LATE, "2000.00").await;
+    assert_eq!(again, told("240.00", "0.00"));
+    assert_eq!(
+        pending(&world, &stand.partner).await,
+        "640.00",
+        "nothing was changed"
+    );
+}
+
+#[tokio::test]
 async fn parts_taken_back_add_up_to_the_whole_to_the_cent() {
     let (world, stand, first) = six_thousand("marginal", false).await;
     for (id, part) in [("r-1", "0.03"), ("r-2", "1333.33"), ("r-3", "2000.00")] {
@@ -675,4 +706,43 @@ async fn an_uplines_trace_tells_its_rate_its_base_and_its_rounding() {
         "Level 1 of the conversion {order}, which gets 0.10 of the commission, rounded down: 2.00 GBP."
     );
     assert!(trace.text.contains(&told), "{}", trace.text);
+}
+
+#[tokio::test]
+async fn a_run_of_clockwork_counts_what_it_released_and_closed() {
+    let world = World::start().await;
+    let mut terms = json!({ "components": [{ "kind": "percent", "event": "sale", "rate": "0.10", "gate": {
+        "measure": { "unit": "count", "events": ["sale"] }, "window": { "kind": "month" }, "at_least": 1 } }] });
+    terms["hold_days"] = json!(60);
+    let mut stand = under(&world, terms).await;
+    let first = stand.coupon.clone();
+    let (_, second) = partner(&world, &stand.program, "Cid", None).await;
+    for (coupon, orders) in [(&first, 1..4), (&second, 4..6)] {
+        stand.coupon.clone_from(coupon);
+        for order in orders {
+            let _ = sale(&world, &stand, &format!("o-{order}"), EARLY, "10.00").await;
+        }
+    }
+    let run = async |at: &str| {
+        let at = at.parse().unwrap();
+        world.instance.app().clock.set(at);
+        world.instance.cloud().clock_moved();
+        let told = world.instance.run_clockwork(at).await.unwrap();
+        world.settle().await;
+        told
+    };
+    // March ends; three days later its gates are decided, a book of each partner.
+    assert_eq!(run("2026-04-03T22:00:00Z").await["closed"], 0);
+    assert_eq!(run("2026-04-04T00:00:00Z").await["closed"], 2);
+    assert_eq!(run("2026-04-04T00:01:00Z").await["closed"], 0);
+    let early = run("2026-04-29T00:00:00Z").await;
+    let counted = |conversions: u32, transactions: u32| json!({ "conversions": conversions, "transactions": transactions, "failed": 0 });
+    assert_eq!(early["released"], counted(0, 0));
+    // Sixty days after the sales, and after the end of the month: each account's are released together.
+    let sales = run("2026-05-01T00:00:00Z").await;
+    assert_eq!(sales["released"], counted(5, 2));
+    let gates = run("2026-06-01T00:00:00Z").await;
+    assert_eq!(gates["released"], counted(2, 2));
+    let done = run("2026-06-01T00:01:00Z").await;
+    assert_eq!(done["released"]["conversions"], 0);
 }

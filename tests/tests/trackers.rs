@@ -599,3 +599,29 @@ async fn a_keitaro_payout_in_another_currency_says_nothing_about_the_sale() {
         .await
         .problem(400, "malformed_query");
 }
+
+#[tokio::test]
+async fn a_conversion_shows_the_claim_that_won_and_those_that_lost_with_their_evidence() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let click = world.click(&stand.link).await;
+    let body = json!({ "transaction_id": "o-1", "click_id": click, "coupon": stand.coupon, "amount": "49.00", "currency": "GBP" });
+    let posted = world.postback(&stand, body).await.expect(201);
+    world.settle().await;
+    let path = format!("/v1/conversions/{}", posted.str("conversion"));
+    let shown = world.get(&path).await.expect(200);
+    let links = world
+        .get(&format!("/v1/links?partner={}", stand.partner))
+        .await;
+    let coupons = world
+        .get(&format!("/v1/coupons?partner={}", stand.partner))
+        .await;
+    let attribution = |at: &str| shown.str(&format!("/attribution/{at}")).to_owned();
+    assert_eq!(attribution("evidence/kind"), "coupon");
+    assert_eq!(attribution("evidence/coupon"), coupons.str("/items/0/id"));
+    assert_eq!(attribution("evidence/result"), "won");
+    assert_eq!(attribution("losers/0/kind"), "click");
+    assert_eq!(attribution("losers/0/link"), links.str("/items/0/id"));
+    assert_eq!(attribution("losers/0/clicked_at"), world.now().to_string());
+    assert_eq!(attribution("losers/0/result"), "outranked");
+}

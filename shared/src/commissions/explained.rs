@@ -598,3 +598,131 @@ fn inputs(told: Entry, credit: &Credit, currency: Currency) -> TraceInputsView {
         meta: told.meta,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::ids::ProgramId;
+    use crate::plans::wire;
+    use serde_json::{Value, json};
+
+    fn plan(component: &Value) -> PlanVersion {
+        let gbp = "GBP".parse().unwrap();
+        let terms = json!({ "components": [component] });
+        PlanVersion {
+            program: ProgramId::from_bytes([1; 16]),
+            code: "standard".to_owned(),
+            version: 1,
+            effective_from: Timestamp::UNIX_EPOCH,
+            hold_days: 30,
+            terms: wire::terms(&terms, gbp).unwrap(),
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn step(measured: Option<(i64, i64)>) -> Step {
+        Step {
+            component: 0,
+            amount: Money::new(1_000, "GBP".parse().unwrap()),
+            unbound: None,
+            measured,
+            aside: None,
+        }
+    }
+
+    fn tiered(unit: &str, brackets: &Value) -> Value {
+        json!({ "kind": "tiered", "event": "sale", "mode": "attained", "window": { "kind": "lifetime" },
+            "measure": { "unit": unit, "events": ["sale"], "scope": "own" }, "brackets": brackets })
+    }
+
+    /// What a step says of the terms it applied: of what, rate, amount for each, and brackets before and after.
+    fn said(component: &Value, measured: Option<(i64, i64)>) -> Value {
+        let view = step_view(Some(&plan(component)), &step(measured));
+        json!([
+            view.of,
+            view.rate,
+            view.each,
+            view.bracket_before,
+            view.bracket_after
+        ])
+    }
+
+    #[test]
+    fn a_step_says_which_of_the_plans_terms_it_applied() {
+        let flat = json!({ "kind": "flat", "event": "sale", "amount": "5.00", "currency": "GBP" });
+        let of_margin =
+            json!({ "kind": "percent", "event": "sale", "rate": "0.20", "of": "margin" });
+        let rates = tiered(
+            "amount",
+            &json!([{ "from": "0", "rate": "0.10" }, { "from": "50.00", "rate": "0.12" }]),
+        );
+        let amounts = tiered(
+            "count",
+            &json!([{ "from": 0, "amount": "1.00" }, { "from": 10, "amount": "2.00" }]),
+        );
+        let share = json!({ "kind": "revenue_share", "event": "bet", "window": { "kind": "month" },
+            "brackets": [{ "from": "0", "rate": "0.25" }, { "from": "100.00", "rate": "0.30" }], "carryover": "carry" });
+        for (component, measured, expected) in [
+            (&flat, None, json!([null, null, "5.00", null, null])),
+            (
+                &of_margin,
+                None,
+                json!(["margin", "0.20", null, null, null]),
+            ),
+            (
+                &rates,
+                Some((0, 4_999)),
+                json!(["amount", "0.10", null, 0, 0]),
+            ),
+            (
+                &rates,
+                Some((4_999, 5_000)),
+                json!(["amount", "0.12", null, 0, 5_000]),
+            ),
+            (&amounts, Some((3, 4)), json!([null, null, "1.00", 0, 0])),
+            (&amounts, Some((9, 10)), json!([null, null, "2.00", 0, 10])),
+            (
+                &share,
+                Some((-500, 9_999)),
+                json!([null, "0.25", null, 0, 0]),
+            ),
+            (
+                &share,
+                Some((9_999, 10_000)),
+                json!([null, "0.30", null, 0, 10_000]),
+            ),
+        ] {
+            assert_eq!(
+                said(component, measured),
+                expected,
+                "{component} {measured:?}"
+            );
+        }
+        // Without the plan there is nothing to say of it; the step keeps its place and its measure.
+        let bare = step_view(None, &step(Some((1, 2))));
+        assert_eq!(
+            (bare.component, bare.rate, bare.bracket_after),
+            (1, None, None)
+        );
+        assert_eq!(
+            (bare.measured_before, bare.measured_after),
+            (Some(1), Some(2))
+        );
+        let mut second = step(None);
+        second.component = 1;
+        assert_eq!(step_view(None, &second).component, 2);
+    }
+
+    #[test]
+    fn a_decided_step_says_whether_its_gate_was_reached() {
+        let gated = json!({ "kind": "percent", "event": "sale", "rate": "0.10", "gate": {
+            "measure": { "unit": "count", "events": ["sale"] }, "window": { "kind": "month" }, "at_least": 3 } });
+        let plan = plan(&gated);
+        for (reached, result) in [(2, "not_reached"), (3, "paid"), (4, "paid")] {
+            let view = decided_view(Some(&plan), &step(Some((0, reached))));
+            assert_eq!((view.result, view.rate), (result, None), "{reached}");
+        }
+        assert_eq!(decided_view(None, &step(Some((0, 0)))).result, "paid");
+    }
+}

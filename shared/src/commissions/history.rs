@@ -504,3 +504,37 @@ pub fn past(line: Line, currency: Currency) -> Result<Past, (&'static str, Money
         event,
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_is_taken_up_where_its_place_says() {
+        let behind = Place {
+            after: "2026-03-02T09:00:00.000000000Z#ptr".to_owned(),
+            within: None,
+        };
+        let within = Place {
+            within: Some((
+                PartnerId::from_bytes([7; 16]),
+                202_603,
+                "2026-03#C#a|b".to_owned(),
+            )),
+            ..behind.clone()
+        };
+        for place in [Place::default(), behind, within] {
+            assert_eq!(place.to_string().parse(), Ok(place));
+        }
+        let partner = PartnerId::from_bytes([7; 16]);
+        for nobodys in [
+            format!("x|{partner}"),
+            format!("x|{partner}|202603"),
+            format!("x|{partner}|March|y"),
+            "x|ptr|202603|y".to_owned(),
+        ] {
+            assert_eq!(nobodys.parse::<Place>(), Err(()), "{nobodys}");
+        }
+    }
+}

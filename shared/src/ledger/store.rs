@@ -743,3 +743,56 @@ pub async fn read_listed(
         .map(|(position, item)| Ok((position, transfer(item)?)))
         .collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn id(of_transfer: bool, byte: u8) -> String {
+        if of_transfer {
+            TransferId::from_bytes([byte; 16]).to_string()
+        } else {
+            ConversionId::from_bytes([byte; 16]).to_string()
+        }
+    }
+
+    #[test]
+    fn packed_lines_are_small_and_cut_ones_are_noticed() {
+        let lines = [
+            (id(false, 1), 31),
+            (id(true, 2), -32),
+            (id(false, 3), 4_095),
+        ];
+        let packed = pack(&lines).unwrap();
+        // Sixteen bytes of an id, and seven bits a byte of an amount with its sign and kind.
+        assert_eq!(packed.len(), 3 * 16 + 1 + 1 + 2);
+        assert_eq!(unpack(&packed).unwrap(), lines);
+        for length in 0..packed.len() {
+            let whole = [0, 17, 34].iter().position(|end| *end == length);
+            let read = unpack(&packed[..length]);
+            assert_eq!(read.map(|lines| lines.len()), whole, "{length} bytes");
+        }
+        // More of a number than any amount has.
+        let mut endless = packed[..16].to_vec();
+        endless.extend([0xff; 12]);
+        assert_eq!(unpack(&endless), None);
+        assert!(pack(&[("po_x".to_owned(), 1)]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn packed_lines_read_back(
+            lines in prop::collection::vec((any::<bool>(), any::<u8>(), any::<i64>()), 0..8),
+            ends in prop::sample::select(vec![i64::MIN, -1, 0, 1, i64::MAX]),
+        ) {
+            let mut lines: Vec<(String, i64)> = lines
+                .into_iter()
+                .map(|(of_transfer, byte, minor)| (id(of_transfer, byte), minor))
+                .collect();
+            lines.push((id(true, 9), ends));
+            prop_assert_eq!(unpack(&pack(&lines).unwrap()), Some(lines));
+        }
+    }
+}
