@@ -45,6 +45,32 @@ async fn with_all_queues_dropped_and_the_stream_trimmed_every_acknowledged_conve
     assert_eq!(world.balances(&stand.partner).await[0], "3000.00");
 }
 
+#[tokio::test]
+async fn the_reconciler_tells_what_it_looked_at_queued_again_and_found_overdue() {
+    let world = World::start().await;
+    for (orders, stand) in [(3, world.stand().await), (2, world.stand().await)] {
+        for number in 0..orders {
+            let _ = world.sale(&stand, &format!("o-{number}"), "10.00").await;
+        }
+    }
+    let run = async |minutes: i64| {
+        world.lose_transport().await;
+        let at = world.now() + jiff::SignedDuration::from_mins(minutes);
+        world.instance.app().clock.set(at);
+        world.instance.cloud().clock_moved();
+        let told = world.instance.run_clockwork(at).await.unwrap();
+        told["reconciled"].clone()
+    };
+    let told = |checked: u32, requeued: u32, overdue: u32| json!({ "checked": checked, "requeued": requeued, "overdue": overdue, "payout_work": 0 });
+    assert_eq!(run(1).await, told(5, 5, 0));
+    // What was queued was lost again, and has waited for a while.
+    assert_eq!(run(30).await, told(5, 5, 5));
+    world.settle().await;
+    // What has its outcome is looked at once more, and then no longer.
+    assert_eq!(run(1).await, told(5, 0, 0));
+    assert_eq!(run(60).await, told(0, 0, 0));
+}
+
 /// Breaks off whatever comes after an outcome was posted: the process that posted it is gone.
 struct GoneAfterTheOutcome {
     gone: AtomicBool,
