@@ -4,7 +4,8 @@
 //!
 //! The terms go by the seed: a plain share; or tiers with two levels, a budget that all partners share, or a gate
 //! on each month's sales, or a share of orders in another currency whose rates arrive late, all four with parts taken
-//! back, amendments, disputes, adjustments and holds that are moved. What those come to is worked out here a second time, and then by a recomputation and a what-if, which find no difference.
+//! back, amendments, disputes, adjustments and holds that are moved. What those come to is worked out here a second
+//! time, and then by a recomputation and a what-if, which find no difference.
 //!
 //! `TRIBUTARY_FAULT_SEEDS=1000` runs so many seeds, `TRIBUTARY_FAULT_SEED=17` that one again.
 

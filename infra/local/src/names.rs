@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use tributary::customers::names::{PROPOSED, similarity};
+use tributary::customers::names::{PROPOSED, SAME, similarity};
 
-/// Pairs that follow the naming patterns of some thirty countries, half of them one company's; the names are made
+/// Pairs that follow the naming patterns of 36 countries, half of them one company's; the names are made
 /// up.
 const PAIRS: &[u8] = include_bytes!("../data/company_names.csv");
 
@@ -17,7 +17,7 @@ pub struct Names {
     /// CSV of your own, with the columns `left,left_country,right,right_country,same,pattern`; `same` is yes or no
     pub pairs: Option<PathBuf>,
     /// From this similarity on, of 1000, two names are taken for one company's
-    #[arg(long, default_value_t = PROPOSED)]
+    #[arg(long, default_value_t = PROPOSED, value_parser = clap::value_parser!(u16).range(1..=i64::from(SAME)))]
     pub threshold: u16,
     /// List the pairs that are misjudged
     #[arg(long)]
@@ -66,11 +66,9 @@ pub fn measure(pairs: &[u8], threshold: u16) -> Result<Measured, csv::Error> {
     let mut measured = Measured::default();
     for pair in csv::Reader::from_reader(pairs).deserialize() {
         let pair: Pair = pair?;
-        let known = |country: &str| (!country.is_empty()).then(|| country.to_owned());
-        let (mine, theirs) = (known(&pair.left_country), known(&pair.right_country));
         let score = similarity(
-            (&pair.left, mine.as_deref()),
-            (&pair.right, theirs.as_deref()),
+            (&pair.left, known(&pair.left_country)),
+            (&pair.right, known(&pair.right_country)),
         );
         let is_proposed = score >= threshold;
         let is_same = pair.same == Same::Yes;
@@ -89,6 +87,11 @@ pub fn measure(pairs: &[u8], threshold: u16) -> Result<Measured, csv::Error> {
         }
     }
     Ok(measured)
+}
+
+/// A country, where a row names one.
+fn known(country: &str) -> Option<&str> {
+    Some(country).filter(|country| !country.is_empty())
 }
 
 impl Measured {

@@ -1,7 +1,6 @@
 //! What identifies a customer, brought to one form, so that the same company is the same text. Pure.
 
 use super::mail_domains::{ignored_in_local_part, is_free, same_mailboxes};
-use crate::partners::model::is_country;
 
 /// The longest domain that DNS can hold, in characters.
 pub const MAX_DOMAIN: usize = 253;
@@ -148,7 +147,8 @@ impl Identifier {
     }
 
     /// A tax or VAT id with its country: letters and digits in capitals, as in `GB:123456789`. The country is
-    /// the one in front of it, `EL` and `XI` being Greece and Northern Ireland, else the customer's.
+    /// the one in front of it, where that is the customer's (ISO 3166, two letters) or one whose VAT ids begin so,
+    /// `EL` and `XI` being Greece and Northern Ireland; else it is the customer's.
     ///
     /// # Errors
     /// Why it identifies nobody.
@@ -168,7 +168,7 @@ impl Identifier {
         if !plain.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(IdentifierFault::Malformed);
         }
-        let (country, number) = match (named_country(&plain), country) {
+        let (country, number) = match (named_country(&plain, country), country) {
             (Some(named), _) => named,
             (None, Some(country)) => (country, plain.as_str()),
             (None, None) => return Err(IdentifierFault::CountryMissing),
@@ -210,16 +210,24 @@ impl Identifier {
     }
 }
 
+/// What VAT ids begin with: the countries of the European Union as it writes them, and neighbours that do as it
+/// does. Elsewhere two letters may be part of the number, as in Scotland's company numbers.
+const VAT_PREFIXES: [&str; 32] = [
+    "AT", "BE", "BG", "CH", "CY", "CZ", "DE", "DK", "EE", "EL", "ES", "FI", "FR", "GB", "GR", "HR",
+    "HU", "IE", "IT", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK", "XI",
+];
+
 /// The country in front of a tax id, and what follows it, where digits follow.
-fn named_country(plain: &str) -> Option<(&str, &str)> {
+fn named_country<'a>(plain: &'a str, customers: Option<&str>) -> Option<(&'a str, &'a str)> {
     let (letters, rest) = plain.split_at_checked(2)?;
+    let is_country = VAT_PREFIXES.contains(&letters) || customers == Some(letters);
     let country = match letters {
         "EL" => "GR",
         "XI" => "GB",
         letters => letters,
     };
     let is_number = rest.bytes().any(|byte| byte.is_ascii_digit());
-    (is_country(country) && is_number).then_some((country, rest))
+    (is_country && is_number).then_some((country, rest))
 }
 
 /// The number in `CHE-123.456.788 MWST`: behind it stands for which tax, in one of three languages.
@@ -424,10 +432,18 @@ mod tests {
             tax_id("CHE-123.456.788 TVA", None)
         );
         assert_eq!(tax_id("ATU12345678", None), Ok("AT:U12345678".to_owned()));
-        // A number that begins like a country's is of the country it stands in.
+        // A number that begins like a country is of the country it stands in.
         assert_eq!(
-            tax_id("B-1234567", Some("ES")),
-            Ok("ES:B1234567".to_owned())
+            tax_id("SC 123456", Some("GB")),
+            Ok("GB:SC123456".to_owned())
+        );
+        assert_eq!(
+            tax_id("SC123456", None),
+            Err(IdentifierFault::CountryMissing)
+        );
+        assert_eq!(
+            tax_id("US 12-3456789", Some("US")),
+            tax_id("12-3456789", Some("US"))
         );
         for (text, fault) in [
             ("", IdentifierFault::Empty),

@@ -5,6 +5,9 @@
 //! have in their names, such as `Global` or `Services`, weighs little; what only one has weighs much; numbers
 //! and bearings that differ tell companies apart.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use deunicode::deunicode_char;
 
 /// A similarity of names that are the same once brought to one form.
@@ -14,6 +17,8 @@ pub const SAME: u16 = 1000;
 pub const PROPOSED: u16 = 800;
 /// Words of a name that are looked at, with a bound on the work.
 const MAX_WORDS: usize = 24;
+/// Names of one company that are looked at: its legal one, and those it trades under.
+const MAX_NAMES: usize = 4;
 /// Letters of a word that are looked at.
 const MAX_WORD: usize = 40;
 
@@ -60,7 +65,6 @@ const LEGAL_FORMS: &[&[&str]] = &[
     &["sp", "z", "o", "o"],
     &["spol", "s", "ro"],
     &["sp", "zoo"],
-    &["sp", "z", "oo"],
     &["korlatolt", "felelossegu", "tarsasag"],
     &["zartkoruen", "mukodo", "reszvenytarsasag"],
     &["obshchestvo", "s", "ogranichennoy", "otvetstvennostyu"],
@@ -96,7 +100,6 @@ const LEGAL_FORMS: &[&[&str]] = &[
     &["corp"],
     &["cv"],
     &["doo"],
-    &["dba"],
     &["ead"],
     &["eg"],
     &["eirl"],
@@ -162,7 +165,6 @@ const LEGAL_FORMS: &[&[&str]] = &[
     &["srls"],
     &["sti"],
     &["tov"],
-    &["tao"],
     &["uab"],
     &["ug"],
     &["vof"],
@@ -493,13 +495,15 @@ const COUNTRY_WORDS: &[(&str, &str)] = &[
 /// How alike two companies' names are, from 0 to [`SAME`], with the countries (ISO 3166, two letters) where
 /// they are known. A name in another country is a less likely match.
 ///
-/// Where a name says under which other name a company trades, the more alike of the two counts.
+/// Where a name says under which other name a company trades, the more alike of the two counts. The same
+/// whichever of the two comes first.
 #[must_use]
 pub fn similarity(left: (&str, Option<&str>), right: (&str, Option<&str>)) -> u16 {
     let mut best = 0;
     for mine in written(left.0, left.1) {
         for theirs in written(right.0, right.1) {
-            best = best.max(alike(&mine, &theirs));
+            // Words are laid beside each other in their order, so who begins may matter.
+            best = best.max(alike(&mine, &theirs)).max(alike(&theirs, &mine));
         }
     }
     match (left.1, right.1) {
@@ -529,12 +533,12 @@ fn written(name: &str, country: Option<&str>) -> Vec<Vec<String>> {
             .flat_map(|text| text.split(mark))
             .collect();
     }
-    let names: Vec<Vec<String>> = texts
+    texts
         .into_iter()
         .map(|text| words(text, country))
         .filter(|words| !words.is_empty())
-        .collect();
-    names
+        .take(MAX_NAMES)
+        .collect()
 }
 
 /// A name in small Latin letters, as it would be typed without the marks.
@@ -706,7 +710,8 @@ fn matched<'a>(
         }
         length += 1;
     }
-    Some(length)
+    // What is made of connectives alone is no form, and would be found for ever.
+    (length > 0).then_some(length)
 }
 
 /// A word written out, in the singular, with the spellings that transliterations differ in made one.
@@ -762,14 +767,19 @@ fn is_roman(word: &str) -> bool {
     (2..=5).contains(&word.len()) && word.bytes().all(|byte| b"ivx".contains(&byte))
 }
 
-fn is_one_of(word: &str, list: &[&str]) -> bool {
-    list.iter().any(|listed| folded(listed) == word)
+// The lists as words are compared: folded, once for all.
+static COMMON_ROOTS: LazyLock<HashSet<String>> = LazyLock::new(|| roots(COMMON_WORDS));
+static TRADE_ROOTS: LazyLock<HashSet<String>> = LazyLock::new(|| roots(TRADES));
+static TELLING_ROOTS: LazyLock<HashSet<String>> = LazyLock::new(|| roots(TELLING));
+
+fn roots(words: &[&str]) -> HashSet<String> {
+    words.iter().map(|word| folded(word)).collect()
 }
 
 fn weight(word: &str) -> u32 {
-    if is_one_of(word, COMMON_WORDS) {
+    if COMMON_ROOTS.contains(word) {
         COMMON
-    } else if is_one_of(word, TRADES) {
+    } else if TRADE_ROOTS.contains(word) {
         TRADE
     } else {
         OWN
@@ -777,7 +787,7 @@ fn weight(word: &str) -> u32 {
 }
 
 fn is_telling(word: &str) -> bool {
-    word.bytes().any(|byte| byte.is_ascii_digit()) || is_roman(word) || is_one_of(word, TELLING)
+    word.bytes().any(|byte| byte.is_ascii_digit()) || is_roman(word) || TELLING_ROOTS.contains(word)
 }
 
 /// How alike two names are, as their words.
@@ -926,8 +936,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn names_of_like_words_are_as_alike_either_way(
+            left in "(ada|adas|bergmann|bergmans|global|first|ltd)( (berg|bergmann|bergmannn|bakery|bakerys|of)){0,4}",
+            right in "(ada|adas|bergmann|bergmans|global|first|ltd)( (berg|bergmann|bergmannn|bakery|bakerys|of)){0,4}",
+        ) {
+            prop_assert_eq!(british(&left, &right), british(&right, &left));
+        }
+
+        #[test]
         fn no_text_breaks_it_and_every_name_is_like_itself(left in "\\PC{0,60}", right in "\\PC{0,60}") {
             prop_assert!(british(&left, &right) <= SAME);
+            prop_assert_eq!(british(&left, &right), british(&right, &left));
             if !written(&left, Some("GB")).is_empty() {
                 prop_assert_eq!(british(&left, &left), SAME);
             }
