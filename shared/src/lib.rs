@@ -15,6 +15,7 @@ pub mod claims;
 pub mod commissions;
 pub mod customers;
 pub mod disputes;
+pub mod imports;
 pub mod invoices;
 pub mod ledger;
 pub mod operators;

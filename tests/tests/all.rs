@@ -15,6 +15,7 @@ mod determinism;
 mod disputes;
 mod faults;
 mod given;
+mod imports;
 mod keys;
 mod listing;
 mod loss;

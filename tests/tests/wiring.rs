@@ -212,6 +212,7 @@ async fn the_sample_events_are_taken() {
         ("conversions", (401, "unauthenticated")),
         ("disputes", (401, "unauthenticated")),
         ("docs", (200, "")),
+        ("imports", (401, "unauthenticated")),
         ("operators", (401, "unauthenticated")),
         ("partners", (401, "unauthenticated")),
         ("payouts", (401, "unauthenticated")),

@@ -19,7 +19,9 @@ use crate::clock::{
     Timestamp, days_after, days_before, minutes_after, month, month_end, parse, stamp,
 };
 use crate::edge::{self, App, Queue, SEND_BATCH};
-use crate::ids::{BatchId, ConversionId, ImportId, PartnerId, PayoutId, ProgramId, WhatIfId};
+use crate::ids::{
+    BatchId, ConversionId, ImportId, PartnerId, PayoutId, ProgramId, UploadId, WhatIfId,
+};
 use crate::ledger::model::AccountId;
 use crate::ledger::store::{DUE_SHARDS, post};
 use crate::money::{Money, MoneyError};
@@ -893,6 +895,10 @@ pub fn job_of(pk: &str, sk: &str) -> Option<(Queue, serde_json::Value)> {
         "RETURNS" => {
             let id: ImportId = pk.strip_prefix("RETURNS#")?.parse().ok()?;
             Some((Queue::Payouts, serde_json::json!({ "returns": id })))
+        }
+        "UPLOAD" => {
+            let id: UploadId = pk.strip_prefix("UPLOAD#")?.parse().ok()?;
+            Some((Queue::Payouts, serde_json::json!({ "upload": id })))
         }
         "WHATIF" => {
             let id: WhatIfId = pk.strip_prefix("WHATIF#")?.parse().ok()?;

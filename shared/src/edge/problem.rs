@@ -51,6 +51,7 @@ codes! {
     RATE_FIXED "rate_fixed" 409 "Another rate or source is stored for that pair and date; stored rates never change.";
     EXISTS "exists" 409 "It exists already.";
     WRONG_STATE "wrong_state" 409 "Its present state does not allow that.";
+    PARTS_MISSING "parts_missing" 409 "Parts of the file were not sent.";
     LIMIT_REACHED "limit_reached" 409 "There are as many of these as there may be.";
     BATCH_NOT_READY "batch_not_ready" 409 "The batch is still being made.";
     APPROVAL_MISSING "approval_missing" 409 "The batch pays more than is paid without a second person's approval.";
@@ -92,6 +93,7 @@ codes! {
     RAIL_UNFIT "rail_unfit" 422 "The account does not reach that rail: sepa takes an IBAN and EUR, nacha a US account and USD.";
     COMPANY_ID_INVALID "company_id_invalid" 422 "Not a company id of ten capital letters and digits.";
     OUTSIDE_SEPA "outside_sepa" 422 "The IBAN is of a country that SEPA credit transfers do not reach.";
+    ROW_UNREADABLE "row_unreadable" 422 "The row of a file cannot be read.";
     TOO_LONG "too_long" 422 "More characters or entries than the limit.";
     TOO_SHORT "too_short" 422 "Empty, or fewer characters or entries than needed.";
     NOT_ONE_OF "not_one_of" 422 "Not one of the values that are known here.";
