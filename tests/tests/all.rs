@@ -21,6 +21,7 @@ mod keys;
 mod listing;
 mod loss;
 mod main_job;
+mod matrix;
 mod models;
 mod money;
 mod payouts;
