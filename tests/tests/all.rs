@@ -7,6 +7,8 @@ mod banks;
 mod budgets;
 mod catalog;
 mod changes;
+mod claims;
+mod claims;
 mod conditions;
 mod contention;
 mod control;
