@@ -12,6 +12,7 @@ pub mod claims;
 pub mod commissions;
 pub mod customers;
 pub mod disputes;
+pub mod events;
 pub mod invoices;
 pub mod ledger;
 pub mod operators;
