@@ -8,6 +8,7 @@ pub mod clock;
 pub mod ids;
 pub mod money;
 
+pub mod applications;
 pub mod claims;
 pub mod commissions;
 pub mod customers;
@@ -15,6 +16,7 @@ pub mod disputes;
 pub mod events;
 pub mod invoices;
 pub mod ledger;
+pub mod mail;
 pub mod operators;
 pub mod partners;
 pub mod payouts;

@@ -7,6 +7,7 @@ use tributary::commissions::clockwork::{
     Reconciled, Released, close_due, reconcile, release_due, requeue_waiting,
 };
 use tributary::edge::App;
+use tributary::events;
 use tributary::invoices;
 use tributary::payouts::make_due;
 use tributary::reports::journal;
@@ -34,6 +35,8 @@ pub struct Summary {
     pub exchanged: usize,
     /// Payouts that wait for their invoice, told of again.
     pub reminded: usize,
+    /// Events queued again that were not told in time.
+    pub untold: usize,
     /// Periods that were closed for good.
     pub periods: usize,
 }
@@ -50,6 +53,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let closed = close_due(&app, tick.time).await;
     let exchanged = requeue_waiting(&app).await;
     let reminded = invoices::remind(&app, tick.time).await;
+    let untold = events::requeue(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
     let summary = Summary {
         released: released?,
@@ -58,6 +62,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         closed: closed?,
         exchanged: exchanged?,
         reminded: reminded?,
+        untold: untold?,
         periods: periods?,
     };
     tracing::info!(?summary, "clockwork ran");

@@ -19,6 +19,7 @@ use crate::clock::{
     Timestamp, days_after, days_before, minutes_after, month, month_end, parse, stamp,
 };
 use crate::edge::{self, App, Queue, SEND_BATCH};
+use crate::events::store::event_of;
 use crate::ids::{BatchId, ConversionId, ImportId, PartnerId, PayoutId, ProgramId, WhatIfId};
 use crate::ledger::model::AccountId;
 use crate::ledger::store::{DUE_SHARDS, post};
@@ -893,6 +894,10 @@ pub fn job_of(pk: &str, sk: &str) -> Option<(Queue, serde_json::Value)> {
         "RETURNS" => {
             let id: ImportId = pk.strip_prefix("RETURNS#")?.parse().ok()?;
             Some((Queue::Payouts, serde_json::json!({ "returns": id })))
+        }
+        "EVENT" => {
+            let id = event_of(pk)?;
+            Some((Queue::Channel, serde_json::json!({ "event": id })))
         }
         "WHATIF" => {
             let id: WhatIfId = pk.strip_prefix("WHATIF#")?.parse().ok()?;
