@@ -163,6 +163,14 @@ id!(
     ConversionId, "cnv"
 );
 id!(
+    /// A deal that a partner registers.
+    DealId, "deal"
+);
+id!(
+    /// A lead: somebody who may buy, passed on to a partner.
+    LeadId, "lead"
+);
+id!(
     /// A partner's dispute.
     DisputeId, "dsp"
 );
@@ -205,6 +213,14 @@ id!(
 id!(
     /// The vendor's paying account.
     FundingAccountId, "fnd"
+);
+id!(
+    /// A customer: a company or a person that partners and the vendor sell to.
+    CustomerId, "cust"
+);
+id!(
+    /// A claim that is a record of its own: the vendor's direct account, or a partner's referral.
+    ClaimId, "clm"
 );
 
 /// Bytes in lower-case hexadecimal.

@@ -5,10 +5,13 @@
 //! what every function needs once.
 
 pub mod clock;
+pub mod hours;
 pub mod ids;
 pub mod money;
+pub mod places;
 
 pub mod applications;
+pub mod channel;
 pub mod claims;
 pub mod commissions;
 pub mod customers;

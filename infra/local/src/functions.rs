@@ -46,6 +46,7 @@ pub fn all() -> Vec<Function> {
         http("applications", applications::routes),
         http("conversions", conversions::routes),
         http("payouts", payouts::routes),
+        http("claims", claims::routes),
         http("disputes", disputes::routes),
         http("reports", reports::routes),
         http("operators", operators::routes),

@@ -1,22 +1,28 @@
 //! Claims: whose customer a conversion's is, and why.
 
+pub mod error;
 pub mod model;
+pub mod records;
+pub mod registry;
 mod store;
 
 use std::sync::Arc;
 
 use model::{
-    CLOCK_SLACK_MINUTES, Candidate, Claim, Evidence, Ruling, Source, Unattributed, attribute,
+    CLOCK_SLACK_MINUTES, Candidate, Claim, CustomerClaim, Evidence, Occasion, Right, Ruling,
+    Source, Unattributed, attribute,
 };
 
+use crate::channel::model::Settings;
 use crate::clock::{Timestamp, days_before, minutes_after};
 use crate::edge::App;
-use crate::ids::{DisputeId, LinkId, PartnerId};
+use crate::ids::{LinkId, PartnerId};
+use crate::places::Place;
 use crate::plans::model::{AssignedBy, PlanVersion};
 use crate::programs::model::{AttributionModel, Coupon, Link, Program};
 use crate::table::{Error, Stored};
-use crate::tracking::model::Facts;
-use crate::{partners, programs};
+use crate::tracking::model::{Credited, Facts, Word};
+use crate::{channel, partners, programs};
 
 /// A ruling, and the plan version that pays the winner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +61,8 @@ async fn weigh(
     record: bool,
 ) -> Result<Verdict, Error> {
     let mut candidates = Vec::new();
-    if let Some((partner, dispute)) = facts.credited_to {
-        candidates.push(by_decision(app, program, partner, dispute, facts.occurred_at).await?);
+    if let Some(credited) = facts.credited_to {
+        candidates.push(by_word(app, program, credited, facts.occurred_at).await?);
     } else {
         if let Some(code) = &facts.coupon {
             candidates.push(by_coupon(app, program, code, facts.occurred_at).await?);
@@ -64,8 +70,21 @@ async fn weigh(
         for (link, at) in clicks(app, program, facts, record).await? {
             candidates.push(by_click(app, program, link, at, facts.occurred_at).await?);
         }
+        for claim in registered(app, program, facts).await? {
+            candidates.push(by_registered(app, program, claim, facts.occurred_at).await?);
+        }
     }
-    let ruling = attribute(program.attribution, facts.occurred_at, candidates);
+    // One claim wins or falls by itself, whatever the program puts first.
+    let settings = match candidates.len() {
+        0 | 1 => Arc::new(Settings::unsaid(program.id)),
+        _ => channel::settings(app, program.id).await?,
+    };
+    let ruling = attribute(
+        program.attribution,
+        &settings,
+        facts.occurred_at,
+        candidates,
+    );
     let payer = match &ruling.winner {
         Some(Claim {
             partner: Some(partner),
@@ -74,7 +93,9 @@ async fn weigh(
         }) => {
             let link = match evidence {
                 Evidence::Click { link, .. } => programs::link(app, *link).await?,
-                Evidence::Coupon { .. } | Evidence::Decision { .. } => None,
+                Evidence::Coupon { .. }
+                | Evidence::Decision { .. }
+                | Evidence::Registered { .. } => None,
             };
             plan(app, program, *partner, link.as_deref(), facts.occurred_at)
                 .await?
@@ -117,20 +138,94 @@ async fn clicks(
     Ok(clicks)
 }
 
-async fn by_decision(
+/// The registered claims to a conversion's customer that hold when it occurs, whatever their partners' standing.
+async fn registered(
     app: &App,
     program: &Program,
-    partner: PartnerId,
-    dispute: DisputeId,
+    facts: &Facts,
+) -> Result<Vec<(CustomerClaim, Right)>, Error> {
+    if facts.identifiers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (settings, claims) = futures_util::future::try_join(
+        channel::settings(app, program.id),
+        registry::claims_to(app, program.id, &facts.identifiers),
+    )
+    .await?;
+    // A product that is no product line says nothing of which one was bought.
+    let product_lines: Vec<String> = facts
+        .product
+        .iter()
+        .filter(|product| settings.product_lines.contains(product))
+        .cloned()
+        .collect();
+    let place = facts.country.as_ref().map(|country| Place {
+        country: country.clone(),
+        region: None,
+        postcode: None,
+        at: None,
+    });
+    let occasion = Occasion {
+        at: facts.occurred_at,
+        product_lines: &product_lines,
+        place: place.as_ref(),
+    };
+    let holding = claims.into_iter().filter_map(|claim| {
+        let right = Right::of(claim.kind, &claim.id)?;
+        model::invalid(&settings, &claim, occasion, None)
+            .is_none()
+            .then_some((claim, right))
+    });
+    Ok(holding.collect())
+}
+
+async fn by_registered(
+    app: &App,
+    program: &Program,
+    (claim, right): (CustomerClaim, Right),
     occurred_at: Timestamp,
 ) -> Result<Candidate, Error> {
+    let source = match claim.partner {
+        None => None,
+        Some(partner) => Some(Source {
+            partner,
+            disabled_at: None,
+            partner_fault: plan_of(app, program, partner, occurred_at).await?.err(),
+        }),
+    };
+    Ok(Candidate {
+        evidence: Evidence::Registered {
+            right,
+            since: claim.from,
+        },
+        source,
+    })
+}
+
+async fn by_word(
+    app: &App,
+    program: &Program,
+    credited: Credited,
+    occurred_at: Timestamp,
+) -> Result<Candidate, Error> {
+    let Credited { partner, word } = credited;
     let source = Source {
         partner,
         disabled_at: None,
         partner_fault: plan_of(app, program, partner, occurred_at).await?.err(),
     };
     Ok(Candidate {
-        evidence: Evidence::Decision { dispute },
+        evidence: match word {
+            Word::Dispute(dispute) => Evidence::Decision { dispute },
+            Word::Deal(deal) => Evidence::Registered {
+                right: Right::Deal(deal),
+                since: occurred_at,
+            },
+            Word::Lead(lead) => Evidence::Registered {
+                right: Right::Lead(lead),
+                since: occurred_at,
+            },
+        },
         source: Some(source),
     })
 }

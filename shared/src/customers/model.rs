@@ -1,6 +1,10 @@
 //! What identifies a customer, brought to one form, so that the same company is the same text. Pure.
 
 use super::mail_domains::{ignored_in_local_part, is_free, same_mailboxes};
+use crate::places::Place;
+
+/// Characters of a customer's name.
+pub const MAX_NAME: usize = 160;
 
 /// The longest domain that DNS can hold, in characters.
 pub const MAX_DOMAIN: usize = 253;
@@ -207,6 +211,25 @@ impl Identifier {
             kind: IdentifierKind::CrmId,
             value: text.to_owned(),
         })
+    }
+}
+
+/// A customer as somebody describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Company {
+    /// Its legal name, or a person's.
+    pub name: Option<String>,
+    /// Where it is.
+    pub place: Option<Place>,
+    /// What identifies it, the strongest first: account, tax id, domain, mailbox.
+    pub identifiers: Vec<Identifier>,
+}
+
+impl Company {
+    /// Its country, where that is known.
+    #[must_use]
+    pub fn country(&self) -> Option<&str> {
+        self.place.as_ref().map(|place| place.country.as_str())
     }
 }
 

@@ -201,7 +201,7 @@ pub fn put_contact(id: PartnerId, contact: &Contact) -> Result<Op, Error> {
 /// The partition of all who are known by something; what that is stands in it as a keyed hash.
 #[must_use]
 pub fn identity_partition(reference: &str) -> String {
-    format!("IDENT#{reference}")
+    format!("KNOWN#{reference}")
 }
 
 /// Makes a partner known by something.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::{Timestamp, days_before, minutes_after, ms_after};
-use crate::ids::{ConversionId, DisputeId, LinkId, PartnerId, ProgramId};
+use crate::ids::{ConversionId, DealId, DisputeId, LeadId, LinkId, PartnerId, ProgramId};
 use crate::money::{Currency, Money};
 
 /// Characters of a transaction id, a reversal id or a sub id.
@@ -59,6 +59,26 @@ pub enum PostedStatus {
     Approved,
     /// It pays nothing until it is approved.
     Pending,
+}
+
+/// Whose a conversion is from the beginning, and by what that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credited {
+    /// Whose.
+    pub partner: PartnerId,
+    /// By what.
+    pub word: Word,
+}
+
+/// What gives a partner a conversion that nobody has to attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// An operator's decision of a dispute.
+    Dispute(DisputeId),
+    /// A deal of the partner's that was won.
+    Deal(DealId),
+    /// A lead of the partner's that was won.
+    Lead(LeadId),
 }
 
 /// Whether a customer bought before, where the event says so.
@@ -158,6 +178,8 @@ pub struct Facts {
     pub quantity: u32,
     /// A keyed hash of the customer's reference.
     pub customer: Option<String>,
+    /// Keyed hashes of what identifies the customer to registered claims.
+    pub identifiers: Vec<String>,
     /// Whether the customer is new, where that is said.
     pub customer_type: Option<CustomerType>,
     /// ISO 3166 two-letter code of the customer's country.
@@ -174,9 +196,8 @@ pub struct Facts {
     pub received_at: Timestamp,
     /// `sub1` to `sub5`.
     pub subs: [Option<String>; 5],
-    /// Whose it is by an operator's word, and the dispute in which that was said: no click or coupon is
-    /// asked then.
-    pub credited_to: Option<(PartnerId, DisputeId)>,
+    /// Whose it is whatever else may be said: no click, coupon or claim is asked then.
+    pub credited_to: Option<Credited>,
 }
 
 impl Facts {
@@ -562,6 +583,8 @@ pub struct Posting {
     pub quantity: Option<u32>,
     /// A keyed hash of the customer's reference.
     pub customer: Option<String>,
+    /// Keyed hashes of what identifies the customer to registered claims.
+    pub identifiers: Vec<String>,
     /// Whether the customer is new, when it says so.
     pub customer_type: Option<CustomerType>,
     /// ISO 3166 two-letter code of the customer's country.
@@ -608,6 +631,7 @@ impl Posting {
             chargebacks,
             quantity,
             customer,
+            identifiers,
             customer_type,
             country,
             product,
@@ -634,6 +658,7 @@ impl Posting {
             chargebacks,
             quantity: quantity.unwrap_or(1),
             customer,
+            identifiers,
             customer_type,
             country,
             product,
@@ -877,6 +902,7 @@ mod tests {
             chargebacks: None,
             quantity: None,
             customer: Some("hash".to_owned()),
+            identifiers: Vec::new(),
             customer_type: None,
             country: None,
             product: None,
@@ -1271,6 +1297,7 @@ mod tests {
         let described = Posting {
             country: Some("GB".to_owned()),
             product: Some("annual".to_owned()),
+            identifiers: vec!["hash".to_owned()],
             customer_type: Some(CustomerType::New),
             meta: BTreeMap::from([("tariff".to_owned(), "b2b".to_owned())]),
             ..posting()
