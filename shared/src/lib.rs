@@ -10,14 +10,17 @@ pub mod ids;
 pub mod money;
 pub mod places;
 
+pub mod applications;
 pub mod channel;
 pub mod claims;
 pub mod commissions;
 pub mod customers;
 pub mod disputes;
+pub mod events;
 pub mod imports;
 pub mod invoices;
 pub mod ledger;
+pub mod mail;
 pub mod operators;
 pub mod partners;
 pub mod payouts;

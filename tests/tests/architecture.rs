@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 17] = [
+const NOUNS: [&str; 20] = [
+    "applications",
     "channel",
     "claims",
     "commissions",
     "customers",
     "disputes",
+    "events",
     "imports",
     "invoices",
     "ledger",
+    "mail",
     "operators",
     "partners",
     "payouts",

@@ -7,6 +7,7 @@ use tributary::commissions::clockwork::{
     Reconciled, Released, close_due, reconcile, release_due, requeue_waiting,
 };
 use tributary::edge::App;
+use tributary::events;
 use tributary::imports;
 use tributary::invoices;
 use tributary::payouts::make_due;
@@ -35,6 +36,8 @@ pub struct Summary {
     pub exchanged: usize,
     /// Payouts that wait for their invoice, told of again.
     pub reminded: usize,
+    /// Events queued again that were not told in time.
+    pub untold: usize,
     /// Imports queued again that stood still.
     pub stalled: usize,
     /// Periods that were closed for good.
@@ -53,6 +56,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let closed = close_due(&app, tick.time).await;
     let exchanged = requeue_waiting(&app).await;
     let reminded = invoices::remind(&app, tick.time).await;
+    let untold = events::requeue(&app, tick.time).await;
     let stalled = imports::requeue(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
     let summary = Summary {
@@ -62,6 +66,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         closed: closed?,
         exchanged: exchanged?,
         reminded: reminded?,
+        untold: untold?,
         stalled: stalled?,
         periods: periods?,
     };

@@ -24,8 +24,6 @@ enum Work {
     Returns(ImportId),
     /// `{"what_if": "wif_…"}`
     WhatIf(WhatIfId),
-    /// x
-    Upload(tributary::ids::UploadId),
 }
 
 /// Advances what each message names. A message that cannot be read fails alone and ends among the dead letters.
@@ -78,7 +76,6 @@ async fn advance(app: &App, work: Work) -> Result<(), Failure> {
         }
         Work::Returns(id) => payouts::bring_back(app, id).await?,
         Work::WhatIf(id) => what_ifs::advance(app, id).await?,
-        Work::Upload(id) => tributary::imports::advance(app, id).await?,
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ use crate::clock::{
     Timestamp, days_after, days_before, minutes_after, month, month_end, parse, stamp,
 };
 use crate::edge::{self, App, Queue, SEND_BATCH};
+use crate::events::store::event_of;
 use crate::ids::{
     BatchId, ConversionId, ImportId, PartnerId, PayoutId, ProgramId, UploadId, WhatIfId,
 };
@@ -898,7 +899,11 @@ pub fn job_of(pk: &str, sk: &str) -> Option<(Queue, serde_json::Value)> {
         }
         "UPLOAD" => {
             let id: UploadId = pk.strip_prefix("UPLOAD#")?.parse().ok()?;
-            Some((Queue::Payouts, serde_json::json!({ "upload": id })))
+            Some((Queue::Channel, serde_json::json!({ "upload": id })))
+        }
+        "EVENT" => {
+            let id = event_of(pk)?;
+            Some((Queue::Channel, serde_json::json!({ "event": id })))
         }
         "WHATIF" => {
             let id: WhatIfId = pk.strip_prefix("WHATIF#")?.parse().ok()?;

@@ -133,7 +133,9 @@ codes! {
     IDEMPOTENCY_KEY_INVALID "idempotency_key_invalid" 422 "An idempotency key has 1 to 64 visible ASCII characters.";
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 "The idempotency key was used for another request.";
     CURSOR_INVALID "cursor_invalid" 422 "The cursor does not belong to this list and filter.";
+    TOKEN_UNUSABLE "token_unusable" 422 "The token is forged, used up, out of date, or another was sent since.";
     IF_MATCH_MISSING "if_match_missing" 428 "A change states the version it is based on, in If-Match.";
+    RATE_LIMITED "rate_limited" 429 "Too many of these came from there within an hour; try again later.";
     INTERNAL "internal" 500 "Something failed here; the request id finds it in the log.";
     BUSY "busy" 503 "The store is busy or an index is behind; repeat the request, nothing was lost.";
 }

@@ -304,7 +304,7 @@ pub async fn requeue(app: &App, now: Timestamp) -> Result<usize, Error> {
             .iter()
             .map(|upload| json!({ "upload": upload.id }))
             .collect();
-        if !app.queues.send(Queue::Payouts, &messages).await.is_empty() {
+        if !app.queues.send(Queue::Channel, &messages).await.is_empty() {
             return Err(Error::Busy("the queue".to_owned()));
         }
     }

@@ -36,6 +36,14 @@ pub fn create(
     })
 }
 
+/// An operator, if there is one of that id.
+///
+/// # Errors
+/// The table's.
+pub async fn known(app: &App, id: OperatorId) -> Result<Option<OperatorRecord>, table::Error> {
+    store::find_operator(&app.main, id).await
+}
+
 /// One operator.
 ///
 /// # Errors
