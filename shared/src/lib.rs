@@ -7,12 +7,14 @@
 pub mod clock;
 pub mod ids;
 pub mod money;
+pub mod places;
 
 pub mod claims;
 pub mod commissions;
 pub mod customers;
 pub mod disputes;
 pub mod invoices;
+pub mod leads;
 pub mod ledger;
 pub mod operators;
 pub mod partners;
