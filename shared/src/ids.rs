@@ -194,6 +194,14 @@ id!(
     /// The vendor's paying account.
     FundingAccountId, "fnd"
 );
+id!(
+    /// A customer: a company or a person that partners and the vendor sell to.
+    CustomerId, "cust"
+);
+id!(
+    /// A claim that is a record of its own: the vendor's direct account, or a partner's referral.
+    ClaimId, "clm"
+);
 
 /// Bytes in lower-case hexadecimal.
 #[must_use]

@@ -5,10 +5,12 @@
 //! what every function needs once.
 
 pub mod clock;
+pub mod hours;
 pub mod ids;
 pub mod money;
 pub mod places;
 
+pub mod channel;
 pub mod claims;
 pub mod commissions;
 pub mod customers;
