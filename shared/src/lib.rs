@@ -15,6 +15,7 @@ pub mod claims;
 pub mod commissions;
 pub mod customers;
 pub mod disputes;
+pub mod events;
 pub mod invoices;
 pub mod leads;
 pub mod ledger;

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 17] = [
+const NOUNS: [&str; 18] = [
     "channel",
     "claims",
     "commissions",
     "customers",
     "disputes",
+    "events",
     "invoices",
     "leads",
     "ledger",
