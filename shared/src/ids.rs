@@ -163,6 +163,14 @@ id!(
     ConversionId, "cnv"
 );
 id!(
+    /// A deal that a partner registers.
+    DealId, "deal"
+);
+id!(
+    /// A lead: somebody who may buy, passed on to a partner.
+    LeadId, "lead"
+);
+id!(
     /// A partner's dispute.
     DisputeId, "dsp"
 );
