@@ -1,4 +1,4 @@
-//! Every minute: holds that have passed are released, batches whose day has begun are made, work that transport
+//! Every minute: holds that have passed are released, leads that nobody answers are passed on, batches whose day has begun are made, work that transport
 //! has lost is queued again, and periods that were asked for are closed.
 
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use tributary::commissions::clockwork::{
 };
 use tributary::edge::App;
 use tributary::invoices;
+use tributary::leads;
 use tributary::payouts::make_due;
 use tributary::reports::journal;
 
@@ -36,6 +37,8 @@ pub struct Summary {
     pub reminded: usize,
     /// Periods that were closed for good.
     pub periods: usize,
+    /// Leads that went on to the next candidate.
+    pub leads: leads::PassedOn,
 }
 
 /// One run. All parts are bounded and go on in the next run where this one stopped; the failure of one does
@@ -51,6 +54,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let exchanged = requeue_waiting(&app).await;
     let reminded = invoices::remind(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
+    let leads = leads::due(&app, tick.time).await;
     let summary = Summary {
         released: released?,
         batches: batches?,
@@ -59,6 +63,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         exchanged: exchanged?,
         reminded: reminded?,
         periods: periods?,
+        leads: leads?,
     };
     tracing::info!(?summary, "clockwork ran");
     Ok(summary)

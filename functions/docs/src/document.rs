@@ -22,6 +22,7 @@ pub fn parts() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("conversions", conversions::openapi()),
         ("payouts", payouts::openapi()),
         ("disputes", disputes::openapi()),
+        ("leads", leads::openapi()),
         ("reports", reports::openapi()),
         ("operators", operators::openapi()),
         ("docs", crate::openapi()),

@@ -50,7 +50,7 @@ pub(super) async fn onward(
     now: Timestamp,
     settings: &Settings,
     lead: Lead,
-    sight: &Sight,
+    sight: Option<&Sight>,
     mut counts: Vec<(PartnerId, Count)>,
     to: Onward,
 ) -> Result<(Lead, Vec<Write<LeadError>>), LeadError> {
@@ -174,18 +174,18 @@ async fn standing_of(
     store::standing(&app.main, lead.program, Some(&of), &[]).await
 }
 
-/// Whoever has the strongest claim to a lead's customer now: by a registered claim, or by what is held of its
-/// identifiers, as by a deal that is being decided. A partner who is not active holds nothing.
+/// Whoever has the strongest claim to a lead's customer now: by a registered claim, or, where it was looked up, by
+/// what is held of its identifiers, as by a deal that is being decided. A partner who is not active holds nothing.
 async fn holder(
     app: &App,
     settings: &Settings,
     lead: &Lead,
-    sight: &Sight,
+    sight: Option<&Sight>,
     now: Timestamp,
 ) -> Result<Option<Holder>, table::Error> {
     let program = lead.program;
-    let mut found: Vec<Holder> = sight
-        .slots
+    let slots = sight.map_or(&[][..], |sight| &sight.slots);
+    let mut found: Vec<Holder> = slots
         .iter()
         .filter(|slot| slot.kind != ClaimKind::Lead)
         .map(|slot| Holder {
@@ -194,10 +194,17 @@ async fn holder(
             partner: slot.partner,
         })
         .collect();
-    if let Some(customer) = sight.customers.first() {
+    let registered = match sight {
+        Some(sight) => match sight.customers.first() {
+            Some(customer) => registry::claims_of(&app.main, program, *customer).await?,
+            None => Vec::new(),
+        },
+        None => registry::claims_to(app, program, &lead.hashes).await?,
+    };
+    if !registered.is_empty() {
         let own = lead.id.to_string();
         let mut claims = Vec::new();
-        for claim in registry::claims_of(&app.main, program, *customer).await? {
+        for claim in registered {
             let is_own = claim.kind == ClaimKind::Lead && claim.id.starts_with(&own);
             let is_active = match claim.partner {
                 Some(partner) => is_active(app, program, partner).await?,

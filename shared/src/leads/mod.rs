@@ -7,6 +7,7 @@
 
 mod distribute;
 pub mod error;
+pub mod export;
 pub mod form;
 pub mod model;
 pub mod routing;
@@ -249,8 +250,16 @@ pub async fn receive(app: &App, new: NewLead) -> Result<Change<Received, LeadErr
         "source",
         model::name_of(model::SOURCES, lead.inquiry.source),
     );
-    let (lead, placing) =
-        onward(app, now, &settings, lead, &sight, Vec::new(), Onward::Route).await?;
+    let (lead, placing) = onward(
+        app,
+        now,
+        &settings,
+        lead,
+        Some(&sight),
+        Vec::new(),
+        Onward::Route,
+    )
+    .await?;
     let [itself, person] = store::put(&lead, &contact)?;
     let mut writes = vec![
         Write::new(itself, move |_| LeadError::Repeated(id)),
@@ -297,6 +306,39 @@ pub async fn intake(app: &App, new: NewLead) -> Result<Received, LeadError> {
         match commit(app, change).await {
             Err(LeadError::Moved) => {}
             Err(LeadError::Repeated(_)) => return Ok(Received::Known(id)),
+            done => return done,
+        }
+    }
+    Err(LeadError::Moved)
+}
+
+/// Takes a lead in that came by the public form, as often as one challenge allows: once.
+///
+/// # Errors
+/// `ChallengeSpent`, `TooMany`, and as [`receive`].
+pub async fn leave(
+    app: &App,
+    new: NewLead,
+    terms: Form,
+    address: &str,
+    challenge: &str,
+    until: Timestamp,
+) -> Result<(), LeadError> {
+    for round in 0..MAX_TRIES {
+        pause_before(round).await;
+        let program = new.program;
+        let change = match receive(app, new.clone()).await {
+            Ok(change) => change,
+            Err(LeadError::Moved) => continue,
+            Err(error) => return Err(error),
+        };
+        // In front, so that a spent challenge is told as such, whatever else its lead meets. A company that is
+        // known takes the same turn through the gate.
+        let mut writes = form::admit(app, program, terms, address, challenge, until)?;
+        writes.extend(change.writes);
+        let change = Change { value: (), writes };
+        match commit(app, change).await {
+            Err(LeadError::Moved) => {}
             done => return done,
         }
     }
@@ -629,22 +671,32 @@ pub async fn decline(
         .with("reason", model::name_of(model::DECLINE_REASONS, reason))
         .with("offer", declined.offers.len());
     let ended = Count::Ended(End::Declined(reason), false);
-    passed_on(app, known, declined, (partner, ended), Onward::Route, told).await
+    let sight = look(app, &known).await?;
+    passed_on(app, known, declined, (partner, ended), Some(sight), told).await
 }
 
-/// The writes that pass a lead on whose time with a partner has ended.
+/// The writes that pass a lead on whose time with a partner has ended. Time itself has no keyring to look a
+/// customer up with, and goes by the identifiers' hashes.
 async fn passed_on(
     app: &App,
     known: Known,
     ended: Lead,
     count: (PartnerId, Count),
-    to: Onward,
+    sight: Option<Sight>,
     told: Event,
 ) -> Result<Change<Known, LeadError>, LeadError> {
     let settings = channel::settings(app, ended.program).await?;
-    let sight = look(app, &known).await?;
     let mut claim = ending_claim(app, &known.lead, told.at).await?;
-    let (lead, placing) = onward(app, told.at, &settings, ended, &sight, vec![count], to).await?;
+    let (lead, placing) = onward(
+        app,
+        told.at,
+        &settings,
+        ended,
+        sight.as_ref(),
+        vec![count],
+        Onward::Route,
+    )
+    .await?;
     let mut writes = vec![Write::new(
         store::change(&lead, known.lead.version)?,
         |_| LeadError::Moved,
@@ -799,8 +851,8 @@ pub async fn reassign(
     }
     let settings = channel::settings(app, taken.program).await?;
     let sight = match target {
-        Target::Routing => look(app, &known).await?,
-        Target::Partner(_) | Target::Queue => Sight::default(),
+        Target::Routing => Some(look(app, &known).await?),
+        Target::Partner(_) | Target::Queue => None,
     };
     let counts = known.lead.current().map(|offer| {
         let is_accepted = offer.accepted_at.is_some();
@@ -808,7 +860,16 @@ pub async fn reassign(
     });
     let mut claim = ending_claim(app, &known.lead, now).await?;
     let counts = counts.into_iter().collect();
-    let (lead, placing) = onward(app, now, &settings, taken, &sight, counts, onward_to).await?;
+    let (lead, placing) = onward(
+        app,
+        now,
+        &settings,
+        taken,
+        sight.as_ref(),
+        counts,
+        onward_to,
+    )
+    .await?;
     let itself = store::change(&lead, known.lead.version)?;
     let mut writes = vec![Write::new(itself, |_| LeadError::Stale)];
     writes.append(&mut claim);
@@ -942,7 +1003,7 @@ async fn pass_on(app: &App, id: LeadId, now: Timestamp) -> Result<Option<EventKi
             told.with("offer", ended.offers.len())
         };
         let count = (partner, Count::Ended(end, is_accepted));
-        let change = match passed_on(app, known, ended, count, Onward::Route, told).await {
+        let change = match passed_on(app, known, ended, count, None, told).await {
             Err(LeadError::Moved) => continue,
             change => change?,
         };

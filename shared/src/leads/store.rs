@@ -50,7 +50,7 @@ fn routed_key(id: LeadId, number: usize) -> Key {
 }
 
 fn routing_key(program: ProgramId) -> Key {
-    Key::new(format!("PROG#{program}"), "ROUTING")
+    Key::new(format!("LEADRULES#{program}"), "RULES")
 }
 
 fn tallies_key(program: ProgramId, part: u8) -> Key {
