@@ -19,6 +19,7 @@ pub mod disputes;
 pub mod events;
 pub mod imports;
 pub mod invoices;
+pub mod leads;
 pub mod ledger;
 pub mod mail;
 pub mod operators;

@@ -1,4 +1,4 @@
-//! Every minute: holds that have passed are released, batches whose day has begun are made, work that transport
+//! Every minute: holds that have passed are released, leads that nobody answers are passed on, batches whose day has begun are made, work that transport
 //! has lost is queued again, and periods that were asked for are closed.
 
 use jiff::Timestamp;
@@ -10,6 +10,7 @@ use tributary::edge::App;
 use tributary::events;
 use tributary::imports;
 use tributary::invoices;
+use tributary::leads;
 use tributary::payouts::make_due;
 use tributary::reports::journal;
 
@@ -42,6 +43,8 @@ pub struct Summary {
     pub stalled: usize,
     /// Periods that were closed for good.
     pub periods: usize,
+    /// Leads that went on to the next candidate.
+    pub leads: leads::PassedOn,
 }
 
 /// One run. All parts are bounded and go on in the next run where this one stopped; the failure of one does
@@ -59,6 +62,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let untold = events::requeue(&app, tick.time).await;
     let stalled = imports::requeue(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
+    let leads = leads::due(&app, tick.time).await;
     let summary = Summary {
         released: released?,
         batches: batches?,
@@ -69,6 +73,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         untold: untold?,
         stalled: stalled?,
         periods: periods?,
+        leads: leads?,
     };
     tracing::info!(?summary, "clockwork ran");
     Ok(summary)

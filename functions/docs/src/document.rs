@@ -25,6 +25,7 @@ pub fn parts() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("claims", claims::openapi()),
         ("disputes", disputes::openapi()),
         ("imports", imports::openapi()),
+        ("leads", leads::openapi()),
         ("reports", reports::openapi()),
         ("operators", operators::openapi()),
         ("docs", crate::openapi()),

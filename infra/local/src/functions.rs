@@ -49,6 +49,7 @@ pub fn all() -> Vec<Function> {
         http("claims", claims::routes),
         http("disputes", disputes::routes),
         http("imports", imports::routes),
+        http("leads", leads::routes),
         http("reports", reports::routes),
         http("operators", operators::routes),
         http("docs", docs::routes),

@@ -50,6 +50,9 @@ codes! {
     CODE_TAKEN "code_taken" 409 "Another one has that code.";
     RATE_FIXED "rate_fixed" 409 "Another rate or source is stored for that pair and date; stored rates never change.";
     EXISTS "exists" 409 "It exists already.";
+    OFFER_EXPIRED "offer_expired" 409 "The offer was not answered in time; the lead has passed on.";
+    ALREADY_ACCEPTED "already_accepted" 409 "The lead is accepted already.";
+    CUSTOMER_CLAIMED "customer_claimed" 409 "Somebody else has the stronger claim to the customer by now.";
     WRONG_STATE "wrong_state" 409 "Its present state does not allow that.";
     PARTS_MISSING "parts_missing" 409 "Parts of the file were not sent.";
     LIMIT_REACHED "limit_reached" 409 "There are as many of these as there may be.";
@@ -136,6 +139,9 @@ codes! {
     TOKEN_UNUSABLE "token_unusable" 422 "The token is forged, used up, out of date, or another was sent since.";
     IF_MATCH_MISSING "if_match_missing" 428 "A change states the version it is based on, in If-Match.";
     RATE_LIMITED "rate_limited" 429 "Too many of these came from there within an hour; try again later.";
+    CHALLENGE_INVALID "challenge_invalid" 422 "The challenge was not issued for this form, is too old or was answered before.";
+    WORK_MISSING "work_missing" 422 "The nonce does not do the work that the challenge asks for.";
+    TOO_MANY_REQUESTS "too_many_requests" 429 "As many came in as an hour may bring; try again later.";
     INTERNAL "internal" 500 "Something failed here; the request id finds it in the log.";
     BUSY "busy" 503 "The store is busy or an index is behind; repeat the request, nothing was lost.";
 }
