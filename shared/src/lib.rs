@@ -5,6 +5,7 @@
 //! what every function needs once.
 
 pub mod clock;
+pub mod hours;
 pub mod ids;
 pub mod money;
 
