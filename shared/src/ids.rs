@@ -163,6 +163,10 @@ id!(
     ConversionId, "cnv"
 );
 id!(
+    /// A deal that a partner registers.
+    DealId, "deal"
+);
+id!(
     /// A partner's dispute.
     DisputeId, "dsp"
 );
@@ -193,6 +197,14 @@ id!(
 id!(
     /// The vendor's paying account.
     FundingAccountId, "fnd"
+);
+id!(
+    /// A customer: a company or a person that partners and the vendor sell to.
+    CustomerId, "cust"
+);
+id!(
+    /// A claim that is a record of its own: the vendor's direct account, or a partner's referral.
+    ClaimId, "clm"
 );
 
 /// Bytes in lower-case hexadecimal.

@@ -12,6 +12,7 @@ pub mod money;
 pub mod claims;
 pub mod commissions;
 pub mod customers;
+pub mod deals;
 pub mod disputes;
 pub mod invoices;
 pub mod ledger;

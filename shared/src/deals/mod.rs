@@ -1,0 +1,4 @@
+//! Deals: partners register opportunities, operators decide them, and what is approved is protected.
+
+pub mod model;
+pub mod policy;
