@@ -14,6 +14,7 @@ pub mod commissions;
 pub mod customers;
 pub mod deals;
 pub mod disputes;
+pub mod events;
 pub mod invoices;
 pub mod ledger;
 pub mod operators;

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 15] = [
+const NOUNS: [&str; 16] = [
     "claims",
     "commissions",
     "customers",
     "disputes",
+    "events",
     "invoices",
     "ledger",
     "operators",
