@@ -8,7 +8,9 @@ pub mod clock;
 pub mod hours;
 pub mod ids;
 pub mod money;
+pub mod places;
 
+pub mod channel;
 pub mod claims;
 pub mod commissions;
 pub mod customers;

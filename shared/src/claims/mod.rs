@@ -1,6 +1,7 @@
 //! Claims: whose customer a conversion's is, and why.
 
 pub mod model;
+pub mod registry;
 mod store;
 
 use std::sync::Arc;

@@ -1,8 +1,11 @@
 //! Claims and attribution: who is credited with a conversion, and why. Pure.
 
+use crate::channel::model::{ClaimKind, Settings};
 use crate::clock::{Timestamp, days_after, minutes_after};
-use crate::ids::{CouponId, DisputeId, LinkId, PartnerId};
+use crate::ids::{CouponId, CustomerId, DisputeId, LinkId, PartnerId, ProgramId};
+use crate::money::Rate;
 use crate::partners::model::{Enrolment, Partner, PartnerStatus};
+use crate::places::{Place, Territory, covered};
 use crate::plans::model::{AssignedBy, PlanVersion, assigned_at, version_at};
 use crate::programs::model::{Attribution, Link, Program};
 
@@ -276,6 +279,213 @@ impl Ruling {
         }
         self.losers.iter().find_map(|claim| claim.fault)
     }
+}
+
+// ---- Registered claims
+
+/// The product line that stands for all, in a program that names none.
+pub const EVERY_LINE: &str = "*";
+/// Accounts and open opportunities of the vendor's own that one customer may have at once.
+pub const MAX_DIRECT: usize = 50;
+
+/// A right to a customer that is registered: a deal's, a lead's, a referral's, or the vendor's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerClaim {
+    /// In which program.
+    pub program: ProgramId,
+    /// To which customer.
+    pub customer: CustomerId,
+    /// Because of what.
+    pub kind: ClaimKind,
+    /// The id of the record that it is of: a deal's, a lead's, or its own.
+    pub id: String,
+    /// Whose; `None` for the vendor's own.
+    pub partner: Option<PartnerId>,
+    /// For which product lines; none named means all.
+    pub product_lines: Vec<String>,
+    /// Where; none named means everywhere.
+    pub territories: Vec<Territory>,
+    /// From when on.
+    pub from: Timestamp,
+    /// Until when, that instant not included.
+    pub until: Option<Timestamp>,
+    /// Its share of what the customer buys, where several register together.
+    pub share: Option<Rate>,
+    /// Whether the vendor's claim is an open opportunity, not an account alone.
+    pub is_opportunity: bool,
+    /// What it rests on, in words for operators.
+    pub evidence: String,
+    /// The hashes of the identifiers by which the customer was named.
+    pub hashes: Vec<String>,
+    /// Counts changes.
+    pub version: u64,
+}
+
+/// A hold on one of a customer's identifiers for one product line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The identifier's hash.
+    pub identifier: String,
+    /// The product line, or [`EVERY_LINE`].
+    pub product_line: String,
+    /// By a deal, a lead, or the vendor itself.
+    pub kind: ClaimKind,
+    /// The id of the deal, the lead or the vendor's claim.
+    pub holder: String,
+    /// For which partner.
+    pub partner: Option<PartnerId>,
+    /// Until when.
+    pub until: Option<Timestamp>,
+}
+
+/// A customer whose name is like another's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Similar {
+    /// Which.
+    pub customer: CustomerId,
+    /// Its name.
+    pub name: String,
+    /// How alike they are, up to [`crate::customers::names::SAME`].
+    pub score: u16,
+}
+
+/// Why a registered claim does not win.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It begins later.
+    NotYet,
+    /// It has ended.
+    Ended,
+    /// It is for other product lines.
+    OtherProducts,
+    /// The customer is outside its territory.
+    OutsideTerritory,
+    /// It is an account without an open opportunity, which the program does not count.
+    NoOpportunity,
+    /// Its partner cannot be credited.
+    Partner(Unattributed),
+    /// Another kind of claim goes before it.
+    Outranked,
+    /// Another of the same kind was earlier.
+    Later,
+}
+
+impl Lost {
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotYet => "not_yet",
+            Self::Ended => "ended",
+            Self::OtherProducts => "other_products",
+            Self::OutsideTerritory => "outside_territory",
+            Self::NoOpportunity => "no_opportunity",
+            Self::Partner(reason) => reason.name(),
+            Self::Outranked => "outranked",
+            Self::Later => "later",
+        }
+    }
+
+    /// What it means, for people.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::NotYet => "it begins later",
+            Self::Ended => "it has ended",
+            Self::OtherProducts => "it is for other product lines",
+            Self::OutsideTerritory => "the customer is outside its territory",
+            Self::NoOpportunity => "the account has no open opportunity",
+            Self::Partner(reason) => reason.meaning(),
+            Self::Outranked => "another kind of claim goes before it",
+            Self::Later => "another claim of the same kind was earlier",
+        }
+    }
+}
+
+/// For which moment and purchase it is asked whose a customer is.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// Of which product lines; none named means any.
+    pub product_lines: &'a [String],
+    /// Where the customer is, where that is known.
+    pub place: Option<&'a Place>,
+}
+
+/// Who has the right to a customer, and who has not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolution {
+    /// The claim that wins, and beside it those registered together with it, each with its share.
+    pub winners: Vec<CustomerClaim>,
+    /// The others, the strongest first, each with why it does not win.
+    pub losers: Vec<(CustomerClaim, Lost)>,
+}
+
+/// Why a registered claim does not hold on an occasion; `None` when it does. `partner_fault` is why its
+/// partner cannot be credited, if so.
+#[must_use]
+pub fn invalid(
+    settings: &Settings,
+    claim: &CustomerClaim,
+    occasion: Occasion<'_>,
+    partner_fault: Option<Unattributed>,
+) -> Option<Lost> {
+    let concerns = claim.product_lines.is_empty()
+        || occasion.product_lines.is_empty()
+        || claim
+            .product_lines
+            .iter()
+            .any(|line| occasion.product_lines.contains(line));
+    let is_inside = occasion
+        .place
+        .is_none_or(|place| covered(&claim.territories, place));
+    if claim.from > occasion.at {
+        Some(Lost::NotYet)
+    } else if claim.until.is_some_and(|until| until <= occasion.at) {
+        Some(Lost::Ended)
+    } else if !concerns {
+        Some(Lost::OtherProducts)
+    } else if !is_inside {
+        Some(Lost::OutsideTerritory)
+    } else if claim.kind == ClaimKind::Direct && !claim.is_opportunity && !settings.accounts_count {
+        Some(Lost::NoOpportunity)
+    } else {
+        partner_fault.map(Lost::Partner)
+    }
+}
+
+/// Who has the right to a customer on an occasion: of the claims that hold the strongest kind's, of these the
+/// earliest. Where it was registered together with others, they win beside it. The order in which claims are
+/// given does not matter.
+#[must_use]
+pub fn resolve(
+    settings: &Settings,
+    claims: Vec<(CustomerClaim, Option<Unattributed>)>,
+    occasion: Occasion<'_>,
+) -> Resolution {
+    let mut holding = Vec::new();
+    let mut losers = Vec::new();
+    for (claim, fault) in claims {
+        match invalid(settings, &claim, occasion, fault) {
+            None => holding.push(claim),
+            Some(lost) => losers.push((claim, lost)),
+        }
+    }
+    let strength =
+        |claim: &CustomerClaim| (settings.rank(claim.kind), claim.from, claim.id.clone());
+    holding.sort_by_key(strength);
+    let mut winners: Vec<CustomerClaim> = Vec::new();
+    for claim in holding {
+        match winners.first() {
+            None => winners.push(claim),
+            Some(first) if first.kind != claim.kind => losers.push((claim, Lost::Outranked)),
+            Some(first) if first.share.is_some() && claim.share.is_some() => winners.push(claim),
+            Some(_) => losers.push((claim, Lost::Later)),
+        }
+    }
+    losers.sort_by_key(|(claim, _)| strength(claim));
+    Resolution { winners, losers }
 }
 
 #[cfg(test)]

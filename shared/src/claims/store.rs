@@ -1,10 +1,20 @@
-//! Keys and items of customers' claims: the clicks that conversions of a customer have named.
+//! Keys and items of customers' claims: those that are registered, the slots that are held of a customer's
+//! identifiers, and the clicks that conversions of a customer have named.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::model::{CustomerClaim, EVERY_LINE, Slot};
+use super::registry::Hold;
+use crate::channel::model::ClaimKind;
+use crate::channel::wire::{stored_territories, territories_json};
 use crate::clock::{Timestamp, days_after, parse, stamp};
-use crate::ids::{LinkId, ProgramId};
-use crate::table::{Error, Index, Key, Put, Range, Table};
+use crate::customers::store::pointer_key;
+use crate::ids::{CustomerId, LinkId, PartnerId, ProgramId};
+use crate::table::{
+    Condition, Error, Index, Item, Key, Op, Put, Range, Table, Update, from_item, int, text,
+};
 
 /// Claims of a customer that are weighed: the earliest of the window.
 const MAX_CLAIMS: usize = 25;
@@ -67,4 +77,428 @@ pub async fn clicks(
             Ok((link, at))
         })
         .collect()
+}
+
+// ---- Claims that are registered
+
+/// Registered claims of a customer that are read; more than a customer comes by in years.
+const MAX_REGISTERED: usize = 200;
+
+fn registered_partition(program: ProgramId, customer: CustomerId) -> String {
+    format!("CLAIMS#{program}#{customer}")
+}
+
+fn registered_key(program: ProgramId, customer: CustomerId, kind: ClaimKind, id: &str) -> Key {
+    Key::new(
+        registered_partition(program, customer),
+        format!("{}#{id}", kind.name()),
+    )
+}
+
+/// The list of a program's registered claims, newest first.
+#[must_use]
+pub fn registered_list(program: ProgramId) -> String {
+    format!("CLAIMS#{program}")
+}
+
+#[derive(Serialize, Deserialize)]
+struct RegisteredItem {
+    pk: String,
+    sk: String,
+    list_pk: String,
+    list_sk: String,
+    program: ProgramId,
+    customer: CustomerId,
+    kind: String,
+    id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    partner: Option<PartnerId>,
+    product_lines: Vec<String>,
+    /// As JSON, in the form in which they are said.
+    territories: String,
+    from: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<String>,
+    is_opportunity: bool,
+    evidence: String,
+    hashes: Vec<String>,
+    version: u64,
+}
+
+fn registered_item(claim: &CustomerClaim) -> RegisteredItem {
+    let CustomerClaim {
+        program,
+        customer,
+        kind,
+        id,
+        partner,
+        product_lines,
+        territories,
+        from,
+        until,
+        share,
+        is_opportunity,
+        evidence,
+        hashes,
+        version,
+    } = claim.clone();
+    let Key { pk, sk } = registered_key(program, customer, kind, &id);
+    RegisteredItem {
+        pk,
+        sk,
+        list_pk: registered_list(program),
+        list_sk: format!("{}#{id}", stamp(from)),
+        program,
+        customer,
+        kind: kind.name().to_owned(),
+        id,
+        partner,
+        product_lines,
+        territories: territories_json(&territories).to_string(),
+        from,
+        until,
+        share: share.map(|share| share.to_string()),
+        is_opportunity,
+        evidence,
+        hashes,
+        version,
+    }
+}
+
+fn registered(item: RegisteredItem) -> Result<CustomerClaim, Error> {
+    let RegisteredItem {
+        pk: _,
+        sk: _,
+        list_pk: _,
+        list_sk: _,
+        program,
+        customer,
+        kind,
+        id,
+        partner,
+        product_lines,
+        territories: said,
+        from,
+        until,
+        share,
+        is_opportunity,
+        evidence,
+        hashes,
+        version,
+    } = item;
+    let malformed = |what: &str| Error::Malformed(format!("a claim's {what}"));
+    Ok(CustomerClaim {
+        program,
+        customer,
+        kind: ClaimKind::of(&kind).ok_or_else(|| malformed("kind"))?,
+        id,
+        partner,
+        product_lines,
+        territories: stored_territories(&said).map_err(Error::Malformed)?,
+        from,
+        until,
+        share: share
+            .map(|share| share.parse().map_err(|_| malformed("share")))
+            .transpose()?,
+        is_opportunity,
+        evidence,
+        hashes,
+        version,
+    })
+}
+
+/// The put of a new claim.
+///
+/// # Errors
+/// Never for a well-formed claim.
+pub fn put_claim(claim: &CustomerClaim) -> Result<Op, Error> {
+    Ok(Op::Put(Put::new(&registered_item(claim))?))
+}
+
+/// The change of a claim from the version before.
+///
+/// # Errors
+/// Never for a well-formed claim.
+pub fn change_claim(claim: &CustomerClaim) -> Result<Op, Error> {
+    let before = i64::try_from(claim.version.saturating_sub(1)).unwrap_or(0);
+    let update = Update::rewrite(&registered_item(claim), &["partner", "until", "share"])?;
+    Ok(Op::Update(
+        update.only_if(Condition::equals("version", int(before))),
+    ))
+}
+
+/// A claim by the record that it is of.
+///
+/// # Errors
+/// The table's.
+pub async fn find_claim(
+    table: &Table,
+    program: ProgramId,
+    customer: CustomerId,
+    kind: ClaimKind,
+    id: &str,
+) -> Result<Option<CustomerClaim>, Error> {
+    table
+        .get::<RegisteredItem>(&registered_key(program, customer, kind, id))
+        .await?
+        .map(registered)
+        .transpose()
+}
+
+/// The registered claims to a customer, ended ones included. One round trip.
+///
+/// # Errors
+/// The table's.
+pub async fn claims_of(
+    table: &Table,
+    program: ProgramId,
+    customer: CustomerId,
+) -> Result<Vec<CustomerClaim>, Error> {
+    let partition = registered_partition(program, customer);
+    let page = table
+        .page(&Range::partition(Index::Base, partition, MAX_REGISTERED))
+        .await?;
+    page.items
+        .into_iter()
+        .map(|item| registered(from_item(item)?))
+        .collect()
+}
+
+/// A page of a program's registered claims, newest first, below a position; and the position to go on from.
+///
+/// # Errors
+/// The table's.
+pub async fn page_of_claims(
+    table: &Table,
+    program: ProgramId,
+    below: Option<String>,
+    limit: usize,
+) -> Result<(Vec<CustomerClaim>, Option<String>), Error> {
+    let mut range = Range::partition(Index::List, registered_list(program), limit).newest_first();
+    if let Some(below) = below {
+        range = range.below(below);
+    }
+    let (entries, more) = table.entries(&range).await?;
+    let mut items = table
+        .get_many(entries.iter().map(|entry| entry.key.clone()))
+        .await?;
+    let found = entries
+        .iter()
+        .filter_map(|entry| items.remove(&entry.key))
+        .map(|item| registered(from_item(item)?))
+        .collect::<Result<Vec<_>, Error>>()?;
+    let position = entries.last().filter(|_| more);
+    Ok((found, position.map(|entry| entry.sort.clone())))
+}
+
+// ---- What is held of a customer's identifiers
+
+#[derive(Serialize, Deserialize)]
+struct SlotItem {
+    pk: String,
+    sk: String,
+    kind: String,
+    line: String,
+    holder: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    partner: Option<PartnerId>,
+    until: Timestamp,
+    expires_at: i64,
+}
+
+fn slot_key(program: ProgramId, hash: &str, kind: ClaimKind, line: &str) -> Key {
+    Key::new(
+        format!("IDENT#{hash}"),
+        format!("HELD#{program}#{}#{line}", kind.name()),
+    )
+}
+
+/// Under which keys slots of an identifier stand, for these product lines: deals' for each, and the one lead's.
+pub(super) fn slot_keys(program: ProgramId, hash: &str, lines: &[String]) -> Vec<Key> {
+    let mut keys: Vec<Key> = lines
+        .iter()
+        .map(|line| slot_key(program, hash, ClaimKind::Deal, line))
+        .collect();
+    keys.push(slot_key(program, hash, ClaimKind::Lead, EVERY_LINE));
+    keys
+}
+
+/// All keys at which something is known of an identifier, for these product lines.
+pub(super) fn keys_of(program: ProgramId, hash: &str, lines: &[String]) -> Vec<Key> {
+    let mut keys = slot_keys(program, hash, lines);
+    keys.push(pointer_key(hash));
+    keys.push(direct_key(program, hash));
+    keys
+}
+
+/// A slot that stands at `now`; none for one that has expired.
+pub(super) fn slot(item: Item, now: Timestamp) -> Result<Option<Slot>, Error> {
+    let SlotItem {
+        pk,
+        sk: _,
+        kind,
+        line,
+        holder,
+        partner,
+        until,
+        expires_at,
+    } = from_item(item)?;
+    let kind = ClaimKind::of(&kind)
+        .ok_or_else(|| Error::Malformed(format!("{kind} is not a kind of claim")))?;
+    Ok((expires_at > now.as_second()).then(|| Slot {
+        identifier: pk.trim_start_matches("IDENT#").to_owned(),
+        product_line: line,
+        kind,
+        holder,
+        partner,
+        until: Some(until),
+    }))
+}
+
+pub(super) fn take(
+    hold: &Hold<'_>,
+    hash: &str,
+    line: &str,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<Op, Error> {
+    let Key { pk, sk } = slot_key(hold.program, hash, hold.kind, line);
+    let put = Put::new(&SlotItem {
+        pk,
+        sk,
+        kind: hold.kind.name().to_owned(),
+        line: line.to_owned(),
+        holder: hold.holder.to_owned(),
+        partner: hold.partner,
+        until,
+        expires_at: until.as_second(),
+    })?;
+    Ok(Op::Put(put.or_expired(now.as_second())))
+}
+
+pub(super) fn keep(hold: &Hold<'_>, hash: &str, line: &str, until: Timestamp) -> Op {
+    let key = slot_key(hold.program, hash, hold.kind, line);
+    let mut update = Update::at(key)
+        .set("until", text(until.to_string()))
+        .set("expires_at", int(until.as_second()));
+    if let Some(partner) = hold.partner {
+        update = update.set("partner", text(partner.to_string()));
+    }
+    Op::Update(update.only_if(Condition::equals("holder", text(hold.holder))))
+}
+
+/// What the vendor itself holds of an identifier.
+#[derive(Clone, Debug, Default)]
+pub struct Direct {
+    holds: BTreeMap<String, DirectEntry>,
+    version: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct DirectEntry {
+    lines: Vec<String>,
+    from: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    is_opportunity: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DirectItem {
+    pk: String,
+    sk: String,
+    holds: BTreeMap<String, DirectEntry>,
+    version: u64,
+}
+
+pub(super) fn direct_key(program: ProgramId, hash: &str) -> Key {
+    Key::new(format!("IDENT#{hash}"), format!("DIRECT#{program}"))
+}
+
+pub(super) fn direct(item: Item) -> Result<Direct, Error> {
+    let DirectItem { holds, version, .. } = from_item(item)?;
+    Ok(Direct { holds, version })
+}
+
+pub(super) fn save_direct(program: ProgramId, hash: &str, direct: Direct) -> Result<Op, Error> {
+    let Direct { holds, version } = direct;
+    let Key { pk, sk } = direct_key(program, hash);
+    let item = DirectItem {
+        pk,
+        sk,
+        holds,
+        version: version + 1,
+    };
+    if version == 0 {
+        return Ok(Op::Put(Put::new(&item)?));
+    }
+    let before = i64::try_from(version).unwrap_or(0);
+    let update = Update::rewrite(&item, &[])?;
+    Ok(Op::Update(
+        update.only_if(Condition::equals("version", int(before))),
+    ))
+}
+
+impl Direct {
+    /// How many holds there are.
+    pub(super) fn len(&self) -> usize {
+        self.holds.len()
+    }
+
+    /// The same with a claim as it stands now, without those that ended.
+    pub(super) fn with(
+        mut self,
+        claim: &CustomerClaim,
+        is_opportunity: bool,
+        now: Timestamp,
+    ) -> Self {
+        self.holds.insert(
+            claim.id.clone(),
+            DirectEntry {
+                lines: claim.product_lines.clone(),
+                from: claim.from,
+                until: claim.until,
+                is_opportunity,
+            },
+        );
+        self.holds
+            .retain(|_, held| held.until.is_none_or(|until| until > now));
+        self
+    }
+
+    /// What stands at `now` for one of the product lines, with whether it is an open opportunity.
+    pub(super) fn slots(
+        &self,
+        hash: &str,
+        product_lines: &[String],
+        now: Timestamp,
+    ) -> Vec<(Slot, bool)> {
+        let concerns = |held: &DirectEntry| {
+            held.lines.is_empty()
+                || product_lines.is_empty()
+                || held.lines.iter().any(|line| product_lines.contains(line))
+        };
+        self.holds
+            .iter()
+            .filter(|(_, held)| held.from <= now && held.until.is_none_or(|until| until > now))
+            .filter(|(_, held)| concerns(held))
+            .map(|(claim, held)| {
+                let slot = Slot {
+                    identifier: hash.to_owned(),
+                    product_line: held
+                        .lines
+                        .first()
+                        .cloned()
+                        .unwrap_or_else(|| EVERY_LINE.to_owned()),
+                    kind: ClaimKind::Direct,
+                    holder: claim.clone(),
+                    partner: None,
+                    until: held.until,
+                };
+                (slot, held.is_opportunity)
+            })
+            .collect()
+    }
 }

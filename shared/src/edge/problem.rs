@@ -107,6 +107,7 @@ codes! {
     ID_MALFORMED "id_malformed" 422 "Not an id of the expected kind.";
     REFERENCE_UNKNOWN "reference_unknown" 422 "What the field names does not exist.";
     EMAIL_MALFORMED "email_malformed" 422 "Not an email address.";
+    DOMAIN_UNFIT "domain_unfit" 422 "Not a domain that one company registered: malformed, a public suffix, or a provider of mailboxes for everybody.";
     COUNTRY_UNKNOWN "country_unknown" 422 "Not an ISO 3166 two-letter country code.";
     CHARACTERS_REFUSED "characters_refused" 422 "The field has characters that are not allowed in it.";
     URL_MALFORMED "url_malformed" 422 "Not an absolute URL.";

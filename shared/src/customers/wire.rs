@@ -1,0 +1,157 @@
+//! A customer as JSON, the same wherever one is described: deals, leads, claims and the vendor's accounts.
+
+use serde_json::{Map, Value, json};
+
+use super::model::{
+    Company, Identifier, IdentifierFault, IdentifierKind, MAX_CRM_ID, MAX_DOMAIN, MAX_EMAIL,
+    MAX_NAME, MAX_TAX_ID,
+};
+use crate::channel::wire::{COUNTRY, coordinates, place_parts};
+use crate::edge::{Fields, codes};
+use crate::partners::model::is_country;
+use crate::places::Place;
+
+/// Characters of a website's address, of which the domain is taken.
+const MAX_SITE: usize = MAX_DOMAIN + 200;
+
+/// Reads a customer from the object that describes it:
+/// `{"name", "country", "region", "postcode", "latitude", "longitude", "domain", "email", "tax_id", "crm_id"}`.
+///
+/// Of a mailbox at a company's own domain the domain identifies the customer too, where none is stated.
+/// At least one identifier, or a name with a country, is needed.
+pub fn company(f: &mut Fields<'_>) -> Option<Company> {
+    let found = described(f)?;
+    if found.identifiers.is_empty() && (found.name.is_none() || found.place.is_none()) {
+        f.refuse(
+            codes::REQUIRED,
+            "domain",
+            "a customer is known by its domain, email, tax_id or crm_id, or by name and country",
+        );
+        return None;
+    }
+    Some(found)
+}
+
+/// Reads the same, whether it tells who the customer is or not.
+pub fn described(f: &mut Fields<'_>) -> Option<Company> {
+    let name = f.opt_text("name", MAX_NAME);
+    let country = f.opt_parsed("country", 64, codes::COUNTRY_UNKNOWN, COUNTRY, |text| {
+        is_country(text).then(|| text.to_owned())
+    });
+    let parts = place_parts(f, country.as_deref());
+    let at = coordinates(f);
+    let has_part = ["region", "postcode", "latitude"]
+        .iter()
+        .any(|part| f.raw(part).is_some());
+    if has_part && f.raw("country").is_none() {
+        f.refuse(
+            codes::REQUIRED,
+            "country",
+            "is missing beside a place in it",
+        );
+    }
+    let identifiers = identifiers(f, country.as_deref())?;
+    let (region, postcode) = parts?;
+    let at = at?;
+    Some(Company {
+        name,
+        place: country.map(|country| Place {
+            country,
+            region,
+            postcode,
+            at,
+        }),
+        identifiers,
+    })
+}
+
+/// Reads `crm_id`, `tax_id`, `domain` and `email`, in that order; each is optional.
+pub fn identifiers(f: &mut Fields<'_>, country: Option<&str>) -> Option<Vec<Identifier>> {
+    let crm_id = read(f, "crm_id", MAX_CRM_ID, Identifier::crm_id);
+    let tax_id = read(f, "tax_id", 2 * MAX_TAX_ID, |text| {
+        Identifier::tax_id(text, country)
+    });
+    let domain = read(f, "domain", MAX_SITE, Identifier::domain);
+    let email = read(f, "email", MAX_EMAIL, Identifier::email);
+    let of_email = match domain {
+        Some(_) => None,
+        None => email.as_ref().and_then(Identifier::company_domain),
+    };
+    let is_sound = [
+        ("crm_id", &crm_id),
+        ("tax_id", &tax_id),
+        ("domain", &domain),
+        ("email", &email),
+    ]
+    .into_iter()
+    .all(|(name, found)| found.is_some() || f.raw(name).is_none());
+    let found = [crm_id, tax_id, domain.or(of_email), email];
+    is_sound.then(|| found.into_iter().flatten().collect())
+}
+
+fn read(
+    f: &mut Fields<'_>,
+    name: &'static str,
+    max: usize,
+    read: impl Fn(&str) -> Result<Identifier, IdentifierFault>,
+) -> Option<Identifier> {
+    let text = f.opt_text(name, max)?;
+    match read(&text) {
+        Ok(found) => Some(found),
+        Err(fault) => {
+            let code = match (name, fault) {
+                (_, IdentifierFault::TooLong) => codes::TOO_LONG,
+                (_, IdentifierFault::Empty) => codes::TOO_SHORT,
+                ("email", _) => codes::EMAIL_MALFORMED,
+                ("domain", _) => codes::DOMAIN_UNFIT,
+                _ => codes::CHARACTERS_REFUSED,
+            };
+            f.refuse(code, name, fault.to_string());
+            None
+        }
+    }
+}
+
+/// A customer from the text that it was stored as.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn stored(text: &str) -> Result<Company, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Fields::read(&value, described).map_err(|problem| problem.detail().to_owned())
+}
+
+/// A customer as it reads back. A mailbox is left out: it is a person's, and kept apart.
+#[must_use]
+pub fn company_json(company: &Company) -> Value {
+    let Company {
+        name,
+        place,
+        identifiers,
+    } = company;
+    let mut map = match place {
+        Some(place) => match crate::channel::wire::place_json(place) {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        },
+        None => Map::new(),
+    };
+    if let Some(name) = name {
+        map.insert("name".to_owned(), json!(name));
+    }
+    for identifier in identifiers {
+        let field = match identifier.kind() {
+            IdentifierKind::Domain => "domain",
+            IdentifierKind::TaxId => "tax_id",
+            IdentifierKind::CrmId => "crm_id",
+            IdentifierKind::Email => continue,
+        };
+        // A tax id is kept as `GB:123456789`, and reads back with its country in front.
+        let value = match identifier.kind() {
+            IdentifierKind::TaxId => identifier.value().replacen(':', "", 1),
+            _ => identifier.value().to_owned(),
+        };
+        map.insert(field.to_owned(), json!(value));
+    }
+    Value::Object(map)
+}
