@@ -29,7 +29,7 @@ pub const REMINDERS: [u32; 2] = [30, 7];
 /// Where a deal stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// Being written; nobody else sees it, nothing is protected.
+    /// Being written: nothing is looked up, nothing is protected.
     Draft,
     /// Waits for an operator.
     Submitted,
@@ -400,7 +400,7 @@ pub fn eligibility(policy: &Policy, standing: Standing<'_>, lines: &[String]) ->
 /// What a deal is about, as far as it decides anything; words about the customer stand elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// Product lines, at least one.
+    /// Product lines; none in a program that tells none apart.
     pub product_lines: Vec<String>,
     /// The estimated amount.
     pub amount: Money,
@@ -545,6 +545,55 @@ pub enum Rank {
     Second(DealId),
 }
 
+/// Slots of a customer that a deal holds: each of these identifiers with each of these product lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Keyed hashes.
+    pub identifiers: Vec<String>,
+    /// Product lines; none in a program that tells none apart.
+    pub product_lines: Vec<String>,
+    /// Until when, by themselves.
+    pub until: Timestamp,
+}
+
+impl Held {
+    /// What of it another deal has a use for, and the rest of it, in up to two parts.
+    #[must_use]
+    pub fn divided(&self, other: &Deal) -> (Option<Self>, Vec<Self>) {
+        let part = |wanted: &[String], all: &[String]| -> (Vec<String>, Vec<String>) {
+            let (common, rest) = all.iter().partition(|one| wanted.contains(one));
+            (common, rest)
+        };
+        let (identifiers, others) = part(&other.identifiers, &self.identifiers);
+        let lines = part(&other.subject.product_lines, &self.product_lines);
+        let (product_lines, other_lines) = lines;
+        let tells_none = self.product_lines.is_empty() && other.subject.product_lines.is_empty();
+        if identifiers.is_empty() || (product_lines.is_empty() && !tells_none) {
+            return (None, vec![self.clone()]);
+        }
+        let mut rest = Vec::new();
+        if !others.is_empty() {
+            rest.push(Self {
+                identifiers: others,
+                ..self.clone()
+            });
+        }
+        if !other_lines.is_empty() {
+            rest.push(Self {
+                identifiers: identifiers.clone(),
+                product_lines: other_lines,
+                until: self.until,
+            });
+        }
+        let common = Self {
+            identifiers,
+            product_lines,
+            until: self.until,
+        };
+        (Some(common), rest)
+    }
+}
+
 /// With whom an approved deal is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beside {
@@ -623,8 +672,8 @@ pub struct Deal {
     pub customer: Option<CustomerId>,
     /// Keyed hashes of what the customer is recognised by.
     pub identifiers: Vec<String>,
-    /// Whether the places of its identifiers and product lines are its own.
-    pub holds: bool,
+    /// The slots that are its own.
+    pub held: Option<Held>,
     /// How it stands to others.
     pub rank: Rank,
     /// What was found.
@@ -687,8 +736,8 @@ pub struct Submission {
     pub customer: CustomerId,
     /// Keyed hashes of what it is recognised by.
     pub identifiers: Vec<String>,
-    /// Whether its places are taken with it.
-    pub holds: bool,
+    /// The slots that are taken with it.
+    pub held: Option<Held>,
     /// How it stands to others.
     pub rank: Rank,
     /// What was found.
@@ -768,7 +817,7 @@ impl Deal {
         let Submission {
             customer,
             identifiers,
-            holds,
+            held,
             rank,
             findings,
         } = submission;
@@ -777,7 +826,7 @@ impl Deal {
         deal.submitted_at = Some(now);
         deal.customer = Some(customer);
         deal.identifiers = identifiers;
-        deal.holds = holds;
+        deal.held = held;
         deal.rank = rank;
         deal.findings = findings;
         deal.findings.truncate(MAX_FINDINGS);
@@ -910,9 +959,12 @@ impl Deal {
         deal.state = State::Approved;
         deal.answer_by = None;
         deal.rejection = None;
+        // Slots end with whole seconds, and so does what they stand for.
+        let until = days_after(whole_second(now), days);
+        deal.held = deal.held.map(|held| Held { until, ..held });
         deal.grant = Some(Grant {
             at: now,
-            until: days_after(now, days),
+            until,
             extended: false,
             benefit,
             by,
@@ -952,7 +1004,7 @@ impl Deal {
     /// In a state in which nothing of it is protected or shared any more.
     fn ended(mut self, state: State) -> Self {
         self.state = state;
-        self.holds = false;
+        self.held = None;
         self.answer_by = None;
         self.beside = None;
         self.approval = self.approval.map(Approval::paused);
@@ -975,6 +1027,7 @@ impl Deal {
         let mut deal = self.after(Happening::Extended, by, now, None);
         let until = days_after(grant.until, days);
         let ahead = |days: &u32| days_before(until, *days) > now;
+        deal.held = deal.held.map(|held| Held { until, ..held });
         deal.grant = Some(Grant {
             until,
             extended: true,
@@ -1292,6 +1345,12 @@ pub fn split(amount: Money, share: Rate) -> Result<(Money, Money), MoneyError> {
 /// How many of [`REMINDERS`] a protection of so many days is too short for.
 fn due_reminders(days: u32) -> u32 {
     count(REMINDERS.iter().take_while(|ahead| **ahead >= days).count())
+}
+
+/// The whole second that an instant lies in.
+#[must_use]
+pub fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 fn count(number: usize) -> u32 {

@@ -89,7 +89,7 @@ fn draft() -> Deal {
         submitted_at: None,
         customer: None,
         identifiers: Vec::new(),
-        holds: false,
+        held: None,
         rank: Rank::First,
         findings: Vec::new(),
         approval: None,
@@ -110,11 +110,20 @@ fn draft() -> Deal {
     }
 }
 
+fn held(identifiers: &[&str], lines: &[&str]) -> Held {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    Held {
+        identifiers: owned(identifiers),
+        product_lines: owned(lines),
+        until: at("2028-03-01T09:00:00Z"),
+    }
+}
+
 fn submission(rank: Rank) -> Submission {
     Submission {
         customer: CustomerId::from_bytes([3; 16]),
         identifiers: vec!["hash".to_owned()],
-        holds: rank == Rank::First,
+        held: (rank == Rank::First).then(|| held(&["hash"], &["crm"])),
         rank,
         findings: Vec::new(),
     }
@@ -382,7 +391,7 @@ fn a_partner_is_reminded_twice_then_the_protection_ends() {
     );
     assert_eq!(twice.due(until), Some(Due::Expiry));
     let expired = twice.expired(until).unwrap();
-    assert_eq!((expired.state, expired.holds), (State::Expired, false));
+    assert_eq!((expired.state, expired.held), (State::Expired, None));
     // Of reminders that were missed the nearest is sent alone.
     assert_eq!(deal.due(at("2026-05-25T09:00:00Z")), Some(Due::Reminder(7)));
     assert_eq!(
@@ -685,6 +694,27 @@ fn an_undecided_holder_is_shared_with_nobody() {
 }
 
 #[test]
+fn slots_are_passed_on_as_far_as_the_other_has_a_use_for_them() {
+    let mut other = draft();
+    let mut divided = |mine: &Held, identifiers: &[&str], lines: &[&str]| {
+        let wants = held(identifiers, lines);
+        other.identifiers = wants.identifiers;
+        other.subject.product_lines = wants.product_lines;
+        mine.divided(&other)
+    };
+    let mine = held(&["a", "b"], &["x", "y"]);
+    let all = divided(&mine, &["b", "a"], &["y", "x", "z"]);
+    assert_eq!(all, (Some(mine.clone()), vec![]));
+    let some = divided(&mine, &["b", "c"], &["y"]);
+    let rest = vec![held(&["a"], &["x", "y"]), held(&["b"], &["x"])];
+    assert_eq!(some, (Some(held(&["b"], &["y"])), rest));
+    assert_eq!(divided(&mine, &["c"], &["x"]), (None, vec![mine.clone()]));
+    assert_eq!(divided(&mine, &["a"], &[]), (None, vec![mine.clone()]));
+    let plain = held(&["a"], &[]);
+    assert_eq!(divided(&plain, &["a"], &[]), (Some(plain.clone()), vec![]));
+}
+
+#[test]
 fn a_deal_that_is_asked_about_for_ever_is_decided_at_last() {
     let policy = policy(vec![]);
     let mut deal = submitted(&policy);
@@ -740,11 +770,11 @@ proptest! {
             let ended = !deal.state.is_live() && deal.state != State::Draft;
             // Nothing is due for what has ended, and something always is for what waits.
             prop_assert_eq!(deal.next_due().is_none(), ended || deal.state == State::Draft);
-            prop_assert!(!(ended && deal.state != State::Won && deal.holds));
-            prop_assert_eq!(deal.grant.is_some(), matches!(
-                deal.state,
-                State::Approved | State::Won | State::Lost | State::Expired
-            ) || (deal.state == State::Withdrawn && deal.grant.is_some()));
+            prop_assert!(!ended || deal.state == State::Won || deal.held.is_none());
+            if let (Some(held), Some(grant)) = (&deal.held, &deal.grant) {
+                prop_assert_eq!(held.until, grant.until);
+            }
+            prop_assert!(deal.grant.is_some() || deal.state != State::Approved);
         }
     }
 
