@@ -167,6 +167,10 @@ id!(
     DealId, "deal"
 );
 id!(
+    /// A lead: somebody who may buy, passed on to a partner.
+    LeadId, "lead"
+);
+id!(
     /// A partner's dispute.
     DisputeId, "dsp"
 );

@@ -244,7 +244,7 @@ mod tests {
         }
         // Across the date line it is the short way.
         assert!(at("0", "179.9").distance_m(at("0", "-179.9")) < 23_000);
-        assert_eq!(at("90", "0").distance_m(at("-90", "0")), 20_015_115);
+        assert_eq!(at("90", "0").distance_m(at("-90", "0")), 20_015_114);
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
             let [a, b] = [a, b].map(|(latitude_udeg, longitude_udeg)| Coordinates { latitude_udeg, longitude_udeg });
             prop_assert_eq!(a.distance_m(b), b.distance_m(a));
             prop_assert_eq!(a.distance_m(a), 0);
-            prop_assert!(a.distance_m(b) <= 20_015_115);
+            prop_assert!(a.distance_m(b) <= 20_015_114);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a program says of its channel, and what it knows of a partner there. Pure.
 
 use crate::clock::Timestamp;
+use crate::hours::WorkingHours;
 use crate::ids::{PartnerId, ProgramId};
 use crate::places::{Place, Territory};
 
@@ -154,6 +155,8 @@ pub struct Profile {
     pub weight: u32,
     /// Where it is.
     pub location: Option<Place>,
+    /// When it takes leads; `None` for always.
+    pub working_hours: Option<WorkingHours>,
     /// When that was last said.
     pub updated_at: Timestamp,
     /// Counts changes.

@@ -8,8 +8,9 @@ use super::model::{
     MAX_OPEN_LEADS, MAX_PRODUCT_LINES, MAX_TIERS, MAX_WEIGHT, Profile, REFERRAL_DAYS, Settings,
     is_code, is_language,
 };
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, parse_date};
 use crate::edge::{Code, Fields, codes};
+use crate::hours::{HoursFault, MAX_HOLIDAYS, MAX_SPANS, Opening, WEEKDAYS, WorkingHours};
 use crate::ids::{PartnerId, ProgramId};
 use crate::partners::model::is_country;
 use crate::places::{
@@ -196,6 +197,7 @@ pub fn profile(
     let max_open_leads = f.opt_integer("max_open_leads", 0, MAX_OPEN_LEADS);
     let weight = f.opt_integer("weight", 0, MAX_WEIGHT);
     let location = f.opt_object("location", place);
+    let working_hours = f.opt_object("working_hours", working_hours);
     let count = |number: i64| u32::try_from(number).ok();
     Some(Profile {
         program,
@@ -208,6 +210,7 @@ pub fn profile(
         max_open_leads: max_open_leads.and_then(count),
         weight: weight.and_then(count).unwrap_or(1),
         location,
+        working_hours,
         updated_at,
         version,
     })
@@ -227,6 +230,7 @@ pub fn profile_json(profile: &Profile) -> Value {
         max_open_leads,
         weight,
         location,
+        working_hours,
         updated_at: _,
         version: _,
     } = profile;
@@ -246,7 +250,76 @@ pub fn profile_json(profile: &Profile) -> Value {
     if let Some(location) = location {
         put("location", place_json(location));
     }
+    if let Some(hours) = working_hours {
+        put("working_hours", working_hours_json(hours));
+    }
     Value::Object(map)
+}
+
+/// Reads working hours:
+/// `{"time_zone", "openings": [{"day": "monday", "from": "09:00", "to": "17:00"}], "holidays": ["2026-12-25"]}`.
+pub fn working_hours(f: &mut Fields<'_>) -> Option<WorkingHours> {
+    let time_zone = f.text("time_zone", MAX_TIME_ZONE);
+    let openings = f.objects("openings", 1, WEEKDAYS.len() * MAX_SPANS, |f| {
+        let day = f.choice("day", WEEKDAYS);
+        let (from, to) = (f.text("from", 5), f.text("to", 5));
+        let (from, to) = (from?, to?);
+        let opening = Opening::read(&from, &to);
+        if opening.is_none() {
+            f.refuse(
+                codes::RANGE_EMPTY,
+                "to",
+                "is a time of day such as 17:00, after `from`",
+            );
+        }
+        Some((day?, opening?))
+    });
+    let holidays = listed(
+        f,
+        "holidays",
+        MAX_HOLIDAYS,
+        10,
+        codes::DATE_MALFORMED,
+        codes::DATE_MALFORMED.meaning,
+        parse_date,
+    );
+    let found = WorkingHours::new(&time_zone?, &openings?, holidays?);
+    let (code, field, reason) = match found {
+        Ok(hours) => return Some(hours),
+        Err(HoursFault::Zone) => (
+            codes::TIME_ZONE_UNKNOWN,
+            "time_zone",
+            codes::TIME_ZONE_UNKNOWN.meaning,
+        ),
+        Err(HoursFault::NeverOpen) => (codes::TOO_SHORT, "openings", "has no opening"),
+        Err(HoursFault::TooManySpans) => (
+            codes::TOO_LONG,
+            "openings",
+            "a day has at most four openings",
+        ),
+        Err(HoursFault::Overlap) => (codes::EXISTS, "openings", "openings of a day overlap"),
+        Err(HoursFault::TooManyHolidays) => (
+            codes::TOO_LONG,
+            "holidays",
+            "there are at most two hundred holidays",
+        ),
+    };
+    f.refuse(code, field, reason);
+    None
+}
+
+/// Working hours as they read back.
+#[must_use]
+pub fn working_hours_json(hours: &WorkingHours) -> Value {
+    let openings: Vec<Value> = hours
+        .openings()
+        .map(|(day, opening)| {
+            let [from, to] = opening.times();
+            json!({ "day": day, "from": from, "to": to })
+        })
+        .collect();
+    let holidays: Vec<String> = hours.holidays().map(|date| date.to_string()).collect();
+    json!({ "time_zone": hours.time_zone(), "openings": openings, "holidays": holidays })
 }
 
 /// Reads a list of territories, `{"country", "regions", "postcodes"}` each; an absent list is empty.
@@ -416,4 +489,90 @@ pub fn place_json(place: &Place) -> Value {
         put("longitude", &longitude);
     }
     Value::Object(map)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn wrong(
+        body: &Value,
+        read: impl FnOnce(&mut Fields<'_>) -> Option<()>,
+    ) -> Vec<(String, String)> {
+        let problem = Fields::read(body, read).unwrap_err();
+        let errors = problem.errors().iter();
+        errors
+            .map(|error| (error.field.clone(), error.code.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_said_reads_back() {
+        let program = ProgramId::from_bytes([1; 16]);
+        let partner = PartnerId::from_bytes([2; 16]);
+        let said = json!({
+            "product_lines": ["crm", "erp"], "tiers": ["silver", "gold"], "certifications": ["crm-expert"],
+            "precedence": ["deal", "direct", "lead", "coupon", "click", "referral"],
+            "accounts_count": true, "lead_days": 30, "referral_days": 10, "time_zone": "Europe/Berlin",
+        });
+        let settings = Fields::read(&said, |f| settings(f, program, 1)).unwrap();
+        assert_eq!(settings_json(&settings), said);
+        assert_eq!(settings.rank(ClaimKind::Deal), 0);
+        assert_eq!(settings.tier_rank("gold"), Some(1));
+        let said = json!({
+            "tier": "gold", "certifications": ["crm-expert"], "product_lines": ["crm"],
+            "territories": [{"country": "DE", "regions": ["BY"], "postcodes": ["10-19", "SW"]}],
+            "languages": ["de"], "max_open_leads": 5, "weight": 3,
+            "location": {"country": "DE", "region": "BY", "postcode": "80331",
+                "latitude": "48.137154", "longitude": "11.576124"},
+            "working_hours": {"time_zone": "Europe/Berlin", "holidays": ["2026-12-25"],
+                "openings": [{"day": "monday", "from": "09:00", "to": "17:00"}]},
+        });
+        let read = Fields::read(&said, |f| {
+            profile(f, program, partner, Timestamp::UNIX_EPOCH, 1)
+        });
+        assert_eq!(profile_json(&read.unwrap()), said);
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let program = ProgramId::from_bytes([1; 16]);
+        let said = json!({
+            "product_lines": ["crm", "crm"], "tiers": ["Gold!"], "precedence": ["deal"],
+            "lead_days": 0, "time_zone": "Mars/Olympus",
+        });
+        let found = wrong(&said, |f| settings(f, program, 1).map(drop));
+        for expected in [
+            ("product_lines[1]", "exists"),
+            ("tiers[0]", "characters_refused"),
+            ("precedence", "not_one_of"),
+            ("lead_days", "out_of_range"),
+            ("time_zone", "time_zone_unknown"),
+        ] {
+            let expected = (expected.0.to_owned(), expected.1.to_owned());
+            assert!(found.contains(&expected), "{expected:?} in {found:?}");
+        }
+        let said = json!({
+            "territories": [{"country": "XX"}, {"country": "DE", "regions": ["Bavaria"]}, {"country": "DE", "postcodes": ["19-10"]}],
+            "languages": ["German"], "weight": -1,
+            "location": {"country": "DE", "latitude": "91"},
+            "working_hours": {"time_zone": "UTC", "openings": [{"day": "monday", "from": "17:00", "to": "09:00"}]},
+        });
+        let at = Timestamp::UNIX_EPOCH;
+        let partner = PartnerId::from_bytes([2; 16]);
+        let found = wrong(&said, |f| profile(f, program, partner, at, 1).map(drop));
+        for expected in [
+            ("territories[0].country", "country_unknown"),
+            ("territories[1].regions[0]", "too_long"),
+            ("territories[2].postcodes[0]", "characters_refused"),
+            ("languages[0]", "too_long"),
+            ("weight", "out_of_range"),
+            ("location.longitude", "required"),
+            ("working_hours.openings[0].to", "range_empty"),
+        ] {
+            let expected = (expected.0.to_owned(), expected.1.to_owned());
+            assert!(found.contains(&expected), "{expected:?} in {found:?}");
+        }
+    }
 }

@@ -7,17 +7,18 @@ mod store;
 use std::sync::Arc;
 
 use model::{
-    CLOCK_SLACK_MINUTES, Candidate, Claim, Evidence, Ruling, Source, Unattributed, attribute,
+    CLOCK_SLACK_MINUTES, Candidate, Claim, Evidence, Right, Ruling, Source, Unattributed, attribute,
 };
 
+use crate::channel::model::Settings;
 use crate::clock::{Timestamp, days_before, minutes_after};
 use crate::edge::App;
-use crate::ids::{DisputeId, LinkId, PartnerId};
+use crate::ids::{LinkId, PartnerId};
 use crate::plans::model::{AssignedBy, PlanVersion};
 use crate::programs::model::{AttributionModel, Coupon, Link, Program};
 use crate::table::{Error, Stored};
-use crate::tracking::model::Facts;
-use crate::{partners, programs};
+use crate::tracking::model::{Credited, Facts, Word};
+use crate::{channel, partners, programs};
 
 /// A ruling, and the plan version that pays the winner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +57,8 @@ async fn weigh(
     record: bool,
 ) -> Result<Verdict, Error> {
     let mut candidates = Vec::new();
-    if let Some((partner, dispute)) = facts.credited_to {
-        candidates.push(by_decision(app, program, partner, dispute, facts.occurred_at).await?);
+    if let Some(credited) = facts.credited_to {
+        candidates.push(by_word(app, program, credited, facts.occurred_at).await?);
     } else {
         if let Some(code) = &facts.coupon {
             candidates.push(by_coupon(app, program, code, facts.occurred_at).await?);
@@ -66,7 +67,17 @@ async fn weigh(
             candidates.push(by_click(app, program, link, at, facts.occurred_at).await?);
         }
     }
-    let ruling = attribute(program.attribution, facts.occurred_at, candidates);
+    // One claim wins or falls by itself, whatever the program puts first.
+    let settings = match candidates.len() {
+        0 | 1 => Arc::new(Settings::unsaid(program.id)),
+        _ => channel::settings(app, program.id).await?,
+    };
+    let ruling = attribute(
+        program.attribution,
+        &settings,
+        facts.occurred_at,
+        candidates,
+    );
     let payer = match &ruling.winner {
         Some(Claim {
             partner: Some(partner),
@@ -75,7 +86,9 @@ async fn weigh(
         }) => {
             let link = match evidence {
                 Evidence::Click { link, .. } => programs::link(app, *link).await?,
-                Evidence::Coupon { .. } | Evidence::Decision { .. } => None,
+                Evidence::Coupon { .. }
+                | Evidence::Decision { .. }
+                | Evidence::Registered { .. } => None,
             };
             plan(app, program, *partner, link.as_deref(), facts.occurred_at)
                 .await?
@@ -118,20 +131,30 @@ async fn clicks(
     Ok(clicks)
 }
 
-async fn by_decision(
+async fn by_word(
     app: &App,
     program: &Program,
-    partner: PartnerId,
-    dispute: DisputeId,
+    credited: Credited,
     occurred_at: Timestamp,
 ) -> Result<Candidate, Error> {
+    let Credited { partner, word } = credited;
     let source = Source {
         partner,
         disabled_at: None,
         partner_fault: plan_of(app, program, partner, occurred_at).await?.err(),
     };
     Ok(Candidate {
-        evidence: Evidence::Decision { dispute },
+        evidence: match word {
+            Word::Dispute(dispute) => Evidence::Decision { dispute },
+            Word::Deal(deal) => Evidence::Registered {
+                right: Right::Deal(deal),
+                since: occurred_at,
+            },
+            Word::Lead(lead) => Evidence::Registered {
+                right: Right::Lead(lead),
+                since: occurred_at,
+            },
+        },
         source: Some(source),
     })
 }

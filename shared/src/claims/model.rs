@@ -2,7 +2,9 @@
 
 use crate::channel::model::{ClaimKind, Settings};
 use crate::clock::{Timestamp, days_after, minutes_after};
-use crate::ids::{CouponId, CustomerId, DisputeId, LinkId, PartnerId, ProgramId};
+use crate::ids::{
+    ClaimId, CouponId, CustomerId, DealId, DisputeId, LeadId, LinkId, PartnerId, ProgramId,
+};
 use crate::money::Rate;
 use crate::partners::model::{Enrolment, Partner, PartnerStatus};
 use crate::places::{Place, Territory, covered};
@@ -34,6 +36,74 @@ pub enum Evidence {
         /// The dispute in which it was given.
         dispute: DisputeId,
     },
+    /// A claim to the customer that was registered.
+    Registered {
+        /// Which.
+        right: Right,
+        /// From when on it held.
+        since: Timestamp,
+    },
+}
+
+impl Evidence {
+    /// Of which kind it is; an operator's word is of none, and goes before all.
+    #[must_use]
+    pub fn kind(self) -> Option<ClaimKind> {
+        match self {
+            Self::Click { .. } => Some(ClaimKind::Click),
+            Self::Coupon { .. } => Some(ClaimKind::Coupon),
+            Self::Decision { .. } => None,
+            Self::Registered { right, .. } => Some(right.kind()),
+        }
+    }
+}
+
+/// The record that a registered claim is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// The vendor's own.
+    Direct(ClaimId),
+    /// A deal.
+    Deal(DealId),
+    /// A lead.
+    Lead(LeadId),
+    /// A referral.
+    Referral(ClaimId),
+}
+
+impl Right {
+    /// The right of that kind and record; `None` for kinds that are not registered, and for another's id.
+    #[must_use]
+    pub fn of(kind: ClaimKind, id: &str) -> Option<Self> {
+        match kind {
+            ClaimKind::Direct => id.parse().ok().map(Self::Direct),
+            ClaimKind::Deal => id.parse().ok().map(Self::Deal),
+            ClaimKind::Lead => id.parse().ok().map(Self::Lead),
+            ClaimKind::Referral => id.parse().ok().map(Self::Referral),
+            ClaimKind::Coupon | ClaimKind::Click => None,
+        }
+    }
+
+    /// Of which kind.
+    #[must_use]
+    pub fn kind(self) -> ClaimKind {
+        match self {
+            Self::Direct(_) => ClaimKind::Direct,
+            Self::Deal(_) => ClaimKind::Deal,
+            Self::Lead(_) => ClaimKind::Lead,
+            Self::Referral(_) => ClaimKind::Referral,
+        }
+    }
+
+    /// The record's id.
+    #[must_use]
+    pub fn id(self) -> String {
+        match self {
+            Self::Direct(id) | Self::Referral(id) => id.to_string(),
+            Self::Deal(id) => id.to_string(),
+            Self::Lead(id) => id.to_string(),
+        }
+    }
 }
 
 /// Why a claim does not hold, or a conversion has no partner.
@@ -59,11 +129,13 @@ pub enum Unattributed {
     NoPlan,
     /// Its amounts are in another currency, and no rate of exchange is stored yet.
     RateMissing,
+    /// The vendor sells to the customer itself.
+    DirectOwned,
 }
 
 impl Unattributed {
     /// All, for reading them back.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ClickExpired,
         Self::ClickAfterConversion,
         Self::LinkUnknown,
@@ -74,6 +146,7 @@ impl Unattributed {
         Self::NotEnrolled,
         Self::NoPlan,
         Self::RateMissing,
+        Self::DirectOwned,
     ];
 
     /// The reason of that name.
@@ -96,6 +169,7 @@ impl Unattributed {
             Self::NotEnrolled => "the partner was not enrolled in the program",
             Self::NoPlan => "no version of a plan was in force for the partner",
             Self::RateMissing => "no rate of exchange is stored for its currency and day yet",
+            Self::DirectOwned => "the vendor sells to the customer itself",
         }
     }
 
@@ -113,6 +187,7 @@ impl Unattributed {
             Self::NotEnrolled => "not_enrolled",
             Self::NoPlan => "no_plan",
             Self::RateMissing => "rate_missing",
+            Self::DirectOwned => "direct_owned",
         }
     }
 }
@@ -209,7 +284,13 @@ pub fn fault(
         (Evidence::Click { .. }, None) => Some(Unattributed::LinkUnknown),
         (Evidence::Coupon { .. }, None) => Some(Unattributed::CouponUnknown),
         (Evidence::Decision { .. }, None) => Some(Unattributed::NotEnrolled),
-        (Evidence::Decision { .. }, Some(source)) => source.partner_fault,
+        (Evidence::Registered { right, .. }, None) => Some(match right {
+            Right::Direct(_) => Unattributed::DirectOwned,
+            Right::Deal(_) | Right::Lead(_) | Right::Referral(_) => Unattributed::NotEnrolled,
+        }),
+        (Evidence::Decision { .. } | Evidence::Registered { .. }, Some(source)) => {
+            source.partner_fault
+        }
         (Evidence::Click { at, .. }, Some(source)) => {
             if at > minutes_after(occurred_at, CLOCK_SLACK_MINUTES) {
                 Some(Unattributed::ClickAfterConversion)
@@ -237,11 +318,13 @@ pub fn fault(
     }
 }
 
-/// Whose an event is: the first claim that holds, decisions before coupons before clicks, and of several
-/// clicks the earliest. Losers keep why they do not hold, or nothing when they were only outranked.
+/// Whose an event is: the first claim that holds, decisions before all, the others by the program's
+/// precedence, and of several of one kind the earliest. What the vendor owns itself is nobody's, unless a
+/// stronger claim holds. Losers keep why they do not hold, or nothing when they were only outranked.
 #[must_use]
 pub fn attribute(
     attribution: Attribution,
+    settings: &Settings,
     occurred_at: Timestamp,
     candidates: Vec<Candidate>,
 ) -> Ruling {
@@ -253,16 +336,29 @@ pub fn attribute(
             fault: fault(&candidate, attribution, occurred_at),
         })
         .collect();
-    claims.sort_by_key(|claim| match claim.evidence {
-        Evidence::Decision { dispute } => (0, Timestamp::MIN, dispute.bytes()),
-        Evidence::Coupon { coupon } => (1, Timestamp::MIN, coupon.bytes()),
-        Evidence::Click { at, link } => (2, at, link.bytes()),
+    claims.sort_by_key(|claim| {
+        let (at, id) = match claim.evidence {
+            Evidence::Decision { dispute } => (Timestamp::MIN, dispute.to_string()),
+            Evidence::Coupon { coupon } => (Timestamp::MIN, coupon.to_string()),
+            Evidence::Click { at, link } => (at, link.to_string()),
+            Evidence::Registered { right, since } => (since, right.id()),
+        };
+        let rank = claim.evidence.kind().map(|kind| settings.rank(kind));
+        (rank, at, id)
     });
     claims.dedup_by(|a, b| a.evidence == b.evidence);
-    let winner = claims
+    let decides = claims
         .iter()
-        .position(|claim| claim.fault.is_none())
-        .map(|position| claims.remove(position));
+        .position(|claim| matches!(claim.fault, None | Some(Unattributed::DirectOwned)));
+    let decider = decides.map(|position| claims.remove(position));
+    let winner = match decider {
+        // The vendor's own goes first among the losers, so that it is the reason why nobody is credited.
+        Some(direct) if direct.fault.is_some() => {
+            claims.insert(0, direct);
+            None
+        }
+        winner => winner,
+    };
     claims.truncate(MAX_LOSERS);
     Ruling {
         winner,
@@ -582,7 +678,7 @@ mod tests {
     #[test]
     fn a_coupon_outranks_a_click_that_holds_as_well() {
         let sold = at("2026-03-12T00:00:00Z");
-        let ruling = attribute(WINDOW, sold, vec![click(1, sold), coupon(2)]);
+        let ruling = attribute(WINDOW, &settings(), sold, vec![click(1, sold), coupon(2)]);
         assert_eq!(
             ruling.winner.unwrap().partner,
             Some(PartnerId::from_bytes([2; 16]))
@@ -594,7 +690,12 @@ mod tests {
     #[test]
     fn a_click_wins_when_the_coupon_does_not_hold() {
         let sold = at("2026-03-12T00:00:00Z");
-        let ruling = attribute(WINDOW, sold, vec![click(1, sold), unknown(coupon(2))]);
+        let ruling = attribute(
+            WINDOW,
+            &settings(),
+            sold,
+            vec![click(1, sold), unknown(coupon(2))],
+        );
         assert_eq!(
             ruling.winner.as_ref().unwrap().partner,
             Some(PartnerId::from_bytes([1; 16]))
@@ -609,7 +710,7 @@ mod tests {
         let expired = click(1, at("2026-01-01T00:00:00Z"));
         let first = click(2, at("2026-03-05T00:00:00Z"));
         let last = click(3, at("2026-03-20T00:00:00Z"));
-        let ruling = attribute(WINDOW, sold, vec![last, first, expired]);
+        let ruling = attribute(WINDOW, &settings(), sold, vec![last, first, expired]);
         assert_eq!(
             ruling.winner.unwrap().partner,
             Some(PartnerId::from_bytes([2; 16]))
@@ -628,7 +729,12 @@ mod tests {
     fn nobody_is_credited_for_the_reason_of_the_claim_that_ranks_first() {
         let sold = at("2026-03-31T00:00:00Z");
         let expired = click(1, at("2026-01-01T00:00:00Z"));
-        let ruling = attribute(WINDOW, sold, vec![expired, disabled(coupon(2), sold)]);
+        let ruling = attribute(
+            WINDOW,
+            &settings(),
+            sold,
+            vec![expired, disabled(coupon(2), sold)],
+        );
         assert_eq!(ruling.winner, None);
         assert_eq!(ruling.reason(), Some(Unattributed::CouponDisabled));
     }
@@ -762,6 +868,212 @@ mod tests {
         assert_eq!(without_link, Some(("gold", AssignedBy::Partner)));
     }
 
+    fn settings() -> Settings {
+        Settings::unsaid(ProgramId::from_bytes([9; 16]))
+    }
+
+    fn registered(right: Right, since: &str, partner: Option<PartnerId>) -> Candidate {
+        Candidate {
+            evidence: Evidence::Registered {
+                right,
+                since: at(since),
+            },
+            source: partner.map(|partner| Source {
+                partner,
+                disabled_at: None,
+                partner_fault: None,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_program_says_which_claim_goes_first() {
+        let sold = at("2026-03-31T00:00:00Z");
+        let deal = registered(
+            Right::Deal(DealId::from_bytes([7; 16])),
+            "2026-03-01T00:00:00Z",
+            Some(PartnerId::from_bytes([4; 16])),
+        );
+        let direct = registered(
+            Right::Direct(ClaimId::from_bytes([8; 16])),
+            "2026-03-02T00:00:00Z",
+            None,
+        );
+        let clicked = || click(1, at("2026-03-30T00:00:00Z"));
+        let rule = |precedence: &[&str], candidates: Vec<Candidate>| {
+            let mut settings = settings();
+            if !precedence.is_empty() {
+                settings.precedence = precedence
+                    .iter()
+                    .map(|name| ClaimKind::of(name).unwrap())
+                    .collect();
+            }
+            attribute(WINDOW, &settings, sold, candidates)
+        };
+        let kind = |ruling: &Ruling| ruling.winner.as_ref().and_then(|won| won.evidence.kind());
+
+        let usual = rule(&[], vec![clicked(), coupon(7), deal.clone()]);
+        assert_eq!(kind(&usual), Some(ClaimKind::Deal));
+        assert_eq!(usual.losers.len(), 2);
+        let clicks_first = ["click", "coupon", "deal", "lead", "referral", "direct"];
+        let other = rule(&clicks_first, vec![coupon(7), deal.clone(), clicked()]);
+        assert_eq!(kind(&other), Some(ClaimKind::Click));
+
+        // What the vendor owns itself is nobody's, and says so; a stronger claim is stronger.
+        let owned = rule(&[], vec![clicked(), deal.clone(), direct.clone()]);
+        assert_eq!(
+            (owned.winner.clone(), owned.reason()),
+            (None, Some(Unattributed::DirectOwned))
+        );
+        let weaker = rule(&clicks_first, vec![deal, direct]);
+        assert_eq!(kind(&weaker), Some(ClaimKind::Deal));
+    }
+
+    fn claim(kind: ClaimKind, id: &str, from: &str) -> CustomerClaim {
+        CustomerClaim {
+            program: ProgramId::from_bytes([9; 16]),
+            customer: CustomerId::from_bytes([1; 16]),
+            kind,
+            id: id.to_owned(),
+            partner: (kind != ClaimKind::Direct).then(|| PartnerId::from_bytes([2; 16])),
+            product_lines: Vec::new(),
+            territories: Vec::new(),
+            from: at(from),
+            until: None,
+            share: None,
+            is_opportunity: true,
+            evidence: String::new(),
+            hashes: Vec::new(),
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn the_earliest_of_the_strongest_kind_has_the_customer_and_every_other_says_why_not() {
+        let deal = || claim(ClaimKind::Deal, "a", "2026-02-01T00:00:00Z");
+        let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+        let german = Territory {
+            country: "DE".to_owned(),
+            regions: Vec::new(),
+            postcodes: Vec::new(),
+        };
+        let claims = vec![
+            (
+                claim(ClaimKind::Referral, "b", "2026-01-01T00:00:00Z"),
+                None,
+            ),
+            (claim(ClaimKind::Deal, "c", "2026-02-02T00:00:00Z"), None),
+            (deal(), None),
+            (claim(ClaimKind::Deal, "d", "2026-03-02T00:00:00Z"), None),
+            (
+                CustomerClaim {
+                    id: "e".to_owned(),
+                    until: Some(at("2026-03-01T00:00:00Z")),
+                    ..deal()
+                },
+                None,
+            ),
+            (
+                CustomerClaim {
+                    id: "f".to_owned(),
+                    product_lines: lines(&["erp"]),
+                    ..deal()
+                },
+                None,
+            ),
+            (
+                CustomerClaim {
+                    id: "g".to_owned(),
+                    territories: vec![german],
+                    ..deal()
+                },
+                None,
+            ),
+            (
+                CustomerClaim {
+                    id: "h".to_owned(),
+                    ..deal()
+                },
+                Some(Unattributed::PartnerSuspended),
+            ),
+            (
+                CustomerClaim {
+                    is_opportunity: false,
+                    ..claim(ClaimKind::Direct, "i", "2026-01-01T00:00:00Z")
+                },
+                None,
+            ),
+        ];
+        let crm: Vec<String> = lines(&["crm"]);
+        let place = Place {
+            country: "GB".to_owned(),
+            region: None,
+            postcode: None,
+            at: None,
+        };
+        let occasion = Occasion {
+            at: at("2026-03-01T00:00:00Z"),
+            product_lines: &crm,
+            place: Some(&place),
+        };
+        let found = resolve(&settings(), claims.clone(), occasion);
+        let won: Vec<&str> = found
+            .winners
+            .iter()
+            .map(|claim| claim.id.as_str())
+            .collect();
+        assert_eq!(won, ["a"]);
+        let why = |id: &str| {
+            let lost = found.losers.iter().find(|(claim, _)| claim.id == id);
+            lost.unwrap().1.name()
+        };
+        for (id, reason) in [
+            ("b", "outranked"),
+            ("c", "later"),
+            ("d", "not_yet"),
+            ("e", "ended"),
+            ("f", "other_products"),
+            ("g", "outside_territory"),
+            ("h", "partner_suspended"),
+            ("i", "no_opportunity"),
+        ] {
+            assert_eq!(why(id), reason, "{id}");
+        }
+        // A program that counts accounts gives the customer to the vendor.
+        let counting = Settings {
+            accounts_count: true,
+            ..settings()
+        };
+        let found = resolve(&counting, claims, occasion);
+        assert_eq!(found.winners[0].id, "i");
+    }
+
+    #[test]
+    fn those_who_registered_together_win_together() {
+        let share = |id: &str, from: &str| CustomerClaim {
+            share: Some("0.5".parse().unwrap()),
+            ..claim(ClaimKind::Deal, id, from)
+        };
+        let claims = vec![
+            (share("b", "2026-02-02T00:00:00Z"), None),
+            (claim(ClaimKind::Deal, "c", "2026-02-03T00:00:00Z"), None),
+            (share("a", "2026-02-01T00:00:00Z"), None),
+        ];
+        let occasion = Occasion {
+            at: at("2026-03-01T00:00:00Z"),
+            product_lines: &[],
+            place: None,
+        };
+        let found = resolve(&settings(), claims, occasion);
+        let won: Vec<&str> = found
+            .winners
+            .iter()
+            .map(|claim| claim.id.as_str())
+            .collect();
+        assert_eq!(won, ["a", "b"]);
+        assert_eq!(found.losers[0].1, Lost::Later);
+    }
+
     proptest! {
         #[test]
         fn a_ruling_does_not_depend_on_the_order_of_the_claims(
@@ -777,9 +1089,9 @@ mod tests {
             if with_coupon {
                 candidates.push(coupon(7));
             }
-            let ruling = attribute(WINDOW, sold, candidates.clone());
+            let ruling = attribute(WINDOW, &settings(), sold, candidates.clone());
             fastrand::Rng::with_seed(seed).shuffle(&mut candidates);
-            prop_assert_eq!(attribute(WINDOW, sold, candidates), ruling);
+            prop_assert_eq!(attribute(WINDOW, &settings(), sold, candidates), ruling);
         }
     }
 }

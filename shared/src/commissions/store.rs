@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::{Aside, Cut, Step};
 use super::model::{Corrected, Credit, Exchange, Line, Outcome, Source, State, WindowKind};
-use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
+use crate::channel::model::ClaimKind;
+use crate::claims::model::{Claim, Evidence, Right, Ruling, Unattributed};
 use crate::clock::{Date, Timestamp, month, parse, stamp};
 use crate::ids::{ConversionId, PartnerId, PayoutId, ProgramId};
 use crate::ledger::model::AccountId;
@@ -143,7 +144,8 @@ struct ExchangePart {
     source: String,
 }
 
-/// `<evidence>|<time of a click>|<partner>|<fault>`, empty where there is none.
+/// `<evidence>|<time of a click>|<partner>|<fault>`, empty where there is none; the evidence of a registered
+/// claim is `<kind>:<id>`, and its time that from which on it held.
 fn write_claim(claim: &Claim) -> String {
     let Claim {
         partner,
@@ -154,6 +156,10 @@ fn write_claim(claim: &Claim) -> String {
         Evidence::Click { link, at } => (link.to_string(), stamp(*at)),
         Evidence::Coupon { coupon } => (coupon.to_string(), String::new()),
         Evidence::Decision { dispute } => (dispute.to_string(), String::new()),
+        Evidence::Registered { right, since } => (
+            format!("{}:{}", right.kind().name(), right.id()),
+            stamp(*since),
+        ),
     };
     let partner = partner.map(|partner| partner.to_string());
     format!(
@@ -167,7 +173,12 @@ fn read_claim(text: &str) -> Option<Claim> {
     let mut parts = text.split('|');
     let (evidence, at, partner, fault) =
         (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let registered = evidence.split_once(':');
     let evidence = match at {
+        at if let Some((kind, id)) = registered => Evidence::Registered {
+            right: Right::of(ClaimKind::of(kind)?, id)?,
+            since: parse(at)?,
+        },
         "" => match evidence.parse() {
             Ok(coupon) => Evidence::Coupon { coupon },
             Err(_) => Evidence::Decision {

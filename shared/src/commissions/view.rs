@@ -60,7 +60,7 @@ pub struct AttributionView {
 /// A claim to a conversion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ClaimView {
-    /// `click`, `coupon`, or `decision` for an operator's word.
+    /// `direct`, `deal`, `lead`, `coupon`, `referral`, `click`, or `decision` for an operator's word.
     #[schema(example = "click")]
     pub kind: &'static str,
     /// The link that was clicked.
@@ -79,6 +79,14 @@ pub struct ClaimView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub dispute: Option<DisputeId>,
+    /// The deal, the lead, or the vendor's or referrer's claim that is registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "deal_01k9x8t3v5n2m7q4r6s8w0y2za")]
+    pub registered: Option<String>,
+    /// From when on that held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
     /// Whose it is, when that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -165,6 +173,8 @@ fn claim_view(claim: &Claim, won: bool) -> ClaimView {
         clicked_at: None,
         coupon: None,
         dispute: None,
+        registered: None,
+        since: None,
         partner: *partner,
         result,
         explanation,
@@ -184,6 +194,12 @@ fn claim_view(claim: &Claim, won: bool) -> ClaimView {
         Evidence::Decision { dispute } => ClaimView {
             kind: "decision",
             dispute: Some(*dispute),
+            ..view
+        },
+        Evidence::Registered { right, since } => ClaimView {
+            kind: right.kind().name(),
+            registered: Some(right.id()),
+            since: Some(*since),
             ..view
         },
     }

@@ -20,7 +20,7 @@ use crate::money::Money;
 use crate::programs::model::Program;
 use crate::table::Op;
 use crate::tracking::error::TrackingError;
-use crate::tracking::model::{Amendment, Facts, Posting, check_time};
+use crate::tracking::model::{Amendment, Credited, Facts, Posting, Word, check_time};
 use crate::{claims, partners, programs, tracking};
 
 /// What a dispute is about.
@@ -285,7 +285,10 @@ pub async fn decide(
         Some(Asked::Amendment(_) | Asked::Adjustment(_)) | None => None,
     };
     let facts = facts.map(|facts| Facts {
-        credited_to: Some((dispute.partner, dispute.id)),
+        credited_to: Some(Credited {
+            partner: dispute.partner,
+            word: Word::Dispute(dispute.id),
+        }),
         ..facts
     });
     let amount = match asked {

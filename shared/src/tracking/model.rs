@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::{Timestamp, days_before, minutes_after, ms_after};
-use crate::ids::{ConversionId, DisputeId, LinkId, PartnerId, ProgramId};
+use crate::ids::{ConversionId, DealId, DisputeId, LeadId, LinkId, PartnerId, ProgramId};
 use crate::money::{Currency, Money};
 
 /// Characters of a transaction id, a reversal id or a sub id.
@@ -59,6 +59,26 @@ pub enum PostedStatus {
     Approved,
     /// It pays nothing until it is approved.
     Pending,
+}
+
+/// Whose a conversion is from the beginning, and by what that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credited {
+    /// Whose.
+    pub partner: PartnerId,
+    /// By what.
+    pub word: Word,
+}
+
+/// What gives a partner a conversion that nobody has to attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// An operator's decision of a dispute.
+    Dispute(DisputeId),
+    /// A deal of the partner's that was won.
+    Deal(DealId),
+    /// A lead of the partner's that was won.
+    Lead(LeadId),
 }
 
 /// Whether a customer bought before, where the event says so.
@@ -174,9 +194,8 @@ pub struct Facts {
     pub received_at: Timestamp,
     /// `sub1` to `sub5`.
     pub subs: [Option<String>; 5],
-    /// Whose it is by an operator's word, and the dispute in which that was said: no click or coupon is
-    /// asked then.
-    pub credited_to: Option<(PartnerId, DisputeId)>,
+    /// Whose it is whatever else may be said: no click, coupon or claim is asked then.
+    pub credited_to: Option<Credited>,
 }
 
 impl Facts {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    Amendment, Amounts, CLICK_DAYS, CUSTOMER_TYPES, Changes, ClickToken, CustomerType, Facts,
-    PostedStatus, Reversal,
+    Amendment, Amounts, CLICK_DAYS, CUSTOMER_TYPES, Changes, ClickToken, Credited, CustomerType,
+    Facts, PostedStatus, Reversal, Word,
 };
 use crate::clock::{Timestamp, days_after, month, stamp};
 use crate::commissions::store::outcome_key;
-use crate::ids::{ConversionId, DisputeId, LinkId, PartnerId, ProgramId, digest};
+use crate::ids::{ConversionId, DealId, DisputeId, LeadId, LinkId, PartnerId, ProgramId, digest};
 use crate::money::{Currency, Money};
 use crate::table::{
     AttributeValue, Condition, Entry, Error, Index, Item, Key, Put, Range, Table, Update,
@@ -126,7 +126,53 @@ struct FactsItem {
 #[derive(Serialize, Deserialize)]
 struct CreditPart {
     partner: PartnerId,
-    dispute: DisputeId,
+    /// One of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dispute: Option<DisputeId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deal: Option<DealId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lead: Option<LeadId>,
+}
+
+fn credit_part(credited: Credited) -> CreditPart {
+    let Credited { partner, word } = credited;
+    let none = CreditPart {
+        partner,
+        dispute: None,
+        deal: None,
+        lead: None,
+    };
+    match word {
+        Word::Dispute(dispute) => CreditPart {
+            dispute: Some(dispute),
+            ..none
+        },
+        Word::Deal(deal) => CreditPart {
+            deal: Some(deal),
+            ..none
+        },
+        Word::Lead(lead) => CreditPart {
+            lead: Some(lead),
+            ..none
+        },
+    }
+}
+
+fn credited(part: CreditPart) -> Result<Credited, Error> {
+    let CreditPart {
+        partner,
+        dispute,
+        deal,
+        lead,
+    } = part;
+    let word = match (dispute, deal, lead) {
+        (Some(dispute), None, None) => Word::Dispute(dispute),
+        (None, Some(deal), None) => Word::Deal(deal),
+        (None, None, Some(lead)) => Word::Lead(lead),
+        _ => return Err(Error::Malformed("a conversion's credit".to_owned())),
+    };
+    Ok(Credited { partner, word })
 }
 
 #[derive(Serialize, Deserialize)]
@@ -215,7 +261,7 @@ pub fn put_facts(facts: &Facts) -> Result<Put, Error> {
         occurred_at,
         received_at,
         subs: subs_item(&subs),
-        credited_to: credited_to.map(|(partner, dispute)| CreditPart { partner, dispute }),
+        credited_to: credited_to.map(credit_part),
     })
 }
 
@@ -329,7 +375,7 @@ pub fn facts_with(item: Item, approved: Option<Approved>) -> Result<Facts, Error
         occurred_at,
         received_at,
         subs: ["1", "2", "3", "4", "5"].map(|number| subs.remove(number)),
-        credited_to: credited_to.map(|CreditPart { partner, dispute }| (partner, dispute)),
+        credited_to: credited_to.map(credited).transpose()?,
     })
 }
 
@@ -815,13 +861,22 @@ mod tests {
             country: Some("JP".to_owned()),
             product: Some("annual".to_owned()),
             meta: BTreeMap::from([("tariff".to_owned(), "b2b".to_owned())]),
-            credited_to: Some((
-                PartnerId::from_bytes([2; 16]),
-                DisputeId::from_bytes([4; 16]),
-            )),
             ..sale()
         };
-        assert_eq!(facts(item(&put_facts(&rich).unwrap())).unwrap(), rich);
+        let credited = |word| Facts {
+            credited_to: Some(Credited {
+                partner: PartnerId::from_bytes([2; 16]),
+                word,
+            }),
+            ..rich.clone()
+        };
+        for rich in [
+            credited(Word::Dispute(DisputeId::from_bytes([4; 16]))),
+            credited(Word::Deal(DealId::from_bytes([4; 16]))),
+            credited(Word::Lead(LeadId::from_bytes([4; 16]))),
+        ] {
+            assert_eq!(facts(item(&put_facts(&rich).unwrap())).unwrap(), rich);
+        }
         // What is not told takes no room.
         let told: Vec<String> = item(&put_facts(&sale()).unwrap()).into_keys().collect();
         for absent in ["margin_minor", "country", "meta", "customer_type"] {
