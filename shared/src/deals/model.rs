@@ -561,8 +561,9 @@ impl Held {
     #[must_use]
     pub fn divided(&self, other: &Deal) -> (Option<Self>, Vec<Self>) {
         let part = |wanted: &[String], all: &[String]| -> (Vec<String>, Vec<String>) {
-            let (common, rest) = all.iter().partition(|one| wanted.contains(one));
-            (common, rest)
+            all.iter()
+                .cloned()
+                .partition(|one| wanted.contains(one))
         };
         let (identifiers, others) = part(&other.identifiers, &self.identifiers);
         let lines = part(&other.subject.product_lines, &self.product_lines);
