@@ -45,6 +45,7 @@ pub fn all() -> Vec<Function> {
         http("partners", partners::routes),
         http("conversions", conversions::routes),
         http("payouts", payouts::routes),
+        http("deals", deals::routes),
         http("disputes", disputes::routes),
         http("reports", reports::routes),
         http("operators", operators::routes),

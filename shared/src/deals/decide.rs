@@ -1,9 +1,7 @@
 //! What operators decide of deals, and what partners ask for theirs.
 
 use super::error::DealError;
-use super::model::{
-    Actor, Deal, Fault, Held, Rank, RejectReason, State, Terms, pair, rest, split,
-};
+use super::model::{Actor, Deal, Fault, Held, Rank, RejectReason, State, Terms, pair, rest, split};
 use super::policy::{Benefit, Policy, Second};
 use super::{
     Decided, Details, Known, change_claim, claim, demand_version, end, find, follow, hold, policy,

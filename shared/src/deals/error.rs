@@ -176,7 +176,10 @@ impl From<DealError> for Problem {
             ),
             DealError::Unattributed(reason) => Self::new(
                 codes::WRONG_STATE,
-                format!("its conversion would be credited to nobody: {}", reason.meaning()),
+                format!(
+                    "its conversion would be credited to nobody: {}",
+                    reason.meaning()
+                ),
             ),
             DealError::Money(error) => Self::field(error.into(), "amount", error.to_string()),
             DealError::Partner(error) => error.into(),
@@ -195,12 +198,12 @@ fn refused(fault: Fault) -> Problem {
         Fault::NotApprover | Fault::ConsentedBefore => {
             Problem::new(codes::NOT_APPROVER, codes::NOT_APPROVER.meaning)
         }
-        Fault::StepUnknown => {
-            Problem::field(codes::NOT_ONE_OF, "step", "is no step that waits for consent now")
-        }
-        Fault::NoExtension => {
-            state("a protection is extended once, where the program extends any")
-        }
+        Fault::StepUnknown => Problem::field(
+            codes::NOT_ONE_OF,
+            "step",
+            "is no step that waits for consent now",
+        ),
+        Fault::NoExtension => state("a protection is extended once, where the program extends any"),
         Fault::TooMuch => state("it was asked about often enough; decide it"),
         Fault::NothingToDispute => {
             state("only what was rejected as a duplicate of another partner's deal is disputed")

@@ -159,14 +159,15 @@ pub async fn set_policy(
 }
 
 fn demand_known(settings: &Settings, policy: &Policy) -> Result<(), DealError> {
-    let all = |field: &str, named: &[String], known: &[String]| {
-        match named.iter().position(|name| !known.contains(name)) {
-            Some(at) => Err(DealError::Unknown(
-                format!("{field}[{at}]"),
-                named[at].clone(),
-            )),
-            None => Ok(()),
-        }
+    let all = |field: &str, named: &[String], known: &[String]| match named
+        .iter()
+        .position(|name| !known.contains(name))
+    {
+        Some(at) => Err(DealError::Unknown(
+            format!("{field}[{at}]"),
+            named[at].clone(),
+        )),
+        None => Ok(()),
     };
     let Settings {
         product_lines,
@@ -279,8 +280,7 @@ pub async fn list(
     let mut found = Vec::new();
     let mut position = below;
     for _ in 0..MAX_PAGES {
-        let (ids, next) =
-            store::page(&app.main, listed, position, limit - found.len()).await?;
+        let (ids, next) = store::page(&app.main, listed, position, limit - found.len()).await?;
         let read = store::find_many(&app.main, &ids).await?;
         let known = read
             .into_iter()
@@ -424,7 +424,10 @@ pub async fn register(app: &App, new: NewDeal, by: Actor, is_draft: bool) -> Dec
     } else {
         hand_in(app, &who, &draft, &details, by).await?
     };
-    let mut writes: Vec<_> = store::put(&deal, &details)?.into_iter().map(write).collect();
+    let mut writes: Vec<_> = store::put(&deal, &details)?
+        .into_iter()
+        .map(write)
+        .collect();
     writes.extend(follows);
     Ok(Change {
         value: Known {
@@ -520,7 +523,9 @@ async fn hand_in(
     let (customer, known) = sight.known(company, app.fresh(), now)?;
     let rivals = rivals_of(&sight, draft.partner)?;
     let mut findings = who.lacks(draft, company, agreed(app, draft).await?);
-    let lacks = findings.iter().find_map(|finding| finding.kind.ineligible());
+    let lacks = findings
+        .iter()
+        .find_map(|finding| finding.kind.ineligible());
     findings.extend(seen(&sight, company, draft.partner));
     findings.truncate(MAX_FINDINGS);
     let rival = rivals.first().copied();
@@ -572,7 +577,11 @@ async fn agreed(_app: &App, _deal: &Deal) -> Result<bool, DealError> {
 /// Others' deals for the same, each once; the partner's own is an error.
 fn rivals_of(sight: &Sight, partner: PartnerId) -> Result<Vec<DealId>, DealError> {
     let mut rivals = Vec::new();
-    for slot in sight.slots.iter().filter(|slot| slot.kind == ClaimKind::Deal) {
+    for slot in sight
+        .slots
+        .iter()
+        .filter(|slot| slot.kind == ClaimKind::Deal)
+    {
         let Ok(id) = slot.holder.parse::<DealId>() else {
             continue;
         };
@@ -593,7 +602,9 @@ fn seen(sight: &Sight, company: &Company, partner: PartnerId) -> Vec<Finding> {
         let position = sight.hashes().iter().position(|known| known == hash);
         let identifier = position.and_then(|at| company.identifiers.get(at));
         let kind = identifier.map(Identifier::kind);
-        let name = IDENTIFIER_KINDS.iter().find(|(_, known)| Some(*known) == kind);
+        let name = IDENTIFIER_KINDS
+            .iter()
+            .find(|(_, known)| Some(*known) == kind);
         name.map_or("", |(name, _)| *name)
     };
     let slots = sight.slots.iter().map(|slot| (slot, ""));
@@ -847,13 +858,7 @@ pub async fn withdraw(app: &App, known: Known, based_on: u64, by: Actor) -> Deci
 ///
 /// # Errors
 /// `Stale`, `Fault`, `NoPolicy`, the table's.
-pub async fn answer(
-    app: &App,
-    known: Known,
-    based_on: u64,
-    text: String,
-    by: Actor,
-) -> Decided {
+pub async fn answer(app: &App, known: Known, based_on: u64, text: String, by: Actor) -> Decided {
     let Known { deal, details } = demand_version(known, based_on)?;
     let policy = policy(app, deal.program).await?;
     let now = app.now();
@@ -862,12 +867,7 @@ pub async fn answer(
 }
 
 /// A step that changes the deal and nothing beside it.
-fn step(
-    app: &App,
-    before: &Deal,
-    changed: Deal,
-    details: Option<Details>,
-) -> Decided {
+fn step(app: &App, before: &Deal, changed: Deal, details: Option<Details>) -> Decided {
     let mut writes = follow(before, &changed)?;
     writes.extend(told(app, &changed, before.timeline.len())?);
     Ok(Change {
@@ -998,8 +998,7 @@ pub async fn preview(app: &App, known: &Known) -> Result<Preview, DealError> {
     stakes.dedup();
     Ok(Preview {
         order,
-        by_itself: lacks.is_empty()
-            && who.policy.approves_itself(deal.subject.case(), who.tier()),
+        by_itself: lacks.is_empty() && who.policy.approves_itself(deal.subject.case(), who.tier()),
         steps,
         lacks,
         stakes,

@@ -561,9 +561,7 @@ impl Held {
     #[must_use]
     pub fn divided(&self, other: &Deal) -> (Option<Self>, Vec<Self>) {
         let part = |wanted: &[String], all: &[String]| -> (Vec<String>, Vec<String>) {
-            all.iter()
-                .cloned()
-                .partition(|one| wanted.contains(one))
+            all.iter().cloned().partition(|one| wanted.contains(one))
         };
         let (identifiers, others) = part(&other.identifiers, &self.identifiers);
         let lines = part(&other.subject.product_lines, &self.product_lines);

@@ -104,11 +104,7 @@ pub fn pipeline(
 ///
 /// # Errors
 /// The table's.
-pub async fn of_program(
-    app: &App,
-    program: ProgramId,
-    zero: Money,
-) -> Result<Pipeline, DealError> {
+pub async fn of_program(app: &App, program: ProgramId, zero: Money) -> Result<Pipeline, DealError> {
     let mut deals = Vec::new();
     let mut truncated = false;
     for state in OPEN {
@@ -159,13 +155,13 @@ const HEADER: [&str; 20] = [
     "conversion",
 ];
 
-/// Deals as a CSV. No cell begins a formula.
+/// Deals as a CSV, the first page of it with a header. No cell begins a formula.
 ///
 /// # Errors
 /// None: its rows have one length.
-pub fn csv(deals: &[Known]) -> Result<Vec<u8>, csv::Error> {
-    let header = HEADER.map(str::to_owned);
-    paper::csv(std::iter::once(header).chain(deals.iter().map(row)))
+pub fn csv(deals: &[Known], is_first: bool) -> Result<Vec<u8>, csv::Error> {
+    let header = is_first.then(|| HEADER.map(str::to_owned));
+    paper::csv(header.into_iter().chain(deals.iter().map(row)))
 }
 
 fn row(known: &Known) -> [String; HEADER.len()] {
@@ -202,7 +198,8 @@ fn row(known: &Known) -> [String; HEADER.len()] {
         at(grant.map(|grant| grant.until)),
         benefit.unwrap_or_default(),
         reason.unwrap_or_default().to_owned(),
-        won.map(|(amount, _)| amount.to_string()).unwrap_or_default(),
+        won.map(|(amount, _)| amount.to_string())
+            .unwrap_or_default(),
         won.and_then(|(_, conversion)| *conversion)
             .map(|id| id.to_string())
             .unwrap_or_default(),

@@ -33,10 +33,12 @@ pub async fn raise(
         found => found?.deal,
     };
     // What has ended stands in nobody's way: the deal is registered again.
-    let told_of = holder.challenged(deal.id, now).map_err(|fault| match fault {
-        Fault::State(_) => Fault::NothingToDispute,
-        other => other,
-    })?;
+    let told_of = holder
+        .challenged(deal.id, now)
+        .map_err(|fault| match fault {
+            Fault::State(_) => Fault::NothingToDispute,
+            other => other,
+        })?;
     let mut writes = follow(&deal, &changed)?;
     writes.extend(store::change(&holder, &told_of)?.into_iter().map(write));
     writes.extend(told(app, &changed, deal.timeline.len())?);
@@ -110,7 +112,10 @@ pub(super) async fn settle(
 ) -> Result<(Deal, Vec<Write<DealError>>), DealError> {
     // Two share at most.
     let is_split = matches!(award, Award::Split { .. });
-    if let Some(holder) = holder.as_ref().filter(|holder| holder.beside.is_some() && is_split) {
+    if let Some(holder) = holder
+        .as_ref()
+        .filter(|holder| holder.beside.is_some() && is_split)
+    {
         return Err(DealError::SharedAlready(holder.id));
     }
     let (mut changed, told_of) = deal.settled(holder.as_ref(), award, terms, said, now)?;

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    Actor, Approval, Award, Beside, Deal, Dispute, Entry, FINDING_KINDS, Finding, Grant, HAPPENINGS,
-    Held, REJECT_REASONS, Rank, STATES, Stage, State, Subject, name_of, named,
+    Actor, Approval, Award, Beside, Deal, Dispute, Entry, FINDING_KINDS, Finding, Grant,
+    HAPPENINGS, Held, REJECT_REASONS, Rank, STATES, Stage, State, Subject, name_of, named,
 };
 use super::policy::{ORDERS, Policy};
 use super::wire;
@@ -616,7 +616,10 @@ fn deal(item: DealItem) -> Result<Deal, Error> {
             },
         ),
         rank: after.map_or(Rank::First, Rank::Second),
-        findings: findings.into_iter().map(finding).collect::<Result<_, _>>()?,
+        findings: findings
+            .into_iter()
+            .map(finding)
+            .collect::<Result<_, _>>()?,
         approval: approval.map(read_approval).transpose()?,
         answer_by,
         grant: grant.map(read_grant).transpose()?,
@@ -784,7 +787,8 @@ fn details_item(deal: &Deal, details: &Details) -> DetailsItem {
         description,
         contact,
     } = details.clone();
-    let (contact_name, contact_email) = contact.map(|Contact { name, email }| (name, email)).unzip();
+    let (contact_name, contact_email) =
+        contact.map(|Contact { name, email }| (name, email)).unzip();
     let mailbox = company
         .identifiers
         .iter()
@@ -952,7 +956,9 @@ pub async fn due(
 ) -> Result<Vec<DealId>, Error> {
     let range = Range::partition(Index::Due, due_partition(shard), limit);
     // `$` is the character after `#`: the last millisecond is included with all its deals.
-    let (entries, _) = table.entries(&range.below(format!("{}$", stamp(now)))).await?;
+    let (entries, _) = table
+        .entries(&range.below(format!("{}$", stamp(now))))
+        .await?;
     Ok(entries.iter().filter_map(|e| deal_of(&e.key)).collect())
 }
 

@@ -14,9 +14,7 @@ use crate::channel::model::is_code;
 use crate::clock::parse_date;
 use crate::customers::model::{Identifier, MAX_DOMAIN};
 use crate::edge::{Fields, codes};
-use crate::hours::{
-    HoursFault, MAX_HOLIDAYS, MAX_SPANS, Opening, WEEKDAYS, WorkingHours,
-};
+use crate::hours::{HoursFault, MAX_HOLIDAYS, MAX_SPANS, Opening, WEEKDAYS, WorkingHours};
 use crate::ids::ProgramId;
 use crate::money::{Currency, Rate};
 use crate::partners::model::is_country;
@@ -217,7 +215,8 @@ fn requirement(f: &mut Fields<'_>) -> Option<Requirement> {
 
 fn benefit(f: &mut Fields<'_>) -> Option<Benefit> {
     if f.choice("kind", BENEFITS)? {
-        let reason = "has 1 to 64 of: lower-case letters, digits, _ - . and begins with a letter or digit";
+        let reason =
+            "has 1 to 64 of: lower-case letters, digits, _ - . and begins with a letter or digit";
         let event = f.parsed(
             "event",
             MAX_CODE,
@@ -265,7 +264,11 @@ fn when(f: &mut Fields<'_>, currency: Currency) -> Option<When> {
     if let (Some(from), Some(below)) = (amount_from, amount_below)
         && from.minor() >= below.minor()
     {
-        f.refuse(codes::RANGE_EMPTY, "amount_below", codes::RANGE_EMPTY.meaning);
+        f.refuse(
+            codes::RANGE_EMPTY,
+            "amount_below",
+            codes::RANGE_EMPTY.meaning,
+        );
     }
     let product_lines = coded(f, "product_lines");
     let wrong = (
@@ -305,7 +308,10 @@ fn chain(f: &mut Fields<'_>, currency: Currency) -> Option<Chain> {
     let steps = f.objects("steps", 1, MAX_STEPS, step);
     let steps = steps?;
     for (position, step) in steps.iter().enumerate() {
-        if steps[..position].iter().any(|known| known.name == step.name) {
+        if steps[..position]
+            .iter()
+            .any(|known| known.name == step.name)
+        {
             let field = format!("steps[{position}].name");
             f.refuse(codes::EXISTS, &field, "another step has that name");
         }
@@ -318,13 +324,9 @@ fn chain(f: &mut Fields<'_>, currency: Currency) -> Option<Chain> {
 }
 
 fn step(f: &mut Fields<'_>) -> Option<Step> {
-    let name = f.parsed(
-        "name",
-        MAX_LINE,
-        codes::CHARACTERS_REFUSED,
-        CODE,
-        |text| is_code(text).then(|| text.to_owned()),
-    );
+    let name = f.parsed("name", MAX_LINE, codes::CHARACTERS_REFUSED, CODE, |text| {
+        is_code(text).then(|| text.to_owned())
+    });
     let approvers = identified(f, "approvers", MAX_APPROVERS);
     let sla_hours = number(f, "sla_hours", 1, MAX_SLA_HOURS, DEFAULT_SLA_HOURS);
     let escalate_to = f.opt_id("escalate_to");
@@ -384,7 +386,8 @@ pub fn working_hours(f: &mut Fields<'_>) -> Option<WorkingHours> {
         let (from, to) = (from?, to?);
         let opening = Opening::read(&from, &to);
         if opening.is_none() {
-            let reason = "is a time of day after `from`; both are such as 09:00, the day's end is 24:00";
+            let reason =
+                "is a time of day after `from`; both are such as 09:00, the day's end is 24:00";
             f.refuse(codes::TIME_MALFORMED, "to", reason);
         }
         Some((days?, opening?))
@@ -408,9 +411,7 @@ pub fn working_hours(f: &mut Fields<'_>) -> Option<WorkingHours> {
                 HoursFault::TooManySpans => {
                     (codes::TOO_LONG, "week", "opens at most four times a day")
                 }
-                HoursFault::Overlap => {
-                    (codes::OUT_OF_RANGE, "week", "has openings that overlap")
-                }
+                HoursFault::Overlap => (codes::OUT_OF_RANGE, "week", "has openings that overlap"),
                 HoursFault::TooManyHolidays => {
                     (codes::TOO_LONG, "holidays", "has at most 200 entries")
                 }
@@ -558,15 +559,21 @@ fn when_json(when: &When) -> Value {
         product_lines,
         regions,
     } = when;
-    let regions = regions.iter().map(|Region { country, region }| match region {
-        Some(region) => format!("{country}-{region}"),
-        None => country.clone(),
-    });
+    let regions = regions
+        .iter()
+        .map(|Region { country, region }| match region {
+            Some(region) => format!("{country}-{region}"),
+            None => country.clone(),
+        });
     let mut map = object(json!({
         "product_lines": product_lines, "regions": regions.collect::<Vec<_>>(),
     }));
     put(&mut map, "amount_from", amount_from.map(|m| m.to_string()));
-    put(&mut map, "amount_below", amount_below.map(|m| m.to_string()));
+    put(
+        &mut map,
+        "amount_below",
+        amount_below.map(|m| m.to_string()),
+    );
     Value::Object(map)
 }
 
@@ -582,7 +589,11 @@ pub fn step_json(step: &Step) -> Value {
     let mut map = object(json!({
         "name": name, "approvers": approvers, "sla_hours": sla_hours,
     }));
-    put(&mut map, "escalate_to", escalate_to.map(|id| id.to_string()));
+    put(
+        &mut map,
+        "escalate_to",
+        escalate_to.map(|id| id.to_string()),
+    );
     Value::Object(map)
 }
 
@@ -619,7 +630,9 @@ mod tests {
     }
 
     fn read(body: &Value) -> Result<Policy, Problem> {
-        Fields::read(body, |f| policy(f, ProgramId::from_bytes([1; 16]), gbp(), 3))
+        Fields::read(body, |f| {
+            policy(f, ProgramId::from_bytes([1; 16]), gbp(), 3)
+        })
     }
 
     fn operator(number: u8) -> String {

@@ -208,7 +208,9 @@ pub async fn known(
     ids: impl IntoIterator<Item = OperatorId>,
 ) -> Result<BTreeSet<OperatorId>, Error> {
     let ids: BTreeSet<OperatorId> = ids.into_iter().collect();
-    let found = table.get_many(ids.iter().map(|id| operator_key(*id))).await?;
+    let found = table
+        .get_many(ids.iter().map(|id| operator_key(*id)))
+        .await?;
     let is_there = |id: &OperatorId| found.contains_key(&operator_key(*id));
     Ok(ids.into_iter().filter(is_there).collect())
 }
