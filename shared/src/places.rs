@@ -201,6 +201,17 @@ impl Territory {
     }
 }
 
+/// Whether a place may lie in one of the territories, as far as it is known: of one without region and postcode
+/// only the country counts.
+#[must_use]
+pub fn may_be_covered(territories: &[Territory], place: &Place) -> bool {
+    let is_vague = place.region.is_none() && place.postcode.is_none();
+    territories.is_empty()
+        || territories.iter().any(|territory| {
+            territory.covers(place) || (is_vague && territory.country == place.country)
+        })
+}
+
 /// Whether a place lies in one of the territories; where none is named, everything does.
 #[must_use]
 pub fn covered(territories: &[Territory], place: &Place) -> bool {
@@ -288,7 +299,9 @@ mod tests {
         assert!(parts.covers(&place("DE", None, Some("14999"))));
         assert!(!parts.covers(&place("DE", Some("BE"), Some("15000"))));
         assert!(!whole.covers(&place("AT", Some("BY"), Some("1010"))));
-        assert!(covered(&[], &nowhere) && !covered(&[parts], &nowhere));
+        assert!(covered(&[], &nowhere) && !covered(&[parts.clone()], &nowhere));
+        assert!(may_be_covered(&[parts.clone()], &nowhere));
+        assert!(!may_be_covered(&[parts], &place("DE", Some("BE"), None)));
     }
 
     #[test]

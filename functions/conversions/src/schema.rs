@@ -554,6 +554,7 @@ impl ConversionView {
             quantity,
             // A keyed hash, of use to nobody but the matching of customers.
             customer: _,
+            identifiers: _,
             customer_type,
             country,
             product,

@@ -96,6 +96,15 @@ pub struct ToldConversionBody {
     pub quantity: Option<u32>,
     /// A reference of the customer, of which only a keyed hash is kept.
     pub customer: Option<String>,
+    /// The customer's account in your CRM: by it, the tax id, the domain and the mailbox a conversion finds who
+    /// registered a claim to the customer; only keyed hashes of them are kept.
+    pub customer_crm_id: Option<String>,
+    /// The customer's tax or VAT id.
+    pub customer_tax_id: Option<String>,
+    /// The customer's domain or website.
+    pub customer_domain: Option<String>,
+    /// The customer's mailbox.
+    pub customer_email: Option<String>,
     /// `new` or `returning`.
     pub customer_type: Option<String>,
     /// ISO 3166 two-letter code.

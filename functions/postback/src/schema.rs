@@ -38,6 +38,15 @@ pub struct PostbackBody {
     pub quantity: Option<u32>,
     /// Your reference of the customer, such as a number or an email address. Only a keyed hash of it is kept.
     pub customer: Option<String>,
+    /// The customer's account in your CRM. By it, the tax id, the domain and the mailbox a conversion finds who
+    /// registered a claim to the customer; only keyed hashes of them are kept.
+    pub customer_crm_id: Option<String>,
+    /// The customer's tax or VAT id.
+    pub customer_tax_id: Option<String>,
+    /// The customer's domain or website.
+    pub customer_domain: Option<String>,
+    /// The customer's mailbox.
+    pub customer_email: Option<String>,
     /// Whether the customer is `new` or `returning`.
     pub customer_type: Option<String>,
     /// The customer's country, an ISO 3166 two-letter code.

@@ -1,19 +1,23 @@
 //! Claims: whose customer a conversion's is, and why.
 
+pub mod error;
 pub mod model;
+pub mod records;
 pub mod registry;
 mod store;
 
 use std::sync::Arc;
 
 use model::{
-    CLOCK_SLACK_MINUTES, Candidate, Claim, Evidence, Right, Ruling, Source, Unattributed, attribute,
+    CLOCK_SLACK_MINUTES, Candidate, Claim, CustomerClaim, Evidence, Occasion, Right, Ruling,
+    Source, Unattributed, attribute,
 };
 
 use crate::channel::model::Settings;
 use crate::clock::{Timestamp, days_before, minutes_after};
 use crate::edge::App;
 use crate::ids::{LinkId, PartnerId};
+use crate::places::Place;
 use crate::plans::model::{AssignedBy, PlanVersion};
 use crate::programs::model::{AttributionModel, Coupon, Link, Program};
 use crate::table::{Error, Stored};
@@ -65,6 +69,9 @@ async fn weigh(
         }
         for (link, at) in clicks(app, program, facts, record).await? {
             candidates.push(by_click(app, program, link, at, facts.occurred_at).await?);
+        }
+        for claim in registered(app, program, facts).await? {
+            candidates.push(by_registered(app, program, claim, facts.occurred_at).await?);
         }
     }
     // One claim wins or falls by itself, whatever the program puts first.
@@ -129,6 +136,70 @@ async fn clicks(
     let mut clicks = store::clicks(&app.main, program.id, customer, from, to).await?;
     clicks.extend(own);
     Ok(clicks)
+}
+
+/// The registered claims to a conversion's customer that hold when it occurs, whatever their partners' standing.
+async fn registered(
+    app: &App,
+    program: &Program,
+    facts: &Facts,
+) -> Result<Vec<(CustomerClaim, Right)>, Error> {
+    if facts.identifiers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (settings, claims) = futures_util::future::try_join(
+        channel::settings(app, program.id),
+        registry::claims_to(app, program.id, &facts.identifiers),
+    )
+    .await?;
+    // A product that is no product line says nothing of which one was bought.
+    let product_lines: Vec<String> = facts
+        .product
+        .iter()
+        .filter(|product| settings.product_lines.contains(product))
+        .cloned()
+        .collect();
+    let place = facts.country.as_ref().map(|country| Place {
+        country: country.clone(),
+        region: None,
+        postcode: None,
+        at: None,
+    });
+    let occasion = Occasion {
+        at: facts.occurred_at,
+        product_lines: &product_lines,
+        place: place.as_ref(),
+    };
+    let holding = claims.into_iter().filter_map(|claim| {
+        let right = Right::of(claim.kind, &claim.id)?;
+        model::invalid(&settings, &claim, occasion, None)
+            .is_none()
+            .then_some((claim, right))
+    });
+    Ok(holding.collect())
+}
+
+async fn by_registered(
+    app: &App,
+    program: &Program,
+    (claim, right): (CustomerClaim, Right),
+    occurred_at: Timestamp,
+) -> Result<Candidate, Error> {
+    let source = match claim.partner {
+        None => None,
+        Some(partner) => Some(Source {
+            partner,
+            disabled_at: None,
+            partner_fault: plan_of(app, program, partner, occurred_at).await?.err(),
+        }),
+    };
+    Ok(Candidate {
+        evidence: Evidence::Registered {
+            right,
+            since: claim.from,
+        },
+        source,
+    })
 }
 
 async fn by_word(

@@ -7,7 +7,7 @@ use crate::ids::{
 };
 use crate::money::Rate;
 use crate::partners::model::{Enrolment, Partner, PartnerStatus};
-use crate::places::{Place, Territory, covered};
+use crate::places::{Place, Territory, may_be_covered};
 use crate::plans::model::{AssignedBy, PlanVersion, assigned_at, version_at};
 use crate::programs::model::{Attribution, Link, Program};
 
@@ -535,7 +535,7 @@ pub fn invalid(
             .any(|line| occasion.product_lines.contains(line));
     let is_inside = occasion
         .place
-        .is_none_or(|place| covered(&claim.territories, place));
+        .is_none_or(|place| may_be_covered(&claim.territories, place));
     if claim.from > occasion.at {
         Some(Lost::NotYet)
     } else if claim.until.is_some_and(|until| until <= occasion.at) {

@@ -54,6 +54,31 @@ pub fn lines(named: &[String]) -> Vec<String> {
     }
 }
 
+/// The registered claims to whichever customer these hashed identifiers are of, ended ones included. Two round
+/// trips: whose they are, and what there is of these.
+///
+/// # Errors
+/// The table's.
+pub async fn claims_to(
+    app: &App,
+    program: ProgramId,
+    hashes: &[String],
+) -> Result<Vec<CustomerClaim>, Error> {
+    let keys: Vec<_> = hashes.iter().map(|hash| pointer_key(hash)).collect();
+    let found = app.main.get_many(keys).await?;
+    let mut customers = found
+        .into_values()
+        .map(pointed)
+        .collect::<Result<Vec<_>, Error>>()?;
+    customers.sort();
+    customers.dedup();
+    let claims = customers
+        .into_iter()
+        .map(|customer| claims_of(&app.main, program, customer));
+    let claims = futures_util::future::try_join_all(claims).await?;
+    Ok(claims.into_iter().flatten().collect())
+}
+
 /// Looks a customer up: whose its identifiers are, who holds them for these product lines, and whose names are
 /// alike. One round trip: a batch of keys beside the queries for names.
 ///
@@ -175,12 +200,11 @@ impl Sight {
     pub(super) fn seen(
         &self,
         claim: &CustomerClaim,
-        is_opportunity: bool,
         now: Timestamp,
     ) -> Result<Option<Vec<Op>>, Error> {
         let mut ops = Vec::with_capacity(self.direct.len());
         for (hash, direct) in &self.direct {
-            let direct = direct.clone().with(claim, is_opportunity, now);
+            let direct = direct.clone().with(claim, now);
             if direct.len() > MAX_DIRECT {
                 return Ok(None);
             }

@@ -11,7 +11,7 @@ use crate::channel::model::ClaimKind;
 use crate::channel::wire::{stored_territories, territories_json};
 use crate::clock::{Timestamp, days_after, parse, stamp};
 use crate::customers::store::pointer_key;
-use crate::ids::{CustomerId, LinkId, PartnerId, ProgramId};
+use crate::ids::{ClaimId, CustomerId, LinkId, PartnerId, ProgramId};
 use crate::table::{
     Condition, Error, Index, Item, Key, Op, Put, Range, Table, Update, from_item, int, text,
 };
@@ -293,6 +293,142 @@ pub async fn page_of_claims(
     Ok((found, position.map(|entry| entry.sort.clone())))
 }
 
+// ---- Claims that are records of their own
+
+#[derive(Serialize, Deserialize)]
+struct RecordItem {
+    pk: String,
+    sk: String,
+    /// Of a referral: the list of its partner's in the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list_pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    list_sk: Option<String>,
+    program: ProgramId,
+    customer: CustomerId,
+    kind: String,
+}
+
+fn record_key(id: ClaimId) -> Key {
+    Key::new(format!("CLAIM#{id}"), "CLAIM")
+}
+
+fn referrals_list(program: ProgramId, partner: PartnerId) -> String {
+    format!("REFERRALS#{program}#{partner}")
+}
+
+/// The put of what finds a claim by its id alone.
+///
+/// # Errors
+/// Never for a well-formed claim.
+pub fn put_record(id: ClaimId, claim: &CustomerClaim) -> Result<Op, Error> {
+    let Key { pk, sk } = record_key(id);
+    let list = claim
+        .partner
+        .map(|partner| referrals_list(claim.program, partner));
+    let item = RecordItem {
+        pk,
+        sk,
+        list_sk: list.as_ref().map(|_| format!("{}#{id}", stamp(claim.from))),
+        list_pk: list,
+        program: claim.program,
+        customer: claim.customer,
+        kind: claim.kind.name().to_owned(),
+    };
+    Ok(Op::Put(Put::new(&item)?))
+}
+
+fn claim_key_of(item: RecordItem) -> Result<Key, Error> {
+    let RecordItem {
+        pk,
+        sk: _,
+        list_pk: _,
+        list_sk: _,
+        program,
+        customer,
+        kind,
+    } = item;
+    let kind = ClaimKind::of(&kind)
+        .ok_or_else(|| Error::Malformed(format!("{kind} is not a kind of claim")))?;
+    let id = pk.trim_start_matches("CLAIM#");
+    Ok(registered_key(program, customer, kind, id))
+}
+
+/// A claim by its own id. Two round trips.
+///
+/// # Errors
+/// The table's.
+pub async fn find_record(table: &Table, id: ClaimId) -> Result<Option<CustomerClaim>, Error> {
+    let Some(item) = table.get::<RecordItem>(&record_key(id)).await? else {
+        return Ok(None);
+    };
+    table
+        .get::<RegisteredItem>(&claim_key_of(item)?)
+        .await?
+        .map(registered)
+        .transpose()
+}
+
+/// A page of a partner's referrals, newest first, below a position; and the position to go on from.
+///
+/// # Errors
+/// The table's.
+pub async fn page_of_referrals(
+    table: &Table,
+    program: ProgramId,
+    partner: PartnerId,
+    below: Option<String>,
+    limit: usize,
+) -> Result<(Vec<CustomerClaim>, Option<String>), Error> {
+    let list = referrals_list(program, partner);
+    let mut range = Range::partition(Index::List, list, limit).newest_first();
+    if let Some(below) = below {
+        range = range.below(below);
+    }
+    let (entries, more) = table.entries(&range).await?;
+    let mut records = table
+        .get_many(entries.iter().map(|entry| entry.key.clone()))
+        .await?;
+    let keys = entries
+        .iter()
+        .filter_map(|entry| records.remove(&entry.key))
+        .map(|item| claim_key_of(from_item(item)?))
+        .collect::<Result<Vec<_>, Error>>()?;
+    let mut items = table.get_many(keys.clone()).await?;
+    let found = keys
+        .iter()
+        .filter_map(|key| items.remove(key))
+        .map(|item| registered(from_item(item)?))
+        .collect::<Result<Vec<_>, Error>>()?;
+    let position = entries.last().filter(|_| more);
+    Ok((found, position.map(|entry| entry.sort.clone())))
+}
+
+/// The changes by which a claim of the vendor's own that ended is no longer seen from its identifiers.
+///
+/// # Errors
+/// The table's.
+pub(super) async fn unseen(
+    table: &Table,
+    claim: &CustomerClaim,
+    now: Timestamp,
+) -> Result<Vec<Op>, Error> {
+    let keys: Vec<Key> = claim
+        .hashes
+        .iter()
+        .map(|hash| direct_key(claim.program, hash))
+        .collect();
+    let mut items = table.get_many(keys.clone()).await?;
+    let mut ops = Vec::new();
+    for (hash, key) in claim.hashes.iter().zip(&keys) {
+        if let Some(item) = items.remove(key) {
+            let direct = direct(item)?.with(claim, now);
+            ops.push(save_direct(claim.program, hash, direct)?);
+        }
+    }
+    Ok(ops)
+}
+
 // ---- What is held of a customer's identifiers
 
 #[derive(Serialize, Deserialize)]
@@ -463,19 +599,14 @@ impl Direct {
     }
 
     /// The same with a claim as it stands now, without those that ended.
-    pub(super) fn with(
-        mut self,
-        claim: &CustomerClaim,
-        is_opportunity: bool,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn with(mut self, claim: &CustomerClaim, now: Timestamp) -> Self {
         self.holds.insert(
             claim.id.clone(),
             DirectEntry {
                 lines: claim.product_lines.clone(),
                 from: claim.from,
                 until: claim.until,
-                is_opportunity,
+                is_opportunity: claim.is_opportunity,
             },
         );
         self.holds

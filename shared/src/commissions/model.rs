@@ -1135,6 +1135,7 @@ mod tests {
             chargebacks: None,
             quantity: 1,
             customer: None,
+            identifiers: Vec::new(),
             customer_type: None,
             country: None,
             product: None,

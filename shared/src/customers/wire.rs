@@ -50,7 +50,8 @@ pub fn described(f: &mut Fields<'_>) -> Option<Company> {
             "is missing beside a place in it",
         );
     }
-    let identifiers = identifiers(f, country.as_deref())?;
+    let names = ["crm_id", "tax_id", "domain", "email"];
+    let identifiers = identifiers(f, names, country.as_deref())?;
     let (region, postcode) = parts?;
     let at = at?;
     Some(Company {
@@ -65,27 +66,28 @@ pub fn described(f: &mut Fields<'_>) -> Option<Company> {
     })
 }
 
-/// Reads `crm_id`, `tax_id`, `domain` and `email`, in that order; each is optional.
-pub fn identifiers(f: &mut Fields<'_>, country: Option<&str>) -> Option<Vec<Identifier>> {
-    let crm_id = read(f, "crm_id", MAX_CRM_ID, Identifier::crm_id);
-    let tax_id = read(f, "tax_id", 2 * MAX_TAX_ID, |text| {
+/// Reads an account's id, a tax id, a domain and a mailbox from fields of these names; each is optional.
+pub fn identifiers(
+    f: &mut Fields<'_>,
+    names: [&'static str; 4],
+    country: Option<&str>,
+) -> Option<Vec<Identifier>> {
+    let [of_crm, of_tax, of_domain, of_email] = names;
+    let crm_id = read(f, of_crm, MAX_CRM_ID, Identifier::crm_id);
+    let tax_id = read(f, of_tax, 2 * MAX_TAX_ID, |text| {
         Identifier::tax_id(text, country)
     });
-    let domain = read(f, "domain", MAX_SITE, Identifier::domain);
-    let email = read(f, "email", MAX_EMAIL, Identifier::email);
-    let of_email = match domain {
+    let domain = read(f, of_domain, MAX_SITE, Identifier::domain);
+    let email = read(f, of_email, MAX_EMAIL, Identifier::email);
+    let mailboxes = match domain {
         Some(_) => None,
         None => email.as_ref().and_then(Identifier::company_domain),
     };
-    let is_sound = [
-        ("crm_id", &crm_id),
-        ("tax_id", &tax_id),
-        ("domain", &domain),
-        ("email", &email),
-    ]
-    .into_iter()
-    .all(|(name, found)| found.is_some() || f.raw(name).is_none());
-    let found = [crm_id, tax_id, domain.or(of_email), email];
+    let is_sound = names
+        .into_iter()
+        .zip([&crm_id, &tax_id, &domain, &email])
+        .all(|(name, found)| found.is_some() || f.raw(name).is_none());
+    let found = [crm_id, tax_id, domain.or(mailboxes), email];
     is_sound.then(|| found.into_iter().flatten().collect())
 }
 
@@ -99,11 +101,11 @@ fn read(
     match read(&text) {
         Ok(found) => Some(found),
         Err(fault) => {
-            let code = match (name, fault) {
-                (_, IdentifierFault::TooLong) => codes::TOO_LONG,
-                (_, IdentifierFault::Empty) => codes::TOO_SHORT,
-                ("email", _) => codes::EMAIL_MALFORMED,
-                ("domain", _) => codes::DOMAIN_UNFIT,
+            let code = match fault {
+                IdentifierFault::TooLong => codes::TOO_LONG,
+                IdentifierFault::Empty => codes::TOO_SHORT,
+                _ if name.ends_with("email") => codes::EMAIL_MALFORMED,
+                _ if name.ends_with("domain") => codes::DOMAIN_UNFIT,
                 _ => codes::CHARACTERS_REFUSED,
             };
             f.refuse(code, name, fault.to_string());

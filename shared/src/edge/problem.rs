@@ -122,7 +122,7 @@ codes! {
     UPLINE_IN_PAST "upline_in_past" 422 "The upline would change from a time on that has passed, over what was paid.";
     PARTNER_SUSPENDED "partner_suspended" 422 "The partner is suspended.";
     TRANSACTION_ID_MISSING "transaction_id_missing" 422 "A conversion needs a transaction id.";
-    CLAIM_MISSING "claim_missing" 422 "A conversion needs a click id or a coupon.";
+    CLAIM_MISSING "claim_missing" 422 "A conversion needs a click id, a coupon, or what identifies its customer.";
     CLICK_ID_INVALID "click_id_invalid" 422 "The click id was not issued by this program: forged, cut short or foreign.";
     FACTS_IN_QUERY "facts_in_query" 422 "A signed postback states its facts in the body; the signature does not cover the query.";
     IBAN_INVALID "iban_invalid" 422 "The IBAN fails its checksum or its country's format.";

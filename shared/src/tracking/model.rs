@@ -178,6 +178,8 @@ pub struct Facts {
     pub quantity: u32,
     /// A keyed hash of the customer's reference.
     pub customer: Option<String>,
+    /// Keyed hashes of what identifies the customer to registered claims.
+    pub identifiers: Vec<String>,
     /// Whether the customer is new, where that is said.
     pub customer_type: Option<CustomerType>,
     /// ISO 3166 two-letter code of the customer's country.
@@ -581,6 +583,8 @@ pub struct Posting {
     pub quantity: Option<u32>,
     /// A keyed hash of the customer's reference.
     pub customer: Option<String>,
+    /// Keyed hashes of what identifies the customer to registered claims.
+    pub identifiers: Vec<String>,
     /// Whether the customer is new, when it says so.
     pub customer_type: Option<CustomerType>,
     /// ISO 3166 two-letter code of the customer's country.
@@ -627,6 +631,7 @@ impl Posting {
             chargebacks,
             quantity,
             customer,
+            identifiers,
             customer_type,
             country,
             product,
@@ -653,6 +658,7 @@ impl Posting {
             chargebacks,
             quantity: quantity.unwrap_or(1),
             customer,
+            identifiers,
             customer_type,
             country,
             product,
@@ -896,6 +902,7 @@ mod tests {
             chargebacks: None,
             quantity: None,
             customer: Some("hash".to_owned()),
+            identifiers: Vec::new(),
             customer_type: None,
             country: None,
             product: None,
@@ -1290,6 +1297,7 @@ mod tests {
         let described = Posting {
             country: Some("GB".to_owned()),
             product: Some("annual".to_owned()),
+            identifiers: vec!["hash".to_owned()],
             customer_type: Some(CustomerType::New),
             meta: BTreeMap::from([("tariff".to_owned(), "b2b".to_owned())]),
             ..posting()

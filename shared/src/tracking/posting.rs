@@ -11,6 +11,8 @@ use super::model::{
     MAX_REFERENCE, Posted, Posting, TimeFault, check_time, is_meta_name, normal_customer,
 };
 use crate::clock::Timestamp;
+use crate::customers::hashed;
+use crate::customers::wire::identifiers;
 use crate::edge::{ALL_CODES, Fields, Keyring, Problem, codes};
 use crate::partners::model::is_country;
 use crate::programs::model::{Coupon, Dialect, Program, is_event};
@@ -19,6 +21,13 @@ use crate::programs::model::{Coupon, Dialect, Program, is_event};
 const MAX_CLICK_ID: usize = 4096;
 /// Fields of metadata stand under names that begin so where there are no objects.
 pub(super) const META_PREFIX: &str = "meta.";
+/// By what a conversion identifies its customer to registered claims.
+const IDENTIFIERS: [&str; 4] = [
+    "customer_crm_id",
+    "customer_tax_id",
+    "customer_domain",
+    "customer_email",
+];
 const SUBS: [&str; 5] = ["sub1", "sub2", "sub3", "sub4", "sub5"];
 
 /// How a postback's fields came in.
@@ -120,7 +129,11 @@ fn posting(
     };
     let event = event(f).unwrap_or_else(|| DEFAULT_EVENT.to_owned());
     let transaction_id = transaction_id(f);
-    let claimed = f.raw("click_id").is_some() | f.raw("coupon").is_some();
+    // Whoever registered a claim to the customer may be credited.
+    let identified = IDENTIFIERS
+        .map(|name| f.raw(name).is_some())
+        .contains(&true);
+    let claimed = identified | f.raw("click_id").is_some() | f.raw("coupon").is_some();
     if !claimed && !matches!(status, Posted::Reversed { .. }) {
         f.refuse(
             codes::CLAIM_MISSING,
@@ -227,6 +240,11 @@ fn described(
         codes::COUNTRY_UNKNOWN.meaning,
         |text| is_country(text).then(|| text.to_owned()),
     );
+    let identifiers = identifiers(f, IDENTIFIERS, country.as_deref()).unwrap_or_default();
+    let identifiers = identifiers
+        .iter()
+        .map(|identifier| hashed(keyring, identifier))
+        .collect();
     let product = f.opt_text("product", MAX_PRODUCT);
     let meta = meta(f);
     let occurred_at = f.opt_time("occurred_at");
@@ -259,6 +277,7 @@ fn described(
         chargebacks,
         quantity: quantity.and_then(|quantity| u32::try_from(quantity).ok()),
         customer,
+        identifiers,
         customer_type,
         country,
         product,

@@ -104,6 +104,8 @@ struct FactsItem {
     quantity: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     customer: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identifiers: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     customer_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,6 +215,7 @@ pub fn put_facts(facts: &Facts) -> Result<Put, Error> {
         chargebacks,
         quantity,
         customer,
+        identifiers,
         customer_type,
         country,
         product,
@@ -253,6 +256,7 @@ pub fn put_facts(facts: &Facts) -> Result<Put, Error> {
         chargebacks_minor: chargebacks.map(Money::minor),
         quantity,
         customer,
+        identifiers,
         customer_type: customer_type.map(|kind| kind.name().to_owned()),
         country,
         product,
@@ -298,6 +302,7 @@ pub fn facts_with(item: Item, approved: Option<Approved>) -> Result<Facts, Error
         chargebacks_minor,
         quantity,
         customer,
+        identifiers,
         customer_type,
         country,
         product,
@@ -363,6 +368,7 @@ pub fn facts_with(item: Item, approved: Option<Approved>) -> Result<Facts, Error
         chargebacks,
         quantity,
         customer,
+        identifiers,
         customer_type,
         country,
         product,
@@ -791,6 +797,7 @@ mod tests {
             chargebacks: None,
             quantity: 2,
             customer: Some("h".repeat(22)),
+            identifiers: Vec::new(),
             customer_type: None,
             country: None,
             product: None,
@@ -857,6 +864,7 @@ mod tests {
             bonuses: yen(1),
             fees: yen(0),
             chargebacks: yen(3),
+            identifiers: vec!["hash".to_owned()],
             customer_type: Some(CustomerType::Returning),
             country: Some("JP".to_owned()),
             product: Some("annual".to_owned()),
