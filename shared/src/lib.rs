@@ -15,6 +15,7 @@ pub mod channel;
 pub mod claims;
 pub mod commissions;
 pub mod customers;
+pub mod deals;
 pub mod disputes;
 pub mod events;
 pub mod imports;

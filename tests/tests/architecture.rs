@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 21] = [
+const NOUNS: [&str; 22] = [
     "applications",
     "channel",
     "claims",
     "commissions",
     "customers",
+    "deals",
     "disputes",
     "events",
     "imports",

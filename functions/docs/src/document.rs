@@ -23,6 +23,7 @@ pub fn parts() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("conversions", conversions::openapi()),
         ("payouts", payouts::openapi()),
         ("claims", claims::openapi()),
+        ("deals", deals::openapi()),
         ("disputes", disputes::openapi()),
         ("imports", imports::openapi()),
         ("leads", leads::openapi()),

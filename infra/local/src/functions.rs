@@ -47,6 +47,7 @@ pub fn all() -> Vec<Function> {
         http("conversions", conversions::routes),
         http("payouts", payouts::routes),
         http("claims", claims::routes),
+        http("deals", deals::routes),
         http("disputes", disputes::routes),
         http("imports", imports::routes),
         http("leads", leads::routes),
