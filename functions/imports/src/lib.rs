@@ -60,6 +60,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// - `accounts`, the vendor's own accounts: `name`, `country`, `region`, `postcode`, `domain`, `email`, `tax_id`,
 ///   `crm_id`; `opportunity` (the id of an open one), `product_lines`, `from`, `until`, `note`. One that was imported
 ///   before is replaced.
+/// - `leads`: `company`, `country`, `region`, `postcode`, `domain`, `tax_id`, `crm_id`, `employees`,
+///   `product_lines`, `language`, `need`, `contact_name`, `contact_email`, `contact_phone`, `reference`. A row whose
+///   lead is there already is reported.
+/// - `invitations` to apply: `email`, `name`, `country`, `kind`, `source`, `referrer`. All rows are checked before
+///   any takes effect, and where one is wrong nobody is invited.
 ///
 /// Lists in a cell are separated by semicolons or bars. Rows are numbered as a spreadsheet shows them: the
 /// header is row 1. Asks for the scope `channel`.

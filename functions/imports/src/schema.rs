@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 pub struct NewImportBody {
     /// The program's id.
     pub program: String,
-    /// What its rows are: `accounts`.
+    /// What its rows are: `accounts`, `leads` or `invitations`.
     pub kind: String,
     /// What it is called, at most 120 characters.
     pub name: Option<String>,

@@ -3,15 +3,20 @@
 use serde_json::{Map, Value};
 
 use super::model::{Fault, Header, Kind, Upload};
-use super::rows::Cells;
-use super::{Taken, commit, unreadable};
+use super::{Taken, commit};
+use crate::applications::{self, Invitation};
 use crate::channel::model::MAX_PRODUCT_LINES;
+use crate::channel::wire::COUNTRY;
 use crate::claims::records::{self, Account};
 use crate::customers;
-use crate::customers::model::MAX_CRM_ID;
-use crate::edge::{App, Fields, Problem, codes};
+use crate::customers::model::{Identifier, MAX_CRM_ID};
+use crate::edge::{App, Change, Fields, Problem, codes};
+use crate::ids::{LeadId, digest};
+use crate::leads::error::LeadError;
+use crate::leads::model::{Contact, Inquiry, Source};
+use crate::leads::{self, NewLead, Received};
+use crate::partners::model::{PARTNER_KINDS, is_country};
 use crate::programs::model::MAX_CODE;
-use crate::table::Error;
 
 /// What a cell holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +25,6 @@ enum Holds {
     Text,
     /// Texts, separated by semicolons or bars.
     List,
-    /// `yes` or `no`.
-    Flag,
 }
 
 /// A column: its name, the field of the request that it is, and what it holds.
@@ -42,6 +45,55 @@ const ACCOUNTS: &[Column] = &[
     ("until", "until", Holds::Text),
     ("note", "note", Holds::Text),
 ];
+
+const LEADS: &[Column] = &[
+    ("company", "company.name", Holds::Text),
+    ("country", "company.country", Holds::Text),
+    ("region", "company.region", Holds::Text),
+    ("postcode", "company.postcode", Holds::Text),
+    ("domain", "company.domain", Holds::Text),
+    ("tax_id", "company.tax_id", Holds::Text),
+    ("crm_id", "company.crm_id", Holds::Text),
+    ("employees", "employees", Holds::Text),
+    ("product_lines", "product_lines", Holds::List),
+    ("language", "language", Holds::Text),
+    ("need", "need", Holds::Text),
+    ("contact_name", "contact.name", Holds::Text),
+    ("contact_email", "contact.email", Holds::Text),
+    ("contact_phone", "contact.phone", Holds::Text),
+    ("reference", "reference", Holds::Text),
+];
+
+const INVITATIONS: &[Column] = &[
+    ("email", "email", Holds::Text),
+    ("name", "name", Holds::Text),
+    ("country", "country", Holds::Text),
+    ("kind", "kind", Holds::Text),
+    ("source", "source", Holds::Text),
+    ("referrer", "referrer", Holds::Text),
+];
+
+/// Characters of a candidate's name, and of where it was found.
+const MAX_TEXT: usize = 120;
+
+fn invitation(f: &mut Fields<'_>) -> Option<Invitation> {
+    let email = f.email("email");
+    let name = f.opt_text("name", MAX_TEXT);
+    let country = f.opt_parsed("country", 64, codes::COUNTRY_UNKNOWN, COUNTRY, |text| {
+        is_country(text).then(|| text.to_owned())
+    });
+    let kind = f.opt_choice("kind", PARTNER_KINDS);
+    let source = f.opt_text("source", MAX_TEXT);
+    let referrer = f.opt_id("referrer");
+    Some(Invitation {
+        email: email?,
+        name,
+        country,
+        kind,
+        source,
+        referrer,
+    })
+}
 
 /// Characters of an account's note.
 const MAX_NOTE: usize = 500;
@@ -73,6 +125,8 @@ fn account(f: &mut Fields<'_>) -> Option<Account> {
 fn columns(kind: Kind) -> &'static [Column] {
     match kind {
         Kind::Accounts => ACCOUNTS,
+        Kind::Leads => LEADS,
+        Kind::Invitations => INVITATIONS,
     }
 }
 
@@ -101,12 +155,6 @@ fn value(holds: Holds, cell: &str) -> Value {
             .map(str::trim)
             .filter(|part| !part.is_empty())
             .collect(),
-        Holds::Flag => match cell.to_lowercase().as_str() {
-            "yes" | "true" | "y" | "1" => Value::from(true),
-            "no" | "false" | "n" | "0" => Value::from(false),
-            // The reader says what it takes.
-            other => Value::from(other),
-        },
     }
 }
 
@@ -149,38 +197,74 @@ fn column_of(kind: Kind, field: &str) -> String {
     found.map_or(field, |(name, ..)| *name).to_owned()
 }
 
-/// Checks rows of a kind of which one that is wrong keeps all out.
-pub(super) struct Checker<'a> {
-    upload: &'a Upload,
+/// What a row must not share with another of its file, where there is such a thing: an invited mailbox.
+pub(super) fn name(kind: Kind, header: &Header, cells: &[String]) -> Option<[u8; 16]> {
+    match kind {
+        Kind::Accounts | Kind::Leads => None,
+        Kind::Invitations => {
+            let column = header.columns.iter().position(|name| name == "email")?;
+            let email = Identifier::email(cells.get(column)?).ok()?;
+            Some(digest("invited", &[email.value()]))
+        }
+    }
 }
 
-impl<'a> Checker<'a> {
-    pub(super) fn of(upload: &'a Upload) -> Self {
-        Self { upload }
+/// That a row stands in its file a second time.
+pub(super) fn twice(kind: Kind, row: u64, before: u64) -> Fault {
+    let field = match kind {
+        Kind::Accounts | Kind::Leads => "",
+        Kind::Invitations => "email",
+    };
+    Fault {
+        row,
+        field: field.to_owned(),
+        code: codes::EXISTS.name.to_owned(),
+        reason: format!("stands in row {before} already"),
     }
+}
 
-    /// What is wrong with the next rows of the file.
-    pub(super) async fn check(
-        &mut self,
-        _app: &App,
-        header: &Header,
-        group: Vec<(u64, Cells)>,
-    ) -> Result<Vec<Fault>, Error> {
-        let kind = self.upload.kind;
-        let mut found = Vec::new();
-        for (row, cells) in group {
-            match cells {
-                Err(fault) => found.push(unreadable(row, fault)),
-                Ok(cells) => {
-                    let object = object(kind, header, &cells);
-                    if let Err(problem) = Fields::read_pairs(&object, account) {
-                        found.extend(faults(kind, row, &problem));
-                    }
-                }
-            }
+/// What a row asks for.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    Account(Box<Account>),
+    Lead(Box<(Inquiry, Contact)>),
+    Invitation(Box<Invitation>),
+}
+
+/// Reads a row.
+///
+/// # Errors
+/// Everything that is wrong with it by itself.
+pub(super) fn wanted(kind: Kind, object: &Value) -> Result<Wanted, Problem> {
+    Ok(match kind {
+        Kind::Accounts => Wanted::Account(Box::new(Fields::read_pairs(object, account)?)),
+        Kind::Leads => {
+            let read = |f: &mut Fields<'_>| leads::wire::inquiry(f, Source::Import);
+            Wanted::Lead(Box::new(Fields::read_pairs(object, read)?))
         }
-        Ok(found)
+        Kind::Invitations => Wanted::Invitation(Box::new(Fields::read_pairs(object, invitation)?)),
+    })
+}
+
+/// Looks at a row as if it were to take effect.
+pub(super) async fn look(
+    app: &App,
+    upload: &Upload,
+    row: u64,
+    wanted: Wanted,
+) -> Result<(), Problem> {
+    match wanted {
+        Wanted::Account(account) => {
+            records::declare(app, upload.program, *account).await?;
+        }
+        Wanted::Lead(lead) => {
+            receive(app, upload, row, *lead).await?;
+        }
+        Wanted::Invitation(invitation) => {
+            applications::invite(app, upload.program, upload.by, *invitation).await?;
+        }
     }
+    Ok(())
 }
 
 /// Lets a row take effect.
@@ -188,13 +272,44 @@ pub(super) async fn take(
     app: &App,
     upload: &Upload,
     row: u64,
-    object: &Value,
+    wanted: Wanted,
 ) -> Result<Taken, Problem> {
-    match upload.kind {
-        Kind::Accounts => {
-            let account = Fields::read_pairs(object, account)?;
-            let change = records::declare(app, upload.program, account).await?;
+    match wanted {
+        Wanted::Account(account) => {
+            let change = records::declare(app, upload.program, *account).await?;
             commit(app, upload, row, change).await
         }
+        Wanted::Lead(lead) => {
+            let change = receive(app, upload, row, *lead).await?;
+            commit(app, upload, row, change).await
+        }
+        Wanted::Invitation(invitation) => {
+            let by = upload.by;
+            let change = applications::invite(app, upload.program, by, *invitation).await?;
+            commit(app, upload, row, change).await
+        }
+    }
+}
+
+async fn receive(
+    app: &App,
+    upload: &Upload,
+    row: u64,
+    (inquiry, contact): (Inquiry, Contact),
+) -> Result<Change<Received, LeadError>, LeadError> {
+    let id = match &inquiry.reference {
+        Some(reference) => leads::id_of(upload.program, reference),
+        None => LeadId::derived(&[&upload.id.to_string(), &row.to_string()]),
+    };
+    let new = NewLead {
+        program: upload.program,
+        id,
+        inquiry,
+        contact,
+    };
+    let change = leads::receive(app, new).await?;
+    match &change.value {
+        Received::Known(id) => Err(LeadError::Repeated(*id)),
+        Received::New(_) => Ok(change),
     }
 }

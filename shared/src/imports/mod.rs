@@ -12,8 +12,11 @@ pub mod model;
 pub mod rows;
 pub mod store;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -38,6 +41,8 @@ const STEP_ROWS: u64 = 2_000;
 const STEP_FAULT_BYTES: usize = 250_000;
 /// Rows whose marks are read together.
 const GROUP: usize = 100;
+/// Rows that are looked at together before any takes effect.
+const LOOKS_AT_ONCE: usize = 16;
 /// Tries of a row that others are in the way of.
 const MAX_TRIES: usize = 8;
 /// Minutes without a step after which an upload is queued again: more than a step takes.
@@ -340,6 +345,9 @@ pub async fn advance(app: &App, id: UploadId) -> Result<(), Error> {
         return commit_step(app, vec![store::change(&stopped)?]).await;
     }
     let step = match (upload.stage, upload.header.clone()) {
+        (Stage::Checking, Some(header)) if upload.rows.is_none() => {
+            count(app, &upload, &header).await
+        }
         (Stage::Checking, Some(header)) => check(app, &upload, &header).await,
         (Stage::Running, Some(header)) => run(app, &upload, &header).await,
         _ => return Ok(()),
@@ -347,7 +355,7 @@ pub async fn advance(app: &App, id: UploadId) -> Result<(), Error> {
     let ops = match step {
         Ok(ops) => ops,
         Err(Stopped::Failed(failure)) => {
-            let failed = upload.checked(Err(failure), 0, app.now());
+            let failed = upload.counted(Err(failure), app.now());
             vec![store::change(&failed)?]
         }
         Err(Stopped::Table(error)) => return Err(error),
@@ -363,39 +371,112 @@ async fn commit_step(app: &App, ops: Vec<Op>) -> Result<(), Error> {
     }
 }
 
-/// Counts the rows, and checks those of a kind that is imported whole or not at all.
-async fn check(app: &App, upload: &Upload, header: &Header) -> Result<Vec<Op>, Stopped> {
+/// Counts the rows.
+async fn count(app: &App, upload: &Upload, header: &Header) -> Result<Vec<Op>, Stopped> {
     let mut source = Source::at(app, upload, header, header.end);
     let mut rows = 0;
-    let mut faults: Vec<Fault> = Vec::new();
-    let mut bytes = 0;
-    let mut checker = kinds::Checker::of(upload);
     loop {
         let group = source.group(GROUP).await?;
-        let is_last = group.len() < GROUP;
         rows += u64::try_from(group.len()).unwrap_or(0);
         if rows > MAX_ROWS {
             return Err(Stopped::Failed(Failure::TooManyRows));
         }
-        let has_room = faults.len() < MAX_CHECKED_FAULTS && bytes < STEP_FAULT_BYTES;
-        if upload.kind.is_whole() && has_room {
-            let found = checker.check(app, header, group).await?;
+        if group.len() < GROUP {
+            let counted = upload.clone().counted(Ok(rows), app.now());
+            return Ok(vec![store::change(&counted)?]);
+        }
+    }
+}
+
+/// Looks at the next rows as if they were to take effect.
+async fn check(app: &App, upload: &Upload, header: &Header) -> Result<Vec<Op>, Stopped> {
+    let until = Instant::now() + Duration::from_secs(STEP_SECONDS);
+    // What stands further up is no news, and still must not stand here once more.
+    let mut names: HashMap<[u8; 16], u64> = HashMap::new();
+    let mut above = Source::at(app, upload, header, header.end);
+    while above.place.offset < upload.place.offset {
+        let Some((row, cells)) = above.next().await? else {
+            break;
+        };
+        if let Some(name) = cells
+            .ok()
+            .and_then(|cells| kinds::name(upload.kind, header, &cells))
+        {
+            names.entry(name).or_insert(row);
+        }
+    }
+    let mut source = Source::at(app, upload, header, upload.place);
+    let (mut rows, mut faulty, mut bytes) = (0, 0, 0);
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut is_last = false;
+    while !is_last
+        && rows < STEP_ROWS
+        && faulty <= MAX_CHECKED_FAULTS
+        && bytes < STEP_FAULT_BYTES
+        && Instant::now() < until
+    {
+        let group = source.group(GROUP).await?;
+        is_last = group.len() < GROUP;
+        rows += u64::try_from(group.len()).unwrap_or(0);
+        let mut looks = Vec::with_capacity(group.len());
+        for (row, cells) in group {
+            let name = cells
+                .as_ref()
+                .ok()
+                .and_then(|cells| kinds::name(upload.kind, header, cells));
+            let before = name.and_then(|name| match names.entry(name) {
+                Entry::Occupied(standing) => Some(*standing.get()),
+                Entry::Vacant(free) => {
+                    free.insert(row);
+                    None
+                }
+            });
+            looks.push(look(app, upload, header, (row, cells), before));
+        }
+        let mut looked = stream::iter(looks).buffered(LOOKS_AT_ONCE);
+        while let Some(found) = looked.next().await {
+            let found = found?;
+            faulty += u64::from(!found.is_empty());
             bytes += weight(&found);
             faults.extend(found);
         }
-        if is_last {
-            break;
-        }
     }
-    let mut faulty: Vec<u64> = faults.iter().map(|fault| fault.row).collect();
-    faulty.dedup();
-    let faulty = u64::try_from(faulty.len()).unwrap_or(u64::MAX);
-    let checked = upload.clone().checked(Ok(rows), faulty, app.now());
+    let next = (!is_last).then_some(source.place);
+    let checked = upload.clone().checked(next, faulty, app.now());
     let mut ops = vec![store::change(&checked)?];
     if !faults.is_empty() {
-        ops.push(store::put_faults(upload, header.end.row, &faults)?);
+        ops.push(store::put_faults(upload, upload.place.row, &faults)?);
     }
     Ok(ops)
+}
+
+/// What is wrong with a row of which the same stands `before` already.
+async fn look(
+    app: &App,
+    upload: &Upload,
+    header: &Header,
+    (row, cells): (u64, Cells),
+    before: Option<u64>,
+) -> Result<Vec<Fault>, Error> {
+    let cells = match cells {
+        Ok(cells) => cells,
+        Err(fault) => return Ok(vec![unreadable(row, fault)]),
+    };
+    let object = kinds::object(upload.kind, header, &cells);
+    let wanted = match kinds::wanted(upload.kind, &object) {
+        Ok(wanted) => wanted,
+        Err(problem) => return Ok(kinds::faults(upload.kind, row, &problem)),
+    };
+    match kinds::look(app, upload, row, wanted).await {
+        Err(problem) if problem.code().status >= 500 => {
+            Err(Error::Busy(problem.detail().to_owned()))
+        }
+        Err(problem) => Ok(kinds::faults(upload.kind, row, &problem)),
+        Ok(()) => Ok(before
+            .map(|before| kinds::twice(upload.kind, row, before))
+            .into_iter()
+            .collect()),
+    }
 }
 
 /// What faults weigh in their item, rounded up.
@@ -472,8 +553,12 @@ async fn take(
         Err(fault) => return Ok(Err(vec![unreadable(row, fault)])),
     };
     let object = kinds::object(upload.kind, header, &cells);
+    let wanted = match kinds::wanted(upload.kind, &object) {
+        Ok(wanted) => wanted,
+        Err(problem) => return Ok(Err(kinds::faults(upload.kind, row, &problem))),
+    };
     for _ in 0..MAX_TRIES {
-        let problem = match kinds::take(app, upload, row, &object).await {
+        let problem = match kinds::take(app, upload, row, wanted.clone()).await {
             Ok(taken) => return Ok(Ok(taken)),
             Err(problem) => problem,
         };

@@ -16,18 +16,26 @@ pub const MAX_NAME: usize = 120;
 pub const KEPT_DAYS: u32 = 90;
 /// Days for which a file's parts are kept, counted from the upload's creation.
 pub const PARTS_KEPT_DAYS: u32 = 7;
-/// Faults that are reported of a file of which nothing is imported.
-pub const MAX_CHECKED_FAULTS: usize = 1_000;
+/// Wrong rows after which a file of which nothing is imported is not checked on.
+pub const MAX_CHECKED_FAULTS: u64 = 1_000;
 
 /// What the rows of a file are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The vendor's own accounts and open opportunities.
     Accounts,
+    /// Leads, each placed on its own merits.
+    Leads,
+    /// Whom to invite to apply: all of them or none.
+    Invitations,
 }
 
 /// Kinds by their names on the wire and in the store.
-pub const KINDS: &[(&str, Kind)] = &[("accounts", Kind::Accounts)];
+pub const KINDS: &[(&str, Kind)] = &[
+    ("accounts", Kind::Accounts),
+    ("leads", Kind::Leads),
+    ("invitations", Kind::Invitations),
+];
 
 impl Kind {
     /// The name on the wire and in the store.
@@ -41,7 +49,8 @@ impl Kind {
     #[must_use]
     pub fn is_whole(self) -> bool {
         match self {
-            Self::Accounts => false,
+            Self::Accounts | Self::Leads => false,
+            Self::Invitations => true,
         }
     }
 }
@@ -288,19 +297,35 @@ impl Upload {
         Some(self.moved(now))
     }
 
-    /// What a count of its rows leaves: wrong ones of a kind that is imported whole or not at all refuse it.
+    /// What a count of its rows leaves: those of a kind that is imported whole or not at all are checked next, of
+    /// the others the first takes effect next.
     #[must_use]
-    pub fn checked(mut self, rows: Result<u64, Failure>, faulty: u64, now: Timestamp) -> Self {
+    pub fn counted(mut self, rows: Result<u64, Failure>, now: Timestamp) -> Self {
         self.stage = match rows {
             Err(failure) => Stage::Failed(failure),
             Ok(0) => Stage::Failed(Failure::Empty),
-            Ok(_) if faulty > 0 => Stage::Refused,
+            Ok(_) if self.kind.is_whole() => Stage::Checking,
             Ok(_) => Stage::Running,
         };
         self.rows = rows.ok();
-        self.refused = faulty;
-        if let (Stage::Running, Some(header)) = (self.stage, &self.header) {
-            self.place = header.end;
+        self.moved(now)
+    }
+
+    /// What a look at some rows leaves, of which so many are wrong; `place` is where the next row begins, `None` when
+    /// there is none. Of a file without fault the first row takes effect next.
+    #[must_use]
+    pub fn checked(mut self, place: Option<Place>, faulty: u64, now: Timestamp) -> Self {
+        self.refused += faulty;
+        match (place, &self.header) {
+            _ if self.refused > MAX_CHECKED_FAULTS => self.stage = Stage::Refused,
+            (Some(place), _) => self.place = place,
+            (None, _) if self.refused > 0 => self.stage = Stage::Refused,
+            (None, header) => {
+                self.stage = Stage::Running;
+                if let Some(header) = header {
+                    self.place = header.end;
+                }
+            }
         }
         self.moved(now)
     }
@@ -391,7 +416,7 @@ mod tests {
     fn running() -> Upload {
         let now = Timestamp::UNIX_EPOCH;
         let started = upload().started(vec![10, 20], header(), now).unwrap();
-        started.checked(Ok(3), 0, now)
+        started.counted(Ok(3), now)
     }
 
     #[test]
@@ -414,16 +439,36 @@ mod tests {
     #[test]
     fn a_count_may_end_it() {
         let now = Timestamp::UNIX_EPOCH;
-        let checked = |rows, faulty| {
+        let counted = |rows| {
             let started = upload().started(vec![10], header(), now).unwrap();
-            started.checked(rows, faulty, now).stage
+            started.counted(rows, now).stage
         };
-        assert_eq!(checked(Ok(0), 0), Stage::Failed(Failure::Empty));
-        assert_eq!(checked(Ok(5), 1), Stage::Refused);
+        assert_eq!(counted(Ok(0)), Stage::Failed(Failure::Empty));
+        assert_eq!(counted(Err(Failure::NoCsv)), Stage::Failed(Failure::NoCsv));
+    }
+
+    #[test]
+    fn what_is_imported_whole_is_checked_whole_before() {
+        let now = Timestamp::UNIX_EPOCH;
+        let whole = Upload {
+            kind: Kind::Invitations,
+            ..upload()
+        };
+        let started = whole.started(vec![30], header(), now).unwrap();
+        let counted = started.counted(Ok(2_000), now);
         assert_eq!(
-            checked(Err(Failure::NoCsv), 0),
-            Stage::Failed(Failure::NoCsv)
+            (counted.stage, counted.rows),
+            (Stage::Checking, Some(2_000))
         );
+        let next = Place { offset: 12, row: 3 };
+        let halfway = counted.clone().checked(Some(next), 0, now);
+        assert_eq!((halfway.stage, halfway.place), (Stage::Checking, next));
+        let running = halfway.clone().checked(None, 0, now);
+        assert_eq!((running.stage, running.place.offset), (Stage::Running, 5));
+        let refused = halfway.clone().checked(None, 1, now);
+        assert_eq!((refused.stage, refused.refused), (Stage::Refused, 1));
+        let given_up = halfway.checked(Some(next), MAX_CHECKED_FAULTS + 1, now);
+        assert_eq!(given_up.stage, Stage::Refused);
     }
 
     #[test]

@@ -534,7 +534,7 @@ mod tests {
             end: Place { offset: 12, row: 2 },
         };
         let started = upload().started(vec![100, 7], header, now).unwrap();
-        let running = started.clone().checked(Ok(9), 0, now);
+        let running = started.clone().counted(Ok(9), now);
         let stopping = Upload {
             cancelling: true,
             ..running.clone()
@@ -542,8 +542,8 @@ mod tests {
         let all = [
             upload(),
             started.clone(),
-            started.clone().checked(Err(Failure::NoCsv), 0, now),
-            started.checked(Ok(3), 2, now),
+            started.clone().counted(Err(Failure::NoCsv), now),
+            started.checked(None, 2, now),
             running.clone().stepped(None, 8, 1, now),
             running.clone().cancelled(now).unwrap(),
             running,
