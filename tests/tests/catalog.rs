@@ -620,7 +620,9 @@ async fn the_documented_bodies_have_the_fields_that_are_read() {
                 "links" => &link,
                 _ => continue,
             };
-            let address = path.replace("{id}", id);
+            let address = path
+                .replace("{id}", id)
+                .replace("{program}", &stand.program);
             let method: Method = method.to_uppercase().parse().unwrap();
             let mut odd = json!({"no_such_field": 1});
             if path.ends_with("/payout-method") {

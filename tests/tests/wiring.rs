@@ -211,6 +211,7 @@ async fn the_sample_events_are_taken() {
         ("click", (404, "")),
         ("conversions", (401, "unauthenticated")),
         ("deals", (401, "unauthenticated")),
+        ("claims", (401, "unauthenticated")),
         ("disputes", (401, "unauthenticated")),
         ("docs", (200, "")),
         ("operators", (401, "unauthenticated")),

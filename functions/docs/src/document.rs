@@ -22,6 +22,7 @@ pub fn parts() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("conversions", conversions::openapi()),
         ("payouts", payouts::openapi()),
         ("deals", deals::openapi()),
+        ("claims", claims::openapi()),
         ("disputes", disputes::openapi()),
         ("reports", reports::openapi()),
         ("operators", operators::openapi()),

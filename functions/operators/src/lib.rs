@@ -73,6 +73,8 @@ async fn create(
 }
 
 /// List operators, newest first.
+///
+/// Asks for the scope `admin`.
 #[utoipa::path(get, path = "/v1/operators", tag = "operators", security(("operator_key" = [])),
     params(("limit" = Option<u32>, Query, description = "Entries of a page, 1 to 200; 50 unless told"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
@@ -90,6 +92,8 @@ async fn list(State(app): State<App>, operator: Operator, query: Query) -> Resul
 }
 
 /// Get one operator.
+///
+/// Asks for the scope `admin`.
 #[utoipa::path(get, path = "/v1/operators/{id}", tag = "operators", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The operator's id")),
     responses((status = 200, description = "The operator", body = schema::OperatorView)))]

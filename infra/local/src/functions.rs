@@ -46,6 +46,7 @@ pub fn all() -> Vec<Function> {
         http("conversions", conversions::routes),
         http("payouts", payouts::routes),
         http("deals", deals::routes),
+        http("claims", claims::routes),
         http("disputes", disputes::routes),
         http("reports", reports::routes),
         http("operators", operators::routes),

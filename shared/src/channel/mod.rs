@@ -58,11 +58,14 @@ async fn demand_program(app: &App, program: ProgramId) -> Result<(), ChannelErro
 pub async fn say(
     app: &App,
     based_on: Option<u64>,
-    settings: impl FnOnce(u64) -> Settings,
-    program: ProgramId,
+    settings: Settings,
 ) -> Result<Change<Settings, ChannelError>, ChannelError> {
+    let program = settings.program;
     let before = find_settings(app, program).await?.version;
-    let settings = settings(follows(based_on, before)?);
+    let settings = Settings {
+        version: follows(based_on, before)?,
+        ..settings
+    };
     app.cache.forget(&settings_name(program));
     Ok(Change {
         writes: vec![Write::new(store::save_settings(&settings)?, |_| {
@@ -112,6 +115,14 @@ pub async fn find_profile(
     store::find_profile(&app.main, program, partner)
         .await?
         .ok_or(ChannelError::ProfileNotFound)
+}
+
+/// What is known of a partner in every program, by program.
+///
+/// # Errors
+/// The table's.
+pub async fn profiles(app: &App, partner: PartnerId) -> Result<Vec<Profile>, ChannelError> {
+    Ok(store::profiles(&app.main, partner).await?)
 }
 
 /// Sets what is known of a partner in a program, in place of version `based_on`. What it names of the

@@ -8,7 +8,7 @@ use super::model::{Profile, Settings};
 use super::wire;
 use crate::clock::Timestamp;
 use crate::ids::{PartnerId, ProgramId};
-use crate::table::{Condition, Error, Key, Op, Put, Table, Update, int};
+use crate::table::{Condition, Error, Index, Key, Op, Put, Range, Table, Update, int};
 
 /// Items that a program's roster is spread over. One read of them all answers who is in the channel, and a
 /// change rewrites one of them.
@@ -20,8 +20,17 @@ fn settings_key(program: ProgramId) -> Key {
     Key::new(format!("PROG#{program}"), "CHANNEL")
 }
 
+/// What the sort keys of profiles begin with.
+const PROFILE: &str = "PROFILE#";
+/// Profiles of a partner read at a time.
+const PROFILES_PAGE: usize = 100;
+
+fn profiles_partition(partner: PartnerId) -> String {
+    format!("PTR#{partner}")
+}
+
 fn profile_key(program: ProgramId, partner: PartnerId) -> Key {
-    Key::new(format!("PTR#{partner}"), format!("PROFILE#{program}"))
+    Key::new(profiles_partition(partner), format!("{PROFILE}{program}"))
 }
 
 fn part_key(program: ProgramId, part: u8) -> Key {
@@ -142,21 +151,39 @@ pub async fn find_profile(
     let found = table
         .get::<ProfileItem>(&profile_key(program, partner))
         .await?;
+    found.map(|item| profile(item, partner)).transpose()
+}
+
+fn profile(item: ProfileItem, partner: PartnerId) -> Result<Profile, Error> {
+    let ProfileItem {
+        pk: _,
+        sk,
+        said,
+        updated_at,
+        version,
+    } = item;
+    let program = sk
+        .strip_prefix(PROFILE)
+        .and_then(|program| program.parse().ok())
+        .ok_or_else(|| Error::Malformed(format!("{sk} is not a profile")))?;
+    wire::stored(&said, |f| {
+        wire::profile(f, program, partner, updated_at, version)
+    })
+    .map_err(Error::Malformed)
+}
+
+/// A partner's profiles, by program.
+///
+/// # Errors
+/// The table's.
+pub async fn profiles(table: &Table, partner: PartnerId) -> Result<Vec<Profile>, Error> {
+    let partition = profiles_partition(partner);
+    let range = Range::partition(Index::Base, partition, PROFILES_PAGE).beginning(PROFILE);
+    let found = table.all::<ProfileItem>(range).await?;
     found
-        .map(|item| {
-            let ProfileItem {
-                pk: _,
-                sk: _,
-                said,
-                updated_at,
-                version,
-            } = item;
-            wire::stored(&said, |f| {
-                wire::profile(f, program, partner, updated_at, version)
-            })
-            .map_err(Error::Malformed)
-        })
-        .transpose()
+        .into_iter()
+        .map(|item| profile(item, partner))
+        .collect()
 }
 
 /// The part of the roster in which a partner is.

@@ -1,13 +1,10 @@
 //! What identifies a customer, brought to one form, so that the same company is the same text. Pure.
 
 use super::mail_domains::{ignored_in_local_part, is_free, same_mailboxes};
-use super::names;
 use crate::places::Place;
 
 /// Characters of a customer's name.
 pub const MAX_NAME: usize = 160;
-/// Letters by which names are found that may be alike.
-const BLOCK: usize = 3;
 
 /// The longest domain that DNS can hold, in characters.
 pub const MAX_DOMAIN: usize = 253;
@@ -236,28 +233,6 @@ impl Company {
     }
 }
 
-/// Under which short texts a name is kept, so that names which may be alike are found without reading all: the
-/// beginning of its first word, and of that word's consonants, which survives most misspellings.
-#[must_use]
-pub fn blocks(name: &str, country: Option<&str>) -> Vec<String> {
-    let plain = names::plain(name, country);
-    let letters: Vec<char> = plain.chars().filter(|letter| *letter != ' ').collect();
-    let beginning: String = letters.iter().take(BLOCK).collect();
-    let consonants: String = letters
-        .iter()
-        .filter(|letter| !"aeiouy".contains(**letter))
-        .take(BLOCK)
-        .collect();
-    let mut found = Vec::new();
-    if !beginning.is_empty() {
-        found.push(format!("b{beginning}"));
-    }
-    if consonants.chars().count() >= 2 {
-        found.push(format!("c{consonants}"));
-    }
-    found
-}
-
 /// What VAT ids begin with: the countries of the European Union as it writes them, and neighbours that do as it
 /// does. Elsewhere two letters may be part of the number, as in Scotland's company numbers.
 const VAT_PREFIXES: [&str; 32] = [
@@ -360,20 +335,6 @@ mod tests {
 
     fn tax_id(text: &str, country: Option<&str>) -> Result<String, IdentifierFault> {
         Identifier::tax_id(text, country).map(|found| found.value)
-    }
-
-    #[test]
-    fn names_that_may_be_alike_share_a_block() {
-        let share = |left: &str, right: &str| {
-            let right = blocks(right, Some("DE"));
-            blocks(left, Some("DE"))
-                .iter()
-                .any(|block| right.contains(block))
-        };
-        assert!(share("Müller & Söhne GmbH", "Mueller und Soehne"));
-        assert!(share("Acme Ltd", "Aceme Limited"));
-        assert!(!share("Acme Ltd", "Zenith Ltd"));
-        assert!(blocks("GmbH", Some("DE")).len() <= 2 && blocks("", None).is_empty());
     }
 
     #[test]

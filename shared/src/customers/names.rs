@@ -12,6 +12,8 @@ use deunicode::deunicode_char;
 
 /// A similarity of names that are the same once brought to one form.
 pub const SAME: u16 = 1000;
+/// Letters by which names are found that may be alike.
+const BLOCK: usize = 3;
 /// From this similarity on, two names are proposed to be one company's. Where it lies, and how well it
 /// separates, is measured: see `cargo run -- names`.
 pub const PROPOSED: u16 = 800;
@@ -523,6 +525,28 @@ pub fn plain(name: &str, country: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
+/// Under which short texts a name is kept, so that names which may be alike are found without reading all: the
+/// beginning of its first word, and of that word's consonants, which survives most misspellings.
+#[must_use]
+pub fn blocks(name: &str, country: Option<&str>) -> Vec<String> {
+    let plain = plain(name, country);
+    let letters: Vec<char> = plain.chars().filter(|letter| *letter != ' ').collect();
+    let beginning: String = letters.iter().take(BLOCK).collect();
+    let consonants: String = letters
+        .iter()
+        .filter(|letter| !"aeiouy".contains(**letter))
+        .take(BLOCK)
+        .collect();
+    let mut found = Vec::new();
+    if !beginning.is_empty() {
+        found.push(format!("b{beginning}"));
+    }
+    if consonants.chars().count() >= 2 {
+        found.push(format!("c{consonants}"));
+    }
+    found
+}
+
 /// The names in a text, each as its words: the legal one, and those it trades under.
 fn written(name: &str, country: Option<&str>) -> Vec<Vec<String>> {
     let latin = transliterated(name);
@@ -857,6 +881,20 @@ mod tests {
 
     fn british(left: &str, right: &str) -> u16 {
         similarity((left, Some("GB")), (right, Some("GB")))
+    }
+
+    #[test]
+    fn names_that_may_be_alike_share_a_block() {
+        let share = |left: &str, right: &str| {
+            let right = blocks(right, Some("DE"));
+            blocks(left, Some("DE"))
+                .iter()
+                .any(|block| right.contains(block))
+        };
+        assert!(share("Müller & Söhne GmbH", "Mueller und Soehne"));
+        assert!(share("Acme Ltd", "Aceme Limited"));
+        assert!(!share("Acme Ltd", "Zenith Ltd"));
+        assert!(blocks("GmbH", Some("DE")).len() <= 2 && blocks("", None).is_empty());
     }
 
     #[test]

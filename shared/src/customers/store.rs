@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{Company, blocks};
+use super::model::Company;
+use super::names::blocks;
 use super::wire;
 use crate::clock::Timestamp;
 use crate::ids::CustomerId;
