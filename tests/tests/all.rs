@@ -14,6 +14,7 @@ mod contention;
 mod control;
 mod crashes;
 mod determinism;
+mod deals;
 mod disputes;
 mod faults;
 mod given;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tributary::commissions::clockwork::{
     Reconciled, Released, close_due, reconcile, release_due, requeue_waiting,
 };
+use tributary::deals;
 use tributary::edge::App;
 use tributary::events;
 use tributary::imports;
@@ -35,6 +36,8 @@ pub struct Summary {
     pub closed: usize,
     /// Conversions queued again whose rate of exchange has arrived.
     pub exchanged: usize,
+    /// What was due for deals: reminders, expiries, approvals that are late.
+    pub deals: usize,
     /// Payouts that wait for their invoice, told of again.
     pub reminded: usize,
     /// Events queued again that were not told in time.
@@ -58,6 +61,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let reconciled = reconcile(&app, tick.time).await;
     let closed = close_due(&app, tick.time).await;
     let exchanged = requeue_waiting(&app).await;
+    let deals = deals::due::due(&app, tick.time).await;
     let reminded = invoices::remind(&app, tick.time).await;
     let untold = events::requeue(&app, tick.time).await;
     let stalled = imports::requeue(&app, tick.time).await;
@@ -69,6 +73,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         reconciled: reconciled?,
         closed: closed?,
         exchanged: exchanged?,
+        deals: deals?,
         reminded: reminded?,
         untold: untold?,
         stalled: stalled?,

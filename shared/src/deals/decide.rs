@@ -368,6 +368,7 @@ impl Event<'_> {
             chargebacks: None,
             quantity: None,
             customer: None,
+            identifiers: Vec::new(),
             customer_type: None,
             country: deal.subject.country.clone(),
             product: deal.subject.product_lines.first().cloned(),

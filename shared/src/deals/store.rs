@@ -40,7 +40,7 @@ fn state_key(id: DealId) -> Key {
 }
 
 fn policy_key(program: ProgramId) -> Key {
-    Key::new(format!("PROG#{program}"), "DEALS")
+    Key::new(format!("DEALPOLICY#{program}"), "POLICY")
 }
 
 fn count_key(program: ProgramId, partner: PartnerId, day: Date) -> Key {
