@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 19] = [
+const NOUNS: [&str; 21] = [
+    "agreements",
     "applications",
     "channel",
     "claims",
@@ -13,6 +14,7 @@ const NOUNS: [&str; 19] = [
     "invoices",
     "ledger",
     "mail",
+    "onboarding",
     "operators",
     "partners",
     "payouts",

@@ -1,4 +1,5 @@
-//! Queue → what follows from events of the channel: those who are to know are told by mail.
+//! Queue → what follows from events of the channel: those who are to know are told by mail, and partners' steps of
+//! their onboarding are completed.
 //!
 //! A message names a job and nothing else. It may come late, twice or for nothing: what is left to do is read
 //! from the table.
@@ -6,8 +7,9 @@
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Deserialize;
 use tributary::edge::{App, batch_failures};
-use tributary::ids::EventId;
+use tributary::ids::{EventId, LinkId, PartnerId};
 use tributary::mail::{self, MailFailure};
+use tributary::onboarding::{self, error::OnboardingError};
 
 /// What to do.
 #[derive(Deserialize)]
@@ -15,6 +17,10 @@ use tributary::mail::{self, MailFailure};
 enum Job {
     /// `{"event": "evt_…"}`: tell those of it who are to know.
     Event(EventId),
+    /// `{"partner": "ptr_…"}`: tell which steps of its onboarding are completed.
+    Partner(PartnerId),
+    /// `{"link": "lnk_…"}`: the same of the link's partner.
+    Link(LinkId),
     /// `{"announcement": {"event": "evt_…", "after": "…"}}`: go on telling all partners of a program.
     Announcement {
         /// Of what.
@@ -48,9 +54,23 @@ pub async fn handle(app: App, event: SqsEvent) -> Result<SqsBatchResponse, lambd
     Ok(batch_failures(failed))
 }
 
-async fn advance(app: &App, job: Job) -> Result<(), MailFailure> {
+/// Why a job is not done.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Not all were told.
+    #[error(transparent)]
+    Mail(#[from] MailFailure),
+    /// A partner's progress was not told.
+    #[error(transparent)]
+    Onboarding(#[from] OnboardingError),
+}
+
+async fn advance(app: &App, job: Job) -> Result<(), Failure> {
     match job {
-        Job::Event(id) => mail::tell(app, id).await,
-        Job::Announcement { event, after } => mail::announce(app, event, &after).await,
+        Job::Event(id) => mail::tell(app, id).await?,
+        Job::Announcement { event, after } => mail::announce(app, event, &after).await?,
+        Job::Partner(id) => onboarding::advance(app, id).await?,
+        Job::Link(id) => onboarding::advance_by_link(app, id).await?,
     }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tributary::agreements;
 use tributary::commissions::clockwork::{
     Reconciled, Released, close_due, reconcile, release_due, requeue_waiting,
 };
@@ -35,6 +36,8 @@ pub struct Summary {
     pub exchanged: usize,
     /// Payouts that wait for their invoice, told of again.
     pub reminded: usize,
+    /// Terms that take effect soon, of which those are reminded who have not accepted them.
+    pub terms: usize,
     /// Events queued again that were not told in time.
     pub untold: usize,
     /// Periods that were closed for good.
@@ -53,6 +56,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let closed = close_due(&app, tick.time).await;
     let exchanged = requeue_waiting(&app).await;
     let reminded = invoices::remind(&app, tick.time).await;
+    let terms = agreements::remind(&app, tick.time).await;
     let untold = events::requeue(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
     let summary = Summary {
@@ -62,6 +66,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         closed: closed?,
         exchanged: exchanged?,
         reminded: reminded?,
+        terms: terms?,
         untold: untold?,
         periods: periods?,
     };

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Holder, KeyRecord, OperatorRecord, SCOPES, Scopes};
 use crate::clock::{Timestamp, stamp};
-use crate::ids::{KeyId, OperatorId};
+use crate::ids::{KeyId, MemberId, OperatorId};
 use crate::table::{Condition, Error, Index, Key, Op, Put, Range, Table, Update, from_item, text};
 
 /// Keys in force that one holder may have.
@@ -51,6 +51,8 @@ struct KeyItem {
     id: KeyId,
     hash: String,
     holder: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    member: Option<MemberId>,
     scopes: Vec<String>,
     created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +96,7 @@ pub fn put_key(key: &KeyRecord) -> Result<Op, Error> {
         id,
         hash,
         holder,
+        member,
         scopes,
         created_at,
         revoked_at,
@@ -113,6 +116,7 @@ pub fn put_key(key: &KeyRecord) -> Result<Op, Error> {
         id,
         hash,
         holder,
+        member,
         scopes,
         created_at,
         revoked_at,
@@ -161,6 +165,7 @@ fn key_record(item: KeyItem) -> Result<KeyRecord, Error> {
         id,
         hash,
         holder,
+        member,
         scopes,
         created_at,
         revoked_at,
@@ -180,6 +185,7 @@ fn key_record(item: KeyItem) -> Result<KeyRecord, Error> {
         id,
         hash,
         holder,
+        member,
         scopes: Scopes::of(scopes.iter().filter_map(known)),
         created_at,
         revoked_at,
