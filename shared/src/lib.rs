@@ -10,6 +10,7 @@ pub mod ids;
 pub mod money;
 pub mod places;
 
+pub mod agreements;
 pub mod applications;
 pub mod channel;
 pub mod claims;
@@ -23,6 +24,7 @@ pub mod invoices;
 pub mod leads;
 pub mod ledger;
 pub mod mail;
+pub mod onboarding;
 pub mod operators;
 pub mod partners;
 pub mod payouts;

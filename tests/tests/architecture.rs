@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 22] = [
+const NOUNS: [&str; 24] = [
+    "agreements",
     "applications",
     "channel",
     "claims",
@@ -16,6 +17,7 @@ const NOUNS: [&str; 22] = [
     "leads",
     "ledger",
     "mail",
+    "onboarding",
     "operators",
     "partners",
     "payouts",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use tributary::agreements::model::{Acceptance, Agreement, Blocked, Signer};
 use tributary::applications::Known;
 use tributary::applications::model::{
     FieldKind, Form, FormField, GATES, REJECT_REASONS, Reapply, Rules, STAGES, WEIGHTS, Weight,
@@ -10,6 +11,7 @@ use tributary::applications::model::{
 };
 use tributary::events::Event;
 use tributary::mail::Notified;
+use tributary::onboarding::{Way, model::Checklist};
 use utoipa::ToSchema;
 
 /// What applicants are asked.
@@ -575,5 +577,264 @@ pub(crate) fn notified(notified: &Notified) -> NotifiedView {
     NotifiedView {
         operators: operators.into_iter().map(|id| id.to_string()).collect(),
         version,
+    }
+}
+
+/// Terms to publish.
+#[derive(ToSchema)]
+#[schema(as = NewAgreement, example = json!({"title": "Partner terms", "text": "1. Be kind.", "effective_at": "2027-01-01T00:00:00Z", "blocks": ["deals", "leads"]}))]
+pub struct NewAgreementBody {
+    /// What they are called, at most 200 characters.
+    pub title: String,
+    /// The whole text, at most 40,000 characters.
+    pub text: String,
+    /// From when on they hold; from now on unless told.
+    #[schema(format = DateTime)]
+    pub effective_at: Option<String>,
+    /// What those cannot do who have not accepted them: `deals`, `leads`, `links`.
+    pub blocks: Option<Vec<String>>,
+}
+
+/// A version of a program's terms.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Agreement)]
+pub struct AgreementView {
+    /// The program.
+    pub program: String,
+    /// Its number, from 1.
+    pub version: u32,
+    /// What it is called.
+    pub title: String,
+    /// The whole text; absent from lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// SHA-256 of the text in UTF-8, hex.
+    pub hash: String,
+    /// From when on it holds, until the next does.
+    #[schema(format = DateTime)]
+    pub effective_at: String,
+    /// What those cannot do who have not accepted it.
+    pub blocks: Vec<&'static str>,
+    /// Since when it can be accepted.
+    #[schema(format = DateTime)]
+    pub published_at: String,
+}
+
+/// All versions of a program's terms.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AgreementList)]
+pub struct AgreementListView {
+    /// The newest first.
+    pub items: Vec<AgreementView>,
+}
+
+pub(crate) fn agreement(agreement: &Agreement, with_text: bool) -> AgreementView {
+    let Agreement {
+        program,
+        version,
+        title,
+        text,
+        hash,
+        effective_at,
+        blocks,
+        published_at,
+        published_by: _,
+    } = agreement.clone();
+    AgreementView {
+        program: program.to_string(),
+        version,
+        title,
+        text: with_text.then_some(text),
+        hash,
+        effective_at: effective_at.to_string(),
+        blocks: blocks.into_iter().map(Blocked::name).collect(),
+        published_at: published_at.to_string(),
+    }
+}
+
+/// Which text is accepted.
+#[derive(ToSchema)]
+#[schema(as = NewAcceptance)]
+pub struct AcceptanceBody {
+    /// SHA-256 of the text, as the version says.
+    pub hash: String,
+}
+
+/// That a partner accepted a version.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Acceptance)]
+pub struct AcceptanceView {
+    /// Who.
+    pub partner: String,
+    /// Whose terms.
+    pub program: String,
+    /// Which version.
+    pub version: u32,
+    /// SHA-256 of the text that was accepted, hex.
+    pub hash: String,
+    /// When.
+    #[schema(format = DateTime)]
+    pub at: String,
+    /// By which key.
+    pub key: String,
+    /// The member whose key it was; for operators, until it is erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// From which network address; for operators, until it is erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// What a partner accepted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AcceptanceList)]
+pub struct AcceptanceListView {
+    /// By version.
+    pub items: Vec<AcceptanceView>,
+}
+
+pub(crate) fn acceptance(acceptance: &Acceptance, signer: Option<&Signer>) -> AcceptanceView {
+    let Acceptance {
+        partner,
+        program,
+        version,
+        hash,
+        at,
+        key,
+    } = acceptance.clone();
+    let signer = signer.cloned().unwrap_or_default();
+    AcceptanceView {
+        partner: partner.to_string(),
+        program: program.to_string(),
+        version,
+        hash,
+        at: at.to_string(),
+        key,
+        member: signer.member,
+        address: signer.address,
+    }
+}
+
+/// A checklist.
+#[derive(ToSchema)]
+#[schema(as = NewChecklist, example = json!({"steps": [{"code": "terms", "label": "Accept the terms", "kind": "accept_terms"}, {"code": "course", "label": "Basics", "kind": "confirmed"}]}))]
+pub struct ChecklistBody {
+    /// In their order, at most 30.
+    pub steps: Vec<StepBody>,
+}
+
+/// A step of a checklist.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChecklistStep)]
+pub struct StepBody {
+    /// By which it is named: small letters, digits and underscores.
+    pub code: String,
+    /// What people read, at most 200 characters.
+    pub label: String,
+    /// `accept_terms`, `payout_method`, `tax_profile`, `first_link` or `confirmed`.
+    pub kind: String,
+    /// Whether one is all set only with it; true unless told.
+    pub required: Option<bool>,
+}
+
+/// A program's checklist.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Checklist)]
+pub struct ChecklistView {
+    /// The program.
+    pub program: String,
+    /// In their order.
+    pub steps: Vec<StepBody>,
+    /// Counts changes; also the `ETag`.
+    pub version: u64,
+}
+
+pub(crate) fn checklist(checklist: &Checklist) -> ChecklistView {
+    let Checklist {
+        program,
+        steps,
+        version,
+    } = checklist.clone();
+    let steps = steps.into_iter().map(|step| StepBody {
+        code: step.code,
+        label: step.label,
+        kind: step.kind.name().to_owned(),
+        required: Some(step.required),
+    });
+    ChecklistView {
+        program: program.to_string(),
+        steps: steps.collect(),
+        version,
+    }
+}
+
+/// In which program a step is confirmed.
+#[derive(ToSchema)]
+#[schema(as = StepConfirmation)]
+pub struct ConfirmStepBody {
+    /// The program's id.
+    pub program: String,
+}
+
+/// How far a partner has come in a program.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Onboarding)]
+pub struct OnboardingView {
+    /// The partner.
+    pub partner: String,
+    /// The program.
+    pub program: String,
+    /// Each step.
+    pub steps: Vec<WayStepView>,
+    /// How many steps are completed.
+    pub completed: usize,
+    /// Whether all required steps are completed.
+    pub is_set: bool,
+}
+
+/// A step of a partner's way.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OnboardingStep)]
+pub struct WayStepView {
+    /// The step's code.
+    pub code: String,
+    /// What people read.
+    pub label: String,
+    /// What completes it.
+    pub kind: &'static str,
+    /// Whether one is all set only with it.
+    pub required: bool,
+    /// When it was completed; absent while it is not.
+    #[schema(format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<String>,
+}
+
+pub(crate) fn way(way: &Way) -> OnboardingView {
+    let Way {
+        checklist,
+        facts,
+        progress,
+    } = way;
+    let steps: Vec<WayStepView> = checklist
+        .steps
+        .iter()
+        .map(|step| WayStepView {
+            code: step.code.clone(),
+            label: step.label.clone(),
+            kind: step.kind.name(),
+            required: step.required,
+            completed_at: progress.done_at(step, facts).map(|at| at.to_string()),
+        })
+        .collect();
+    OnboardingView {
+        partner: progress.partner.to_string(),
+        program: progress.program.to_string(),
+        completed: steps
+            .iter()
+            .filter(|step| step.completed_at.is_some())
+            .count(),
+        steps,
+        is_set: progress.is_complete(checklist, facts),
     }
 }

@@ -1,5 +1,7 @@
 //! Queue → what follows from events of the channel: those who are to know are told by mail; and files that are
 //! imported, step by step.
+//! Queue → what follows from events of the channel: those who are to know are told by mail, and partners' steps of
+//! their onboarding are completed.
 //!
 //! A message names a job and nothing else. It may come late, twice or for nothing: what is left to do is read
 //! from the table.
@@ -10,6 +12,9 @@ use tributary::edge::{App, batch_failures};
 use tributary::ids::{EventId, UploadId};
 use tributary::mail::{self, MailFailure};
 use tributary::{imports, table};
+use tributary::ids::{EventId, LinkId, PartnerId};
+use tributary::mail::{self, MailFailure};
+use tributary::onboarding::{self, error::OnboardingError};
 
 /// What to do.
 #[derive(Deserialize)]
@@ -17,6 +22,10 @@ use tributary::{imports, table};
 enum Job {
     /// `{"event": "evt_…"}`: tell those of it who are to know.
     Event(EventId),
+    /// `{"partner": "ptr_…"}`: tell which steps of its onboarding are completed.
+    Partner(PartnerId),
+    /// `{"link": "lnk_…"}`: the same of the link's partner.
+    Link(LinkId),
     /// `{"announcement": {"event": "evt_…", "after": "…"}}`: go on telling all partners of a program.
     Announcement {
         /// Of what.
@@ -63,11 +72,24 @@ pub async fn handle(app: App, event: SqsEvent) -> Result<SqsBatchResponse, lambd
     Ok(batch_failures(failed))
 }
 
+/// Why a job is not done.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Not all were told.
+    #[error(transparent)]
+    Mail(#[from] MailFailure),
+    /// A partner's progress was not told.
+    #[error(transparent)]
+    Onboarding(#[from] OnboardingError),
+}
+
 async fn advance(app: &App, job: Job) -> Result<(), Failure> {
     match job {
         Job::Event(id) => mail::tell(app, id).await?,
         Job::Announcement { event, after } => mail::announce(app, event, &after).await?,
         Job::Upload(id) => imports::advance(app, id).await?,
+        Job::Partner(id) => onboarding::advance(app, id).await?,
+        Job::Link(id) => onboarding::advance_by_link(app, id).await?,
     }
     Ok(())
 }

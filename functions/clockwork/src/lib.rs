@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tributary::agreements;
 use tributary::commissions::clockwork::{
     Reconciled, Released, close_due, reconcile, release_due, requeue_waiting,
 };
@@ -40,6 +41,8 @@ pub struct Summary {
     pub deals: usize,
     /// Payouts that wait for their invoice, told of again.
     pub reminded: usize,
+    /// Terms that take effect soon, of which those are reminded who have not accepted them.
+    pub terms: usize,
     /// Events queued again that were not told in time.
     pub untold: usize,
     /// Imports queued again that stood still.
@@ -63,6 +66,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let exchanged = requeue_waiting(&app).await;
     let deals = deals::due::due(&app, tick.time).await;
     let reminded = invoices::remind(&app, tick.time).await;
+    let terms = agreements::remind(&app, tick.time).await;
     let untold = events::requeue(&app, tick.time).await;
     let stalled = imports::requeue(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
@@ -75,6 +79,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         exchanged: exchanged?,
         deals: deals?,
         reminded: reminded?,
+        terms: terms?,
         untold: untold?,
         stalled: stalled?,
         periods: periods?,

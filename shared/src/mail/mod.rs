@@ -17,9 +17,9 @@ pub use store::Notified;
 
 use crate::clock::Timestamp;
 use crate::edge::{App, Change, Letter, MailError, Queue, Write, count};
-use crate::events::{self, Event};
+use crate::events::{self, Event, EventKind};
 use crate::ids::{EventId, OperatorId, PartnerId, ProgramId};
-use crate::{applications, operators, partners, programs};
+use crate::{agreements, applications, operators, partners, programs};
 
 /// Seconds that a mark keeps others from sending the same mail: as long as the function may run.
 const HELD_SECONDS: i64 = 60;
@@ -84,8 +84,13 @@ pub async fn announce(app: &App, id: EventId, after: &str) -> Result<(), MailFai
     let (found, more) = partners::positions(app, after, ANNOUNCED).await?;
     let ids: Vec<PartnerId> = found.iter().map(|(partner, _)| *partner).collect();
     let enrolled = partners::store::find_enrolments(&app.main, &ids, program).await?;
-    for partner in enrolled.keys() {
-        let people = people(app, *partner).await?;
+    let mut told_to: Vec<PartnerId> = enrolled.into_keys().collect();
+    if let (EventKind::AgreementDue, Some(version)) = (event.kind, event.data.get("version")) {
+        let version = version.parse().unwrap_or(u32::MAX);
+        told_to = agreements::have_not_accepted(app, program, version, told_to).await?;
+    }
+    for partner in told_to {
+        let people = people(app, partner).await?;
         send_all(app, &event, template, people).await?;
     }
     match found.last() {

@@ -13,7 +13,7 @@ pub enum Audience {
     Operators,
     /// Whoever made the application.
     Applicant,
-    /// The people of every partner of the program.
+    /// The people of every partner of the program; of a reminder, of those whom it concerns.
     Everyone,
 }
 
@@ -54,7 +54,7 @@ templates! {
     ApplicationApproved "application.approved" Applicant;
     ApplicationRejected "application.rejected" Applicant;
     AgreementPublished "agreement.published" Everyone;
-    AgreementDue "agreement.due" Partner;
+    AgreementDue "agreement.due" Everyone;
     PartnerApproved "partner.approved" Partner;
     PartnerSuspended "partner.suspended" Partner;
     PartnerReinstated "partner.reinstated" Partner;
