@@ -8,7 +8,6 @@ mod budgets;
 mod catalog;
 mod changes;
 mod claims;
-mod claims;
 mod conditions;
 mod contention;
 mod control;
