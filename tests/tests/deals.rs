@@ -68,7 +68,13 @@ async fn say(world: &World, program: &str) {
 }
 
 /// Says what a partner is in the program.
-async fn describe(world: &World, program: &str, partner: &str, tier: Option<&str>, countries: &[&str]) {
+async fn describe(
+    world: &World,
+    program: &str,
+    partner: &str,
+    tier: Option<&str>,
+    countries: &[&str],
+) {
     let territory = |country: &&str| Territory {
         country: (*country).to_owned(),
         regions: Vec::new(),
@@ -88,7 +94,9 @@ async fn describe(world: &World, program: &str, partner: &str, tier: Option<&str
         updated_at: world.now(),
         version: 0,
     };
-    let change = channel::describe(world.instance.app(), None, profile).await.unwrap();
+    let change = channel::describe(world.instance.app(), None, profile)
+        .await
+        .unwrap();
     commit(world, change).await;
 }
 
@@ -193,7 +201,9 @@ async fn a_registered_deal_is_approved_won_and_paid_as_any_conversion() {
     assert_eq!(registered.str("state"), "submitted");
     assert_eq!(registered.headers[header::ETAG], "\"2\"");
     let deal = registered.str("id");
-    let approved = market.decide(deal, "approve", json!({ "note": "Well done." })).await;
+    let approved = market
+        .decide(deal, "approve", json!({ "note": "Well done." }))
+        .await;
     let approved = approved.expect(200);
     assert_eq!(approved.str("state"), "approved");
     assert_eq!(approved.str("protected_until"), "2026-05-31T09:00:00Z");
@@ -201,10 +211,16 @@ async fn a_registered_deal_is_approved_won_and_paid_as_any_conversion() {
     let sale = json!({ "amount": "20000.00", "currency": "GBP" });
     let won = market.decide(deal, "won", sale.clone()).await.expect(200);
     assert_eq!(won.str("state"), "won");
-    let _ = market.decide(deal, "won", sale).await.problem(409, "wrong_state");
+    let _ = market
+        .decide(deal, "won", sale)
+        .await
+        .problem(409, "wrong_state");
     let conversion = won.str("/won/conversion").to_owned();
     market.world.settle().await;
-    assert_eq!(market.world.balances(&market.ada.partner).await[0], "2000.00");
+    assert_eq!(
+        market.world.balances(&market.ada.partner).await[0],
+        "2000.00"
+    );
     let credited = market
         .world
         .get(&format!("/v1/conversions/{conversion}"))
@@ -215,7 +231,10 @@ async fn a_registered_deal_is_approved_won_and_paid_as_any_conversion() {
     // Holds and reversals apply.
     market.advance_to(days_after(market.world.now(), 31));
     market.world.clockwork().await;
-    assert_eq!(market.world.balances(&market.ada.partner).await[1], "2000.00");
+    assert_eq!(
+        market.world.balances(&market.ada.partner).await[1],
+        "2000.00"
+    );
     let back = json!({ "reversal_id": "r-1", "reason": "cancelled" });
     let path = format!("/v1/conversions/{conversion}/reversals");
     let _ = market.world.post(&path, back).await.expect(200);

@@ -514,6 +514,8 @@ async fn leads(court: &Court, program: &str, partner: &str) {
     court.days_pass(3).await;
     let idle = world.get(&format!("/v1/leads/{idle}")).await;
     assert_eq!(idle.str("/offers/0/ended"), "reclaimed");
+}
+
 /// A channel with a profile; an account and a referral, found, asked about and ended.
 async fn owners(court: &Court, program: &str, partner: &str) {
     let keys = format!("/v1/partners/{partner}/keys");
@@ -601,6 +603,53 @@ async fn owners(court: &Court, program: &str, partner: &str) {
         .ask_as(key, end, &[referred.str("id")], "", None)
         .await;
     let _ = court.ask(end, &[declared.str("id")], "", None).await;
+}
+
+/// Files of each kind, one of them in parts, and one that is stopped.
+async fn imports(court: &Court, program: &str) {
+    for (kind, file) in [
+        (
+            "accounts",
+            "name,country,domain\nAcme,GB,acme-imports.com\nAgain,GB,acme-imports.com\nNo,UK,\n",
+        ),
+        (
+            "leads",
+            "company,country,domain\nRose,GB,rose-imports.com\nTulip,DE,tulip-imports.com\n",
+        ),
+        ("invitations", "email\nada@mill-imports.com\n"),
+    ] {
+        let query = format!("?program={program}&kind={kind}");
+        let route = "POST /v1/imports";
+        let begun = court.ask(route, &[], &query, Some(json!(file))).await;
+        court.deliver().await;
+        let id = begun.str("id");
+        let done = court.ask("GET /v1/imports/{id}", &[id], "", None).await;
+        assert_eq!(done.str("state"), "done", "{}", done.text);
+        let route = "GET /v1/imports/{id}/report";
+        let _ = court.ask(route, &[id], "?format=csv", None).await;
+    }
+    let new = json!({ "program": program, "kind": "accounts" });
+    for ending in ["start", "cancel"] {
+        let route = "POST /v1/imports";
+        let begun = court.ask(route, &[], "", Some(new.clone())).await;
+        let id = begun.str("id");
+        let route = "PUT /v1/imports/{id}/parts/{number}";
+        let part = json!("domain\nparts-imports.com\n");
+        let _ = court.ask(route, &[id, "1"], "", Some(part)).await;
+        let route = format!("POST /v1/imports/{{id}}/{ending}");
+        let _ = court.ask(&route, &[id], "", None).await;
+    }
+    // Its message is lost: it is found and goes on.
+    court.world.lose_transport().await;
+    court.days_pass(1).await;
+    let listed = format!("?program={program}");
+    let listed = court.ask("GET /v1/imports", &[], &listed, None).await;
+    let states: Vec<&str> = listed
+        .items()
+        .iter()
+        .map(|item| item["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["cancelled", "done", "done", "done", "done"]);
 }
 
 /// One dispute withdrawn, one upheld by a conversion, one by an amendment of `conversion`.
@@ -1343,6 +1392,7 @@ pub(crate) async fn walk(court: &Court) {
         ["0.00", "0.00", "0.00", "17.20"]
     );
     leads(court, &id, &ada).await;
+    imports(court, &id).await;
 }
 
 #[tokio::test]

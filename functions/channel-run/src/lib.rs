@@ -1,7 +1,5 @@
-//! Queue → what follows from events of the channel: those who are to know are told by mail; and files that are
-//! imported, step by step.
 //! Queue → what follows from events of the channel: those who are to know are told by mail, and partners' steps of
-//! their onboarding are completed.
+//! their onboarding are completed; and files that are imported, step by step.
 //!
 //! A message names a job and nothing else. It may come late, twice or for nothing: what is left to do is read
 //! from the table.
@@ -9,12 +7,10 @@
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Deserialize;
 use tributary::edge::{App, batch_failures};
-use tributary::ids::{EventId, UploadId};
-use tributary::mail::{self, MailFailure};
-use tributary::{imports, table};
-use tributary::ids::{EventId, LinkId, PartnerId};
+use tributary::ids::{EventId, LinkId, PartnerId, UploadId};
 use tributary::mail::{self, MailFailure};
 use tributary::onboarding::{self, error::OnboardingError};
+use tributary::{imports, table};
 
 /// What to do.
 #[derive(Deserialize)]
@@ -35,17 +31,6 @@ enum Job {
     },
     /// `{"upload": "upl_…"}`: bring an import on by one step.
     Upload(UploadId),
-}
-
-/// Why a job is not done.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    /// Not all were told.
-    #[error(transparent)]
-    Mail(#[from] MailFailure),
-    /// An import did not go on.
-    #[error(transparent)]
-    Table(#[from] table::Error),
 }
 
 /// Does what each message names. A message that cannot be read fails alone and ends among the dead letters.
@@ -81,6 +66,9 @@ enum Failure {
     /// A partner's progress was not told.
     #[error(transparent)]
     Onboarding(#[from] OnboardingError),
+    /// An import did not go on.
+    #[error(transparent)]
+    Table(#[from] table::Error),
 }
 
 async fn advance(app: &App, job: Job) -> Result<(), Failure> {

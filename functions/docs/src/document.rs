@@ -24,8 +24,6 @@ pub fn parts() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("payouts", payouts::openapi()),
         ("claims", claims::openapi()),
         ("deals", deals::openapi()),
-        ("deals", deals::openapi()),
-        ("claims", claims::openapi()),
         ("disputes", disputes::openapi()),
         ("imports", imports::openapi()),
         ("leads", leads::openapi()),

@@ -48,8 +48,6 @@ pub fn all() -> Vec<Function> {
         http("payouts", payouts::routes),
         http("claims", claims::routes),
         http("deals", deals::routes),
-        http("deals", deals::routes),
-        http("claims", claims::routes),
         http("disputes", disputes::routes),
         http("imports", imports::routes),
         http("leads", leads::routes),

@@ -21,8 +21,7 @@ use crate::clock::{
 use crate::edge::{self, App, Queue, SEND_BATCH};
 use crate::events::store::event_of;
 use crate::ids::{
-    BatchId, ConversionId, ImportId, PartnerId, PayoutId, ProgramId, UploadId, WhatIfId,
-    BatchId, ConversionId, ImportId, LinkId, PartnerId, PayoutId, ProgramId, WhatIfId,
+    BatchId, ConversionId, ImportId, LinkId, PartnerId, PayoutId, ProgramId, UploadId, WhatIfId,
 };
 use crate::ledger::model::AccountId;
 use crate::ledger::store::{DUE_SHARDS, post};

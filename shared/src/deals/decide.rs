@@ -376,7 +376,6 @@ impl Event<'_> {
             status: Posted::Approved,
             occurred_at: Some(self.occurred_at),
             subs: Default::default(),
-            identifiers: Vec::new(),
         };
         let facts = posting.facts(deal.program, now)?;
         Some(Facts {
