@@ -414,7 +414,7 @@ async fn maker(world: &World) -> String {
 }
 
 /// A channel with a profile; an account and a referral, found, asked about and ended.
-async fn owners(court: &Court, program: &str, partner: &str) {
+async fn owners(court: &Court, program: &str, partner: &str, click: &str) {
     let keys = format!("/v1/partners/{partner}/keys");
     let key = court.world.post(&keys, json!({})).await.expect(201);
     let key = key.str("key");
@@ -481,7 +481,8 @@ async fn owners(court: &Court, program: &str, partner: &str) {
     ] {
         let _ = court.ask(route, &[program], &query, None).await;
     }
-    let question = json!({ "customer": customer, "coupon": "NONE", "reference": "c-1" });
+    let question =
+        json!({ "customer": customer, "coupon": "NONE", "click_id": click, "reference": "c-1" });
     let _ = court
         .ask(
             "POST /v1/programs/{id}/claims:resolve",
@@ -881,7 +882,7 @@ pub(crate) async fn walk(court: &Court) {
         .await
         .str("conversion")
         .to_owned();
-    owners(court, &id, &ada).await;
+    owners(court, &id, &ada, &click).await;
     let lead = |status: &str| {
         Some(
             json!({ "transaction_id": "o-3", "coupon": "ADA10", "amount": "10.00", "status": status, "customer_domain": "acme-works.de" }),
