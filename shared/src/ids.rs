@@ -175,6 +175,18 @@ id!(
     DisputeId, "dsp"
 );
 id!(
+    /// Something that happened, told of in the outbox.
+    EventId, "evt"
+);
+id!(
+    /// A candidate's application to a program, or an invitation to apply.
+    ApplicationId, "appl"
+);
+id!(
+    /// A person of a partner.
+    MemberId, "mbr"
+);
+id!(
     /// A ledger transfer; derived from its source, kind and leg.
     TransferId, "xfr"
 );

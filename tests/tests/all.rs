@@ -12,6 +12,7 @@ mod conditions;
 mod contention;
 mod control;
 mod crashes;
+mod deals;
 mod determinism;
 mod disputes;
 mod faults;

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 16] = [
+const NOUNS: [&str; 18] = [
     "channel",
     "claims",
     "commissions",
     "customers",
+    "deals",
     "disputes",
+    "events",
     "invoices",
     "ledger",
     "operators",

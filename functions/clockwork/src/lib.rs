@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tributary::commissions::clockwork::{
     Reconciled, Released, close_due, reconcile, release_due, requeue_waiting,
 };
+use tributary::deals;
 use tributary::edge::App;
 use tributary::invoices;
 use tributary::payouts::make_due;
@@ -32,6 +33,8 @@ pub struct Summary {
     pub closed: usize,
     /// Conversions queued again whose rate of exchange has arrived.
     pub exchanged: usize,
+    /// What was due for deals: reminders, expiries, approvals that are late.
+    pub deals: usize,
     /// Payouts that wait for their invoice, told of again.
     pub reminded: usize,
     /// Periods that were closed for good.
@@ -49,6 +52,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let reconciled = reconcile(&app, tick.time).await;
     let closed = close_due(&app, tick.time).await;
     let exchanged = requeue_waiting(&app).await;
+    let deals = deals::due::due(&app, tick.time).await;
     let reminded = invoices::remind(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
     let summary = Summary {
@@ -57,6 +61,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         reconciled: reconciled?,
         closed: closed?,
         exchanged: exchanged?,
+        deals: deals?,
         reminded: reminded?,
         periods: periods?,
     };

@@ -21,6 +21,7 @@ pub fn parts() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("postback", postback::openapi()),
         ("conversions", conversions::openapi()),
         ("payouts", payouts::openapi()),
+        ("deals", deals::openapi()),
         ("claims", claims::openapi()),
         ("disputes", disputes::openapi()),
         ("reports", reports::openapi()),

@@ -45,6 +45,7 @@ pub fn all() -> Vec<Function> {
         http("partners", partners::routes),
         http("conversions", conversions::routes),
         http("payouts", payouts::routes),
+        http("deals", deals::routes),
         http("claims", claims::routes),
         http("disputes", disputes::routes),
         http("reports", reports::routes),

@@ -41,6 +41,8 @@ codes! {
     SIGNATURE_STALE "signature_stale" 401 "The webhook timestamp is more than five minutes away.";
     FORBIDDEN "forbidden" 403 "The key lacks the scope that this asks for.";
     APPROVAL_BY_MAKER "approval_by_maker" 403 "Whoever made a batch cannot approve it; somebody else must.";
+    STAKE_IN_ACCOUNT "stake_in_account" 403 "Whoever has a stake in the account cannot approve its deal; somebody else must.";
+    NOT_APPROVER "not_approver" 403 "The approval does not wait for this person, or has this person's consent already.";
     NOT_FOUND "not_found" 404 "There is no such thing, or it is not yours.";
     METHOD_NOT_ALLOWED "method_not_allowed" 405 "This path does not take that method.";
     TRANSACTION_MISMATCH "transaction_mismatch" 409 "The transaction was reported before with other facts.";
@@ -132,6 +134,7 @@ codes! {
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 "The idempotency key was used for another request.";
     CURSOR_INVALID "cursor_invalid" 422 "The cursor does not belong to this list and filter.";
     IF_MATCH_MISSING "if_match_missing" 428 "A change states the version it is based on, in If-Match.";
+    DAILY_LIMIT "daily_limit" 429 "As many were registered today as a day may bring; go on tomorrow.";
     INTERNAL "internal" 500 "Something failed here; the request id finds it in the log.";
     BUSY "busy" 503 "The store is busy or an index is behind; repeat the request, nothing was lost.";
 }
