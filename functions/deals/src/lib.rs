@@ -252,6 +252,7 @@ async fn approvers(
 /// Change a draft.
 ///
 /// What is absent stays; `expected_close`, `description` and `contact` go where they are `null`.
+/// An operator acts in the partner's place with the scope `channel`.
 #[utoipa::path(patch, path = "/v1/deals/{id}", tag = "deals", security(("operator_key" = []), ("partner_key" = [])),
     params(("id" = String, Path, description = "The deal's id"),
         ("If-Match" = String, Header, description = "The `ETag` of the version that was read"),
@@ -282,6 +283,7 @@ async fn amend(
 /// Hand a draft in.
 ///
 /// The body is empty. What happens is as for a deal that is handed in as it is registered.
+/// An operator acts in the partner's place with the scope `channel`.
 #[utoipa::path(post, path = "/v1/deals/{id}/submit", tag = "deals", security(("operator_key" = []), ("partner_key" = [])),
     params(("id" = String, Path, description = "The deal's id"),
         ("If-Match" = String, Header, description = "The `ETag` of the version that was read"),
@@ -310,6 +312,7 @@ async fn submit(
 /// Take a deal back.
 ///
 /// The body is empty. A draft, one that waits, or an approved one, whose protection ends with it.
+/// An operator acts in the partner's place with the scope `channel`.
 #[utoipa::path(post, path = "/v1/deals/{id}/withdraw", tag = "deals", security(("operator_key" = []), ("partner_key" = [])),
     params(("id" = String, Path, description = "The deal's id"),
         ("If-Match" = String, Header, description = "The `ETag` of the version that was read"),
@@ -398,6 +401,8 @@ async fn request_information(
 }
 
 /// Answer what is asked about a deal.
+///
+/// An operator acts in the partner's place with the scope `channel`.
 #[utoipa::path(post, path = "/v1/deals/{id}/supply-information", tag = "deals", security(("operator_key" = []), ("partner_key" = [])),
     params(("id" = String, Path, description = "The deal's id"),
         ("If-Match" = String, Header, description = "The `ETag` of the version that was read"),
@@ -503,6 +508,7 @@ async fn reject(
 /// Extend a deal's protection.
 ///
 /// The body is empty. Once, by the program's `extension_days`, before it ends.
+/// An operator acts in the partner's place with the scope `channel`.
 #[utoipa::path(post, path = "/v1/deals/{id}/extend", tag = "deals", security(("operator_key" = []), ("partner_key" = [])),
     params(("id" = String, Path, description = "The deal's id"),
         ("If-Match" = String, Header, description = "The `ETag` of the version that was read"),
@@ -570,6 +576,7 @@ async fn won(
 /// Lose a deal.
 ///
 /// The customer does not buy; others may register it from then on.
+/// An operator acts in the partner's place with the scope `channel`.
 #[utoipa::path(post, path = "/v1/deals/{id}/lost", tag = "deals", security(("operator_key" = []), ("partner_key" = [])),
     params(("id" = String, Path, description = "The deal's id"),
         ("If-Match" = String, Header, description = "The `ETag` of the version that was read"),
@@ -600,6 +607,7 @@ async fn lost(
 ///
 /// Of one that was rejected as the duplicate of another partner's, within the program's `dispute_days`. It is
 /// decided within as many days, or the deal stays with whoever has it.
+/// An operator acts in the partner's place with the scope `channel`.
 #[utoipa::path(post, path = "/v1/deals/{id}/dispute", tag = "deals", security(("operator_key" = []), ("partner_key" = [])),
     params(("id" = String, Path, description = "The deal's id"),
         ("If-Match" = String, Header, description = "The `ETag` of the version that was read"),

@@ -1064,9 +1064,12 @@ impl Deal {
     /// The deal lost.
     ///
     /// # Errors
-    /// `State`.
+    /// `State`, also once the protection has passed.
     pub fn lost(&self, by: Actor, note: Option<String>, now: Timestamp) -> Result<Self, Fault> {
         self.demand(&[State::Approved])?;
+        if self.grant.as_ref().is_none_or(|grant| grant.until <= now) {
+            return Err(Fault::State(State::Expired));
+        }
         let deal = self.after(Happening::Lost, by, now, note);
         Ok(deal.ended(State::Lost))
     }
