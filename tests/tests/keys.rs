@@ -15,7 +15,7 @@ const WRITE_UNIT: usize = 1024;
 fn shape(text: &str) -> String {
     let patterns = [
         (
-            r"\b(lead|cust|evt|prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv|wif)_[0-9a-hjkmnp-tv-z]{26}\b",
+            r"\b(lead|cust|evt|prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv|wif|upl)_[0-9a-hjkmnp-tv-z]{26}\b",
             "<$1>",
         ),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
@@ -386,6 +386,40 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
     assert!(
         largest.values().all(|size| *size <= WRITE_UNIT),
         "{largest:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_imports_items_stand_under_its_key_and_wait_while_it_is_at_work() {
+    let world = World::start().await;
+    let (program, ..) = world
+        .program(
+            0,
+            json!([{ "kind": "percent", "event": "sale", "rate": "0.30" }]),
+        )
+        .await;
+    let path = format!("/v1/imports?program={program}&kind=accounts");
+    let file = json!("domain,country\nacme.com,GB\nrose.com,UK\n");
+    let _ = world.post(&path, file.clone()).await.expect(202);
+    world.settle().await;
+    let _ = world.post(&path, file).await.expect(202);
+    let items = world.scan("main").await;
+    let shapes: BTreeSet<String> = items
+        .iter()
+        .map(line)
+        .filter(|line| line.starts_with("UPLOAD#"))
+        .collect();
+    let expected = [
+        "UPLOAD#<upl> FAULTS#000002",
+        "UPLOAD#<upl> PART#001",
+        "UPLOAD#<upl> ROW#000002",
+        "UPLOAD#<upl> SIZE#001",
+        "UPLOAD#<upl> UPLOAD | list: UPLOADS#<prg> <time>#<upl>",
+        "UPLOAD#<upl> UPLOAD | list: UPLOADS#<prg> <time>#<upl> | due: WORK#imports <time>#<upl>",
+    ];
+    assert_eq!(
+        shapes.iter().map(String::as_str).collect::<Vec<_>>(),
+        expected
     );
 }
 
