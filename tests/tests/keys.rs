@@ -410,9 +410,9 @@ async fn an_imports_items_stand_under_its_key_and_wait_while_it_is_at_work() {
         .filter(|line| line.starts_with("UPLOAD#"))
         .collect();
     let expected = [
-        "UPLOAD#<upl> FAULTS#000002",
+        "UPLOAD#<upl> FAULTS#00000002",
         "UPLOAD#<upl> PART#001",
-        "UPLOAD#<upl> ROW#000002",
+        "UPLOAD#<upl> ROW#00000002",
         "UPLOAD#<upl> SIZE#001",
         "UPLOAD#<upl> UPLOAD | list: UPLOADS#<prg> <time>#<upl>",
         "UPLOAD#<upl> UPLOAD | list: UPLOADS#<prg> <time>#<upl> | due: WORK#imports <time>#<upl>",

@@ -32,11 +32,11 @@ fn size_key(id: UploadId, number: usize) -> Key {
 
 /// Says that a row has taken effect: put in the very transaction of its effect.
 fn row_key(id: UploadId, row: u64) -> Key {
-    Key::new(format!("UPLOAD#{id}"), format!("ROW#{row:06}"))
+    Key::new(format!("UPLOAD#{id}"), format!("ROW#{row:08}"))
 }
 
 fn faults_key(id: UploadId, row: u64) -> Key {
-    Key::new(format!("UPLOAD#{id}"), format!("FAULTS#{row:06}"))
+    Key::new(format!("UPLOAD#{id}"), format!("FAULTS#{row:08}"))
 }
 
 fn list(program: ProgramId) -> String {
