@@ -1,6 +1,8 @@
 //! All scenarios, in one binary so that the AWS SDK is linked once.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod agreements;
+mod applications;
 mod architecture;
 mod bad_input;
 mod banks;
@@ -17,7 +19,9 @@ mod determinism;
 mod disputes;
 mod faults;
 mod given;
+mod imports;
 mod keys;
+mod leads;
 mod listing;
 mod loss;
 mod main_job;
@@ -34,6 +38,7 @@ mod reports;
 mod requests;
 mod returned;
 mod roles;
+mod routing;
 mod secrets;
 mod stale;
 mod trackers;

@@ -324,10 +324,15 @@ impl Court {
             ("user-agent", "Mozilla/5.0"),
         ];
         let tag;
-        let of_a_deal = path.starts_with("/v1/deals/") && method != Method::GET;
-        if matches!(method, Method::PATCH | Method::PUT) || path.ends_with("/decision") || of_a_deal
+        let of_a_record = ["/v1/deals/", "/v1/leads/"]
+            .iter()
+            .any(|noun| path.starts_with(noun))
+            && method != Method::GET;
+        if matches!(method, Method::PATCH | Method::PUT)
+            || path.ends_with("/decision")
+            || of_a_record
         {
-            let record = if of_a_deal {
+            let record = if of_a_record {
                 path.split('/').take(4).collect::<Vec<_>>().join("/")
             } else {
                 path.trim_end_matches("/decision").to_owned()
@@ -420,6 +425,106 @@ async fn maker(world: &World) -> String {
     key.expect(201).str("key").to_owned()
 }
 
+/// Leads by rules, by list and by form: accepted, declined, worked, won, lost, sent elsewhere, passed on by time.
+async fn leads(court: &Court, program: &str, partner: &str) {
+    let world = &court.world;
+    let keys = format!("/v1/partners/{partner}/keys");
+    let key = world.post(&keys, json!({})).await.expect(201);
+    let key = key.str("key");
+    let (bob, ..) = world.partner_in(program, "Bob").await;
+    for one in [partner, &bob] {
+        let path = format!("/v1/partners/{one}/profiles/{program}");
+        if world.get(&path).await.status == 404 {
+            let said = world.put(&path, json!({})).await;
+            assert!(said.status.is_success(), "{}", said.text);
+        }
+    }
+    let rules = json!([
+        { "code": "hers", "when": { "countries": ["GB"] }, "strategy": { "kind": "fixed", "partner": partner } },
+        { "code": "turns", "strategy": { "kind": "round_robin" } },
+    ]);
+    let routing = json!({ "rules": rules, "idle_days": 2, "form": { "work_bits": 8 } });
+    let route = "PUT /v1/programs/{id}/routing";
+    let _ = court.ask(route, &[program], "", Some(routing)).await;
+    let route = "GET /v1/programs/{id}/routing";
+    let _ = court.ask(route, &[program], "", None).await;
+    let lead = |name: &str, country: &str| {
+        json!({
+            "company": { "name": name, "country": country, "domain": format!("{name}.example") },
+            "contact": { "email": format!("a@{name}.example") },
+        })
+    };
+    let brought = async |name: &str, country: &str| {
+        let route = "POST /v1/programs/{id}/leads";
+        let body = Some(lead(name, country));
+        let brought = court.ask(route, &[program], "", body).await;
+        brought.str("id").to_owned()
+    };
+    let theirs = async |what: &str, id: &str, body: Option<Value>| {
+        let route = format!("POST /v1/leads/{{id}}/{what}");
+        court.ask_as(key, &route, &[id], "", body).await
+    };
+    let ours = async |what: &str, id: &str, body: Value| {
+        let route = format!("POST /v1/leads/{{id}}/{what}");
+        court.ask(&route, &[id], "", Some(body)).await
+    };
+    let lost = brought("lost-works", "GB").await;
+    let _ = court
+        .ask_as(key, "GET /v1/leads/{id}", &[&lost], "", None)
+        .await;
+    let _ = court.ask_as(key, "GET /v1/leads", &[], "", None).await;
+    let all = format!("?program={program}");
+    let _ = court.ask("GET /v1/leads", &[], &all, None).await;
+    let queue = format!("{all}&stage=vendor_queue");
+    let _ = court.ask("GET /v1/leads", &[], &queue, None).await;
+    let why = "GET /v1/leads/{id}/assignments";
+    let _ = court.ask(why, &[&lost], "", None).await;
+    let _ = theirs("accept", &lost, None).await;
+    let stage = json!({ "stage": "working" });
+    let _ = theirs("progress", &lost, Some(stage)).await;
+    let reason = json!({ "reason": "other" });
+    let _ = theirs("lost", &lost, Some(reason.clone())).await;
+    let closed = brought("closed-works", "GB").await;
+    let _ = ours("lost", &closed, reason.clone()).await;
+    let won = brought("won-works", "GB").await;
+    let _ = theirs("accept", &won, None).await;
+    let _ = ours("won", &won, json!({ "amount": "10.00" })).await;
+    let declined = brought("declined-works", "GB").await;
+    let _ = theirs("decline", &declined, Some(reason)).await;
+    let to = json!({ "to": "routing" });
+    let _ = ours("reassign", &declined, to).await;
+    let erase = "DELETE /v1/leads/{id}/contact";
+    let _ = court.ask(erase, &[&declined], "", None).await;
+    let batch = json!({ "leads": [lead("listed-works", "FR")] });
+    let route = "POST /v1/programs/{id}/leads:batch";
+    let _ = court.ask(route, &[program], "", Some(batch)).await;
+    let route = "GET /v1/programs/{id}/leads:challenge";
+    let challenge = court.ask(route, &[program], "", None).await;
+    let challenge = challenge.str("challenge");
+    let nonce = (0..)
+        .map(|nonce: u32| nonce.to_string())
+        .find(|nonce| tributary::leads::form::work(challenge, nonce) >= 8);
+    let mut form = lead("form-works", "FR");
+    (form["challenge"], form["nonce"]) = (json!(challenge), json!(nonce));
+    let route = "POST /v1/programs/{id}/leads:form";
+    let _ = court.ask(route, &[program], "", Some(form)).await;
+    for route in [
+        "GET /v1/programs/{id}/leads:feed",
+        "GET /v1/programs/{id}/leads:export",
+    ] {
+        let _ = court.ask(route, &[program], "", None).await;
+    }
+    let rules = json!({ "rules": rules });
+    let route = "POST /v1/programs/{id}/routing:simulate";
+    let _ = court.ask(route, &[program], "", Some(rules)).await;
+    let idle = brought("idle-works", "GB").await;
+    let _ = theirs("accept", &idle, None).await;
+    let _ = brought("late-works", "GB").await;
+    court.days_pass(3).await;
+    let idle = world.get(&format!("/v1/leads/{idle}")).await;
+    assert_eq!(idle.str("/offers/0/ended"), "reclaimed");
+}
+
 /// A channel with a profile; an account and a referral, found, asked about and ended.
 async fn owners(court: &Court, program: &str, partner: &str, click: &str) {
     let keys = format!("/v1/partners/{partner}/keys");
@@ -508,6 +613,53 @@ async fn owners(court: &Court, program: &str, partner: &str, click: &str) {
         .ask_as(key, end, &[referred.str("id")], "", None)
         .await;
     let _ = court.ask(end, &[declared.str("id")], "", None).await;
+}
+
+/// Files of each kind, one of them in parts, and one that is stopped.
+async fn imports(court: &Court, program: &str) {
+    for (kind, file) in [
+        (
+            "accounts",
+            "name,country,domain\nAcme,GB,acme-imports.com\nAgain,GB,acme-imports.com\nNo,UK,\n",
+        ),
+        (
+            "leads",
+            "company,country,domain\nRose,GB,rose-imports.com\nTulip,DE,tulip-imports.com\n",
+        ),
+        ("invitations", "email\nada@mill-imports.com\n"),
+    ] {
+        let query = format!("?program={program}&kind={kind}");
+        let route = "POST /v1/imports";
+        let begun = court.ask(route, &[], &query, Some(json!(file))).await;
+        court.deliver().await;
+        let id = begun.str("id");
+        let done = court.ask("GET /v1/imports/{id}", &[id], "", None).await;
+        assert_eq!(done.str("state"), "done", "{}", done.text);
+        let route = "GET /v1/imports/{id}/report";
+        let _ = court.ask(route, &[id], "?format=csv", None).await;
+    }
+    let new = json!({ "program": program, "kind": "accounts" });
+    for ending in ["start", "cancel"] {
+        let route = "POST /v1/imports";
+        let begun = court.ask(route, &[], "", Some(new.clone())).await;
+        let id = begun.str("id");
+        let route = "PUT /v1/imports/{id}/parts/{number}";
+        let part = json!("domain\nparts-imports.com\n");
+        let _ = court.ask(route, &[id, "1"], "", Some(part)).await;
+        let route = format!("POST /v1/imports/{{id}}/{ending}");
+        let _ = court.ask(&route, &[id], "", None).await;
+    }
+    // Its message is lost: it is found and goes on.
+    court.world.lose_transport().await;
+    court.days_pass(1).await;
+    let listed = format!("?program={program}");
+    let listed = court.ask("GET /v1/imports", &[], &listed, None).await;
+    let states: Vec<&str> = listed
+        .items()
+        .iter()
+        .map(|item| item["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["cancelled", "done", "done", "done", "done"]);
 }
 
 /// One dispute withdrawn, one upheld by a conversion, one by an amendment of `conversion`.
@@ -1389,6 +1541,8 @@ pub(crate) async fn walk(court: &Court) {
         ["0.00", "0.00", "0.00", "17.20"]
     );
     deals(court).await;
+    leads(court, &id, &ada).await;
+    imports(court, &id).await;
 }
 
 #[tokio::test]
