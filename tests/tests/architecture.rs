@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 21] = [
+const NOUNS: [&str; 24] = [
     "agreements",
     "applications",
     "channel",
     "claims",
     "commissions",
     "customers",
+    "deals",
     "disputes",
     "events",
+    "imports",
     "invoices",
+    "leads",
     "ledger",
     "mail",
     "onboarding",
@@ -111,6 +114,8 @@ fn models_are_pure() {
             shared.join("commissions/what_if.rs"),
             shared.join("customers/mail_domains.rs"),
             shared.join("customers/names.rs"),
+            shared.join("imports/rows.rs"),
+            shared.join("leads/routing.rs"),
         ])
         .filter(|path| path.exists())
         .collect();
@@ -131,6 +136,8 @@ fn models_are_pure() {
         "use super::fold::",
         "use super::mail_domains::",
         "use super::model::",
+        "use super::rows::",
+        "use super::routing::",
     ];
     let others: Vec<String> = NOUNS
         .iter()

@@ -329,8 +329,20 @@ impl Court {
             ("user-agent", "Mozilla/5.0"),
         ];
         let tag;
-        if matches!(method, Method::PATCH | Method::PUT) || path.ends_with("/decision") {
-            let found = self.world.get(path.trim_end_matches("/decision")).await;
+        let of_a_record = ["/v1/deals/", "/v1/leads/"]
+            .iter()
+            .any(|noun| path.starts_with(noun))
+            && method != Method::GET;
+        if matches!(method, Method::PATCH | Method::PUT)
+            || path.ends_with("/decision")
+            || of_a_record
+        {
+            let record = if of_a_record {
+                path.split('/').take(4).collect::<Vec<_>>().join("/")
+            } else {
+                path.trim_end_matches("/decision").to_owned()
+            };
+            let found = self.world.get(&record).await;
             if let Some(found) = found.headers.get("etag") {
                 tag = found.to_str().unwrap().to_owned();
                 headers.push(("if-match", &tag));
@@ -418,6 +430,243 @@ async fn maker(world: &World) -> String {
     key.expect(201).str("key").to_owned()
 }
 
+/// Leads by rules, by list and by form: accepted, declined, worked, won, lost, sent elsewhere, passed on by time.
+async fn leads(court: &Court, program: &str, partner: &str) {
+    let world = &court.world;
+    let keys = format!("/v1/partners/{partner}/keys");
+    let key = world.post(&keys, json!({})).await.expect(201);
+    let key = key.str("key");
+    let (bob, ..) = world.partner_in(program, "Bob").await;
+    for one in [partner, &bob] {
+        let path = format!("/v1/partners/{one}/profiles/{program}");
+        if world.get(&path).await.status == 404 {
+            let said = world.put(&path, json!({})).await;
+            assert!(said.status.is_success(), "{}", said.text);
+        }
+    }
+    let rules = json!([
+        { "code": "hers", "when": { "countries": ["GB"] }, "strategy": { "kind": "fixed", "partner": partner } },
+        { "code": "turns", "strategy": { "kind": "round_robin" } },
+    ]);
+    let routing = json!({ "rules": rules, "idle_days": 2, "form": { "work_bits": 8 } });
+    let route = "PUT /v1/programs/{id}/routing";
+    let _ = court.ask(route, &[program], "", Some(routing)).await;
+    let route = "GET /v1/programs/{id}/routing";
+    let _ = court.ask(route, &[program], "", None).await;
+    let lead = |name: &str, country: &str| {
+        json!({
+            "company": { "name": name, "country": country, "domain": format!("{name}.example") },
+            "contact": { "email": format!("a@{name}.example") },
+        })
+    };
+    let brought = async |name: &str, country: &str| {
+        let route = "POST /v1/programs/{id}/leads";
+        let body = Some(lead(name, country));
+        let brought = court.ask(route, &[program], "", body).await;
+        brought.str("id").to_owned()
+    };
+    let theirs = async |what: &str, id: &str, body: Option<Value>| {
+        let route = format!("POST /v1/leads/{{id}}/{what}");
+        court.ask_as(key, &route, &[id], "", body).await
+    };
+    let ours = async |what: &str, id: &str, body: Value| {
+        let route = format!("POST /v1/leads/{{id}}/{what}");
+        court.ask(&route, &[id], "", Some(body)).await
+    };
+    let lost = brought("lost-works", "GB").await;
+    let _ = court
+        .ask_as(key, "GET /v1/leads/{id}", &[&lost], "", None)
+        .await;
+    let _ = court.ask_as(key, "GET /v1/leads", &[], "", None).await;
+    let all = format!("?program={program}");
+    let _ = court.ask("GET /v1/leads", &[], &all, None).await;
+    let queue = format!("{all}&stage=vendor_queue");
+    let _ = court.ask("GET /v1/leads", &[], &queue, None).await;
+    let why = "GET /v1/leads/{id}/assignments";
+    let _ = court.ask(why, &[&lost], "", None).await;
+    let _ = theirs("accept", &lost, None).await;
+    let stage = json!({ "stage": "working" });
+    let _ = theirs("progress", &lost, Some(stage)).await;
+    let reason = json!({ "reason": "other" });
+    let _ = theirs("lost", &lost, Some(reason.clone())).await;
+    let closed = brought("closed-works", "GB").await;
+    let _ = ours("lost", &closed, reason.clone()).await;
+    let won = brought("won-works", "GB").await;
+    let _ = theirs("accept", &won, None).await;
+    let _ = ours("won", &won, json!({ "amount": "10.00" })).await;
+    let declined = brought("declined-works", "GB").await;
+    let _ = theirs("decline", &declined, Some(reason)).await;
+    let to = json!({ "to": "routing" });
+    let _ = ours("reassign", &declined, to).await;
+    let erase = "DELETE /v1/leads/{id}/contact";
+    let _ = court.ask(erase, &[&declined], "", None).await;
+    let batch = json!({ "leads": [lead("listed-works", "FR")] });
+    let route = "POST /v1/programs/{id}/leads:batch";
+    let _ = court.ask(route, &[program], "", Some(batch)).await;
+    let route = "GET /v1/programs/{id}/leads:challenge";
+    let challenge = court.ask(route, &[program], "", None).await;
+    let challenge = challenge.str("challenge");
+    let nonce = (0..)
+        .map(|nonce: u32| nonce.to_string())
+        .find(|nonce| tributary::leads::form::work(challenge, nonce) >= 8);
+    let mut form = lead("form-works", "FR");
+    (form["challenge"], form["nonce"]) = (json!(challenge), json!(nonce));
+    let route = "POST /v1/programs/{id}/leads:form";
+    let _ = court.ask(route, &[program], "", Some(form)).await;
+    for route in [
+        "GET /v1/programs/{id}/leads:feed",
+        "GET /v1/programs/{id}/leads:export",
+    ] {
+        let _ = court.ask(route, &[program], "", None).await;
+    }
+    let rules = json!({ "rules": rules });
+    let route = "POST /v1/programs/{id}/routing:simulate";
+    let _ = court.ask(route, &[program], "", Some(rules)).await;
+    let idle = brought("idle-works", "GB").await;
+    let _ = theirs("accept", &idle, None).await;
+    let _ = brought("late-works", "GB").await;
+    court.days_pass(3).await;
+    let idle = world.get(&format!("/v1/leads/{idle}")).await;
+    assert_eq!(idle.str("/offers/0/ended"), "reclaimed");
+}
+
+/// A channel with a profile; an account and a referral, found, asked about and ended.
+async fn owners(court: &Court, program: &str, partner: &str, click: &str) {
+    let keys = format!("/v1/partners/{partner}/keys");
+    let key = court.world.post(&keys, json!({})).await.expect(201);
+    let key = key.str("key");
+    let channel = json!({ "product_lines": ["crm"], "tiers": ["gold"] });
+    let _ = court
+        .ask(
+            "PUT /v1/programs/{id}/channel",
+            &[program],
+            "",
+            Some(channel),
+        )
+        .await;
+    let _ = court
+        .ask("GET /v1/programs/{id}/channel", &[program], "", None)
+        .await;
+    let ids = [partner, program];
+    let profile = json!({ "tier": "gold" });
+    let _ = court
+        .ask(
+            "PUT /v1/partners/{id}/profiles/{program}",
+            &ids,
+            "",
+            Some(profile),
+        )
+        .await;
+    let _ = court
+        .ask("GET /v1/partners/{id}/profiles/{program}", &ids, "", None)
+        .await;
+    let _ = court
+        .ask("GET /v1/partners/{id}/profiles", &[partner], "", None)
+        .await;
+    let customer = json!({ "name": "Acme GmbH", "country": "DE", "domain": "acme-works.de" });
+    let account = json!({ "customer": customer, "opportunity": "006B" });
+    let declared = court
+        .ask(
+            "POST /v1/programs/{id}/accounts",
+            &[program],
+            "",
+            Some(account.clone()),
+        )
+        .await;
+    // The second says the same again, of a customer that is known.
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/accounts",
+            &[program],
+            "",
+            Some(account),
+        )
+        .await;
+    let refer = "POST /v1/programs/{id}/referrals";
+    let referral = json!({ "customer": customer });
+    let referred = court
+        .ask_as(key, refer, &[program], "", Some(referral))
+        .await;
+    let named = json!({ "customer": { "domain": "zenith-works.de" }, "partner": partner });
+    let _ = court.ask(refer, &[program], "", Some(named)).await;
+    for (route, query) in [
+        (
+            "GET /v1/programs/{id}/referrals",
+            format!("?partner={partner}"),
+        ),
+        ("GET /v1/programs/{id}/claims", String::new()),
+    ] {
+        let _ = court.ask(route, &[program], &query, None).await;
+    }
+    let question =
+        json!({ "customer": customer, "coupon": "NONE", "click_id": click, "reference": "c-1" });
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/claims:resolve",
+            &[program],
+            "",
+            Some(question),
+        )
+        .await;
+    let find = "GET /v1/claims/{id}";
+    let _ = court
+        .ask_as(key, find, &[referred.str("id")], "", None)
+        .await;
+    let _ = court.ask(find, &[declared.str("id")], "", None).await;
+    let end = "POST /v1/claims/{id}/end";
+    let _ = court
+        .ask_as(key, end, &[referred.str("id")], "", None)
+        .await;
+    let _ = court.ask(end, &[declared.str("id")], "", None).await;
+}
+
+/// Files of each kind, one of them in parts, and one that is stopped.
+async fn imports(court: &Court, program: &str) {
+    for (kind, file) in [
+        (
+            "accounts",
+            "name,country,domain\nAcme,GB,acme-imports.com\nAgain,GB,acme-imports.com\nNo,UK,\n",
+        ),
+        (
+            "leads",
+            "company,country,domain\nRose,GB,rose-imports.com\nTulip,DE,tulip-imports.com\n",
+        ),
+        ("invitations", "email\nada@mill-imports.com\n"),
+    ] {
+        let query = format!("?program={program}&kind={kind}");
+        let route = "POST /v1/imports";
+        let begun = court.ask(route, &[], &query, Some(json!(file))).await;
+        court.deliver().await;
+        let id = begun.str("id");
+        let done = court.ask("GET /v1/imports/{id}", &[id], "", None).await;
+        assert_eq!(done.str("state"), "done", "{}", done.text);
+        let route = "GET /v1/imports/{id}/report";
+        let _ = court.ask(route, &[id], "?format=csv", None).await;
+    }
+    let new = json!({ "program": program, "kind": "accounts" });
+    for ending in ["start", "cancel"] {
+        let route = "POST /v1/imports";
+        let begun = court.ask(route, &[], "", Some(new.clone())).await;
+        let id = begun.str("id");
+        let route = "PUT /v1/imports/{id}/parts/{number}";
+        let part = json!("domain\nparts-imports.com\n");
+        let _ = court.ask(route, &[id, "1"], "", Some(part)).await;
+        let route = format!("POST /v1/imports/{{id}}/{ending}");
+        let _ = court.ask(&route, &[id], "", None).await;
+    }
+    // Its message is lost: it is found and goes on.
+    court.world.lose_transport().await;
+    court.days_pass(1).await;
+    let listed = format!("?program={program}");
+    let listed = court.ask("GET /v1/imports", &[], &listed, None).await;
+    let states: Vec<&str> = listed
+        .items()
+        .iter()
+        .map(|item| item["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["cancelled", "done", "done", "done", "done"]);
+}
+
 /// One dispute withdrawn, one upheld by a conversion, one by an amendment of `conversion`.
 async fn disputes(court: &Court, program: &str, partner: &str, conversion: &str) {
     let keys = format!("/v1/partners/{partner}/keys");
@@ -468,6 +717,145 @@ async fn disputes(court: &Court, program: &str, partner: &str, conversion: &str)
         let _ = court.ask(route, &[id], "", Some(decision)).await;
     }
     let _ = court.ask_as(key, "GET /v1/disputes", &[], "", None).await;
+}
+
+/// A deal's way, by its partner and by operators in its place: shared, disputed, won, lost and expired.
+async fn deals(court: &Court) {
+    let program = json!({ "name": "Resale", "currency": "GBP", "attribution": { "model": "last_click", "window_days": 30 } });
+    let program = court.ask("POST /v1/programs", &[], "", Some(program)).await;
+    let id = program.str("id").to_owned();
+    let plan = json!({ "code": "resale", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z", "components": [{ "kind": "percent", "event": "deal", "rate": "0.10" }] });
+    let route = "POST /v1/programs/{id}/plans";
+    let _ = court.ask(route, &[&id], "", Some(plan)).await;
+    let body = json!({ "name": "Sue", "email": "sue@example.com" });
+    let sue = court.ask("POST /v1/operators", &[], "", Some(body)).await;
+    let policy = json!({
+        "benefit": { "kind": "commission", "event": "deal" }, "second": { "kind": "co_register", "share": "0.30" },
+        "stakes": [{ "operator": sue.str("id"), "domains": ["stake.com"] }],
+    });
+    let route = "PUT /v1/programs/{id}/deal-policy";
+    let _ = court.ask(route, &[&id], "", Some(policy)).await;
+    let route = "GET /v1/programs/{id}/deal-policy";
+    let _ = court.ask(route, &[&id], "", None).await;
+    let mut sellers = Vec::new();
+    for name in ["Eve", "Fay"] {
+        let body =
+            json!({ "name": name, "email": "p@example.com", "country": "GB", "kind": "reseller" });
+        let made = court.ask("POST /v1/partners", &[], "", Some(body)).await;
+        let partner = made.str("id").to_owned();
+        let placed = json!({ "program": id, "plan": "resale" });
+        let route = "POST /v1/partners/{id}/enrolments";
+        let _ = court.ask(route, &[&partner], "", Some(placed)).await;
+        let keys = format!("/v1/partners/{partner}/keys");
+        let key = court.world.post(&keys, json!({})).await.expect(201);
+        sellers.push((partner, key.str("key").to_owned()));
+    }
+    let [(eve, eves), (_, fays)] = sellers.as_slice() else {
+        panic!("two sellers")
+    };
+    let about = |domain: &str| {
+        json!({
+            "program": id, "name": "Rollout", "customer": { "name": "Acme GmbH", "country": "DE", "domain": domain },
+            "amount": "1000.00", "currency": "GBP",
+        })
+    };
+    let registered = async |key: &str, domain: &str| {
+        let answer = court
+            .ask_as(key, "POST /v1/deals", &[], "", Some(about(domain)))
+            .await;
+        answer.str("id").to_owned()
+    };
+    let act = async |key: Option<&str>, what: &str, deal: &str, body: Value| {
+        let route = format!("POST /v1/deals/{{id}}/{what}");
+        match key {
+            Some(key) => court.ask_as(key, &route, &[deal], "", Some(body)).await,
+            None => court.ask(&route, &[deal], "", Some(body)).await,
+        }
+    };
+    let approved = async |key: &str, domain: &str| {
+        let deal = registered(key, domain).await;
+        let _ = act(None, "approve", &deal, json!({})).await;
+        deal
+    };
+    let [question, answer] =
+        [("question", "Who?"), ("answer", "They.")].map(|(field, said)| json!({ field: said }));
+    // As a draft, by the partner and then by an operator for it.
+    for by in [Some(eves.as_str()), None] {
+        let mut draft = about(if by.is_some() { "one.com" } else { "two.com" });
+        draft["draft"] = json!(true);
+        if by.is_none() {
+            draft["partner"] = json!(eve);
+        }
+        let rename = json!({ "name": "Renamed" });
+        let deal = match by {
+            Some(key) => {
+                let made = court
+                    .ask_as(key, "POST /v1/deals", &[], "", Some(draft))
+                    .await;
+                let deal = made.str("id").to_owned();
+                let route = "PATCH /v1/deals/{id}";
+                let _ = court.ask_as(key, route, &[&deal], "", Some(rename)).await;
+                deal
+            }
+            None => {
+                let made = court.ask("POST /v1/deals", &[], "", Some(draft)).await;
+                let deal = made.str("id").to_owned();
+                let route = "PATCH /v1/deals/{id}";
+                let _ = court.ask(route, &[&deal], "", Some(rename)).await;
+                deal
+            }
+        };
+        for part in ["", "/timeline", "/approvers"] {
+            let route = format!("GET /v1/deals/{{id}}{part}");
+            let _ = match by {
+                Some(key) => court.ask_as(key, &route, &[&deal], "", None).await,
+                None => court.ask(&route, &[&deal], "", None).await,
+            };
+        }
+        let _ = act(by, "submit", &deal, json!({})).await;
+        let _ = act(None, "review", &deal, json!({})).await;
+        let _ = act(None, "request-information", &deal, question.clone()).await;
+        let _ = act(by, "supply-information", &deal, answer.clone()).await;
+        let _ = act(by, "withdraw", &deal, json!({})).await;
+        let lost = approved(eves, "lost.com").await;
+        let _ = act(by, "extend", &lost, json!({})).await;
+        let _ = act(by, "lost", &lost, json!({ "note": "No budget." })).await;
+    }
+    let _ = court.ask_as(eves, "GET /v1/deals", &[], "", None).await;
+    let listed = format!("?program={id}&state=withdrawn");
+    let _ = court.ask("GET /v1/deals", &[], &listed, None).await;
+    // Shared, and then alone by time; asked and never answered; disputed and never decided.
+    let _ = approved(eves, "shared.com").await;
+    court
+        .world
+        .instance
+        .app()
+        .clock
+        .set(tributary::clock::days_after(court.world.now(), 1));
+    let _ = approved(fays, "shared.com").await;
+    let silent = registered(eves, "silent.com").await;
+    let _ = act(None, "request-information", &silent, question.clone()).await;
+    let _ = approved(eves, "disputed.com").await;
+    for (by, outcome) in [(Some(fays.as_str()), Some("holder")), (None, None)] {
+        let second = registered(fays, "disputed.com").await;
+        let reason = json!({ "reason": "duplicate" });
+        let _ = act(None, "reject", &second, reason).await;
+        let statement = json!({ "statement": "We were first." });
+        let _ = act(by, "dispute", &second, statement).await;
+        if let Some(outcome) = outcome {
+            let decision = json!({ "outcome": outcome });
+            let _ = act(None, "dispute/decision", &second, decision).await;
+        }
+    }
+    let won = approved(eves, "won.com").await;
+    let sale = json!({ "amount": "900.00", "currency": "GBP" });
+    let _ = act(None, "won", &won, sale).await;
+    let route = "GET /v1/programs/{id}/pipeline";
+    let _ = court.ask(route, &[&id], "", None).await;
+    court.deliver().await;
+    for days in [15, 75, 1] {
+        court.days_pass(days).await;
+    }
 }
 
 /// A program of tiers, gates and levels, in which a conversion waits for its rate of exchange.
@@ -1023,9 +1411,10 @@ pub(crate) async fn walk(court: &Court) {
         .await
         .str("conversion")
         .to_owned();
+    owners(court, &id, &ada, &click).await;
     let lead = |status: &str| {
         Some(
-            json!({ "transaction_id": "o-3", "coupon": "ADA10", "amount": "10.00", "status": status }),
+            json!({ "transaction_id": "o-3", "coupon": "ADA10", "amount": "10.00", "status": status, "customer_domain": "acme-works.de" }),
         )
     };
     let tried = json!({ "body": lead("pending") });
@@ -1382,6 +1771,9 @@ pub(crate) async fn walk(court: &Court) {
         court.world.balances(&ada).await,
         ["0.00", "0.00", "0.00", "17.20"]
     );
+    deals(court).await;
+    leads(court, &id, &ada).await;
+    imports(court, &id).await;
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ pub mod error;
 pub mod model;
 mod store;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use error::OperatorError;
@@ -52,6 +53,17 @@ pub async fn find(app: &App, id: OperatorId) -> Result<OperatorRecord, OperatorE
     store::find_operator(&app.main, id)
         .await?
         .ok_or(OperatorError::NotFound(id))
+}
+
+/// Which of these operators there are. One round trip for a hundred.
+///
+/// # Errors
+/// The table's.
+pub async fn known_among(
+    app: &App,
+    ids: impl IntoIterator<Item = OperatorId>,
+) -> Result<BTreeSet<OperatorId>, table::Error> {
+    store::known(&app.main, ids).await
 }
 
 /// A page of operators, newest first, and the position to go on from.

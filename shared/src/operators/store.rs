@@ -1,5 +1,7 @@
 //! Keys and items of operators and API keys.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::model::{Holder, KeyRecord, OperatorRecord, SCOPES, Scopes};
@@ -201,6 +203,22 @@ pub async fn find_operator(table: &Table, id: OperatorId) -> Result<Option<Opera
         .get::<OperatorItem>(&operator_key(id))
         .await?
         .map(operator))
+}
+
+/// Which of these operators there are.
+///
+/// # Errors
+/// The table's.
+pub async fn known(
+    table: &Table,
+    ids: impl IntoIterator<Item = OperatorId>,
+) -> Result<BTreeSet<OperatorId>, Error> {
+    let ids: BTreeSet<OperatorId> = ids.into_iter().collect();
+    let found = table
+        .get_many(ids.iter().map(|id| operator_key(*id)))
+        .await?;
+    let is_there = |id: &OperatorId| found.contains_key(&operator_key(*id));
+    Ok(ids.into_iter().filter(is_there).collect())
 }
 
 /// A key's record.
