@@ -27,6 +27,7 @@ mod listing;
 mod loss;
 mod main_job;
 mod matrix;
+mod members;
 mod models;
 mod money;
 mod payouts;

@@ -15,12 +15,19 @@ const WRITE_UNIT: usize = 1024;
 fn shape(text: &str) -> String {
     let patterns = [
         (
-            r"\b(lead|cust|evt|prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv|wif|upl)_[0-9a-hjkmnp-tv-z]{26}\b",
+            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv|wif|upl|appl|evt|mbr|lead|deal|cust|clm)_[0-9a-hjkmnp-tv-z]{26}\b",
             "<$1>",
         ),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
         (r"^ONCE#[0-9a-f]{32}$", "ONCE#<hash>"),
         (r"^(CUST#<prg>#).{22}$", "$1<reference>"),
+        (
+            r"^(KNOWN#|APPLBY#<prg>#|COUNT#APPLY#<prg>#|COUNT#TOKEN#).{22}$",
+            "$1<reference>",
+        ),
+        (r"^\d{12}$", "<hour>"),
+        (r"#\d{3}#<evt>$", "#<kind>#<evt>"),
+        (r"^UNTOLD#[0-3]$", "UNTOLD#<shard>"),
         (r"^[A-Za-z0-9_-]{62}$", "<click id>"),
         (r"#20\d{4}\b", "#<month>"),
         (r"#20\d\d-\d\d$", "#<period>"),
@@ -71,6 +78,98 @@ fn size(item: &Item) -> usize {
     item.iter()
         .map(|(name, held)| name.len() + value(held))
         .sum()
+}
+
+/// Applications, terms, people and what is told of them.
+async fn recruited(world: &World, stand: &Stand) {
+    let program = format!("/v1/programs/{}", stand.program);
+    let open = json!({ "kinds": ["reseller"] });
+    let _ = world
+        .put(&format!("{program}/application-form"), open)
+        .await
+        .expect(200);
+    let rules = json!({ "free_mail": "review" });
+    let _ = world
+        .put(&format!("{program}/application-rules"), rules)
+        .await
+        .expect(200);
+    let steps = json!({ "steps": [{ "code": "course", "label": "Basics", "kind": "confirmed" }] });
+    let _ = world
+        .put(&format!("{program}/onboarding-steps"), steps)
+        .await
+        .expect(200);
+    let named = json!({ "operators": [] });
+    let _ = world
+        .put(&format!("{program}/notifications"), named)
+        .await
+        .expect(200);
+    for referrer in [json!(null), json!(stand.partner)] {
+        let email = format!(
+            "{}@mill.example.com",
+            if referrer.is_null() { "eve" } else { "fay" }
+        );
+        let said = json!({ "email": email, "name": "Eve", "country": "GB", "kind": "reseller", "referrer": referrer });
+        let _ = world
+            .ask(
+                "",
+                Method::POST,
+                &format!("{program}/applications"),
+                &[],
+                Some(&said),
+            )
+            .await
+            .expect(202);
+        world.settle().await;
+        let mails = world.instance.cloud().outbox().mails();
+        let mail = mails.iter().rev().find(|mail| mail.to == email).unwrap();
+        let (_, token) = mail.text.rsplit_once("once: ").unwrap();
+        let token = json!({ "token": token.lines().next().unwrap() });
+        let path = format!("{program}/applications:confirm");
+        let confirmed = world
+            .ask("", Method::POST, &path, &[], Some(&token))
+            .await
+            .expect(200);
+        let answer = json!({ "token": confirmed.str("token"), "submit": true });
+        let path = format!("{program}/applications:answer");
+        let _ = world
+            .ask("", Method::POST, &path, &[], Some(&answer))
+            .await
+            .expect(200);
+    }
+    let terms = json!({ "title": "Terms", "text": "Be kind." });
+    let terms = world
+        .post(&format!("{program}/agreements"), terms)
+        .await
+        .expect(201);
+    let later =
+        json!({ "title": "Terms", "text": "Be kinder.", "effective_at": "2036-01-01T00:00:00Z" });
+    let _ = world
+        .post(&format!("{program}/agreements"), later)
+        .await
+        .expect(201);
+    let partner = format!("/v1/partners/{}", stand.partner);
+    let key = world
+        .post(&format!("{partner}/keys"), json!({}))
+        .await
+        .expect(201);
+    let accept = format!("{program}/agreements/1/acceptances");
+    let hash = json!({ "hash": terms.str("hash") });
+    let _ = world
+        .ask(key.str("key"), Method::POST, &accept, &[], Some(&hash))
+        .await
+        .expect(201);
+    let key = format!("{partner}/keys/{}", key.str("id"));
+    let _ = world.delete(&key).await.expect(204);
+    let course = json!({ "program": stand.program });
+    let _ = world
+        .post(&format!("{partner}/onboarding/course"), course)
+        .await
+        .expect(200);
+    let member = json!({ "name": "Ida", "email": "ida@mill.example", "role": "owner" });
+    let _ = world
+        .post(&format!("{partner}/members"), member)
+        .await
+        .expect(201);
 }
 
 /// One of everything: what is held, payable, in a payout, paid, reversed, and the work that is left.
@@ -136,6 +235,7 @@ async fn one_of_everything() -> World {
         ..stand.clone()
     };
     let _ = world.sale(&cleo, "o-7", "60.00").await;
+    recruited(&world, &stand).await;
     let nobody =
         json!({ "transaction_id": "o-3", "coupon": "NOBODY", "amount": "5.00", "currency": "GBP" });
     let _ = world.postback(&stand, nobody).await.expect(201);

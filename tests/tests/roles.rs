@@ -86,13 +86,18 @@ fn touched(call: &Recorded) -> Vec<(String, &'static str, String)> {
     match (call.service, call.operation.as_str()) {
         (Service::Sqs, "SendMessageBatch") => {
             let queue = request["QueueUrl"].as_str().unwrap();
-            let queue = if queue.ends_with("commissions") {
-                "CommissionsQueueArn"
-            } else {
-                "PayoutsQueueArn"
+            let queue = match queue.rsplit('-').next() {
+                Some("commissions") => "CommissionsQueueArn",
+                Some("channel") => "ChannelQueueArn",
+                _ => "PayoutsQueueArn",
             };
             vec![("sqs:SendMessage".to_owned(), queue, String::new())]
         }
+        (Service::Ses, "SendEmail") => vec![(
+            "ses:SendEmail".to_owned(),
+            "/${MailIdentity}",
+            String::new(),
+        )],
         (Service::DynamoDb, "GetItem" | "UpdateItem" | "DeleteItem") => {
             vec![(
                 action(&call.operation),
@@ -388,10 +393,10 @@ impl Court {
                 (Service::Streams, _) => package = "relay",
                 (Service::Sqs, "ReceiveMessage") => {
                     let queue = call.request["QueueUrl"].as_str().unwrap();
-                    package = if queue.ends_with("commissions") {
-                        "commission"
-                    } else {
-                        "payout-run"
+                    package = match queue.rsplit('-').next() {
+                        Some("commissions") => "commission",
+                        Some("channel") => "channel-run",
+                        _ => "payout-run",
                     };
                 }
                 (Service::Sqs, "DeleteMessageBatch" | "GetQueueUrl") => {}
@@ -954,6 +959,231 @@ async fn ladder(court: &Court) {
     court.days_pass(1).await;
 }
 
+/// A program with levels that takes applications, asks for terms and has a checklist; its partners come and go.
+async fn recruiting(court: &Court) {
+    let world = &court.world;
+    let spring = json!({ "name": "Fair", "currency": "GBP", "attribution": { "model": "last_click", "window_days": 30 } });
+    let id = world.post("/v1/programs", spring).await.expect(201);
+    let id = id.str("id");
+    let plan = json!({ "code": "fair", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z",
+        "components": [{ "kind": "percent", "event": "sale", "rate": "0.30" }],
+        "levels": [{ "rate": "0.10", "of": "commission", "rounding": "half_up" }] });
+    let _ = world
+        .post(&format!("/v1/programs/{id}/plans"), plan)
+        .await
+        .expect(201);
+    let plan = json!({ "plan": "fair" });
+    let _ = world
+        .put(&format!("/v1/programs/{id}/default-plan"), plan)
+        .await
+        .expect(200);
+    // More partners than one message tells of new terms, unknown to whoever asks as all partners.
+    let mut made = Vec::new();
+    for n in 0..27 {
+        let body = json!({ "name": "Uma", "email": format!("uma{n}@example.com"), "country": "GB", "kind": "affiliate" });
+        made.push(
+            world
+                .post("/v1/partners", body)
+                .await
+                .expect(201)
+                .str("id")
+                .to_owned(),
+        );
+    }
+    let above = &made[0];
+    let enrolment = json!({ "program": id });
+    let _ = world
+        .post(&format!("/v1/partners/{above}/enrolments"), enrolment)
+        .await
+        .expect(201);
+    let own = world
+        .post(&format!("/v1/partners/{above}/keys"), json!({}))
+        .await
+        .expect(201);
+    let own = own.str("key");
+
+    let form = json!({ "fields": [{ "code": "audience", "label": "Whom do you reach?", "kind": "text" }] });
+    for (what, body) in [
+        ("application-form", form),
+        ("application-rules", json!({ "duplicate_domain": "note" })),
+        (
+            "onboarding-steps",
+            json!({ "steps": [
+            { "code": "terms", "label": "Terms", "kind": "accept_terms" },
+            { "code": "pay", "label": "Account", "kind": "payout_method" },
+            { "code": "tax", "label": "Taxes", "kind": "tax_profile" },
+            { "code": "link", "label": "A link", "kind": "first_link" },
+            { "code": "course", "label": "Basics", "kind": "confirmed" },
+        ] }),
+        ),
+    ] {
+        for _ in 0..2 {
+            let route = format!("PUT /v1/programs/{{id}}/{what}");
+            let _ = court.ask(&route, &[id], "", Some(body.clone())).await;
+        }
+        let _ = court
+            .ask(&format!("GET /v1/programs/{{id}}/{what}"), &[id], "", None)
+            .await;
+    }
+    let operator = json!({ "name": "Mona", "email": "mona@vendor.example" });
+    let operator = world.post("/v1/operators", operator).await.expect(201);
+    let told = json!({ "operators": [operator.str("id")] });
+    for _ in 0..2 {
+        let route = "PUT /v1/programs/{id}/notifications";
+        let _ = court.ask(route, &[id], "", Some(told.clone())).await;
+    }
+    let _ = court
+        .ask("GET /v1/programs/{id}/notifications", &[id], "", None)
+        .await;
+
+    let mut applications = Vec::new();
+    for email in ["eve@mill.example.com", "fay@mill.example.com"] {
+        let said = json!({ "email": email, "name": "Eve", "country": "GB", "kind": "reseller",
+            "tax_id": "GB123456789", "referrer": above });
+        let _ = court
+            .ask("POST /v1/programs/{id}/applications", &[id], "", Some(said))
+            .await;
+        court.deliver().await;
+        let token = |text: &str| {
+            text.rsplit_once("once: ")
+                .unwrap()
+                .1
+                .lines()
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        let mails = world.instance.cloud().outbox().mails();
+        let mail = mails.iter().rev().find(|mail| mail.to == email).unwrap();
+        let confirm = json!({ "token": token(&mail.text) });
+        let route = "POST /v1/programs/{id}/applications:confirm";
+        let confirmed = court.ask(route, &[id], "", Some(confirm)).await;
+        let answer = json!({ "token": confirmed.str("token"), "submit": true });
+        let route = "POST /v1/programs/{id}/applications:answer";
+        let answered = court.ask(route, &[id], "", Some(answer)).await;
+        applications.push(answered.str("id").to_owned());
+        court.deliver().await;
+    }
+    let again = json!({ "email": "eve@mill.example.com" });
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/applications",
+            &[id],
+            "",
+            Some(again),
+        )
+        .await;
+    let decide = "POST /v1/applications/{id}/decision";
+    let approve = json!({ "outcome": "approve" });
+    let approved = court
+        .ask(decide, &[&applications[0]], "", Some(approve))
+        .await;
+    let eve = approved.str("partner").to_owned();
+    let reject = json!({ "outcome": "reject", "reason": "duplicate" });
+    let _ = court
+        .ask(decide, &[&applications[1]], "", Some(reject))
+        .await;
+    for query in ["", "?stage=approved", &format!("?referrer={above}")] {
+        let _ = court
+            .ask("GET /v1/programs/{id}/applications", &[id], query, None)
+            .await;
+    }
+    let _ = court
+        .ask("GET /v1/applications/{id}", &[&applications[0]], "", None)
+        .await;
+    let route = "POST /v1/applications/{id}/erasure";
+    let _ = court.ask(route, &[&applications[1]], "", None).await;
+    let invited = json!({ "email": "gus@loom.example.com" });
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/invitations",
+            &[id],
+            "",
+            Some(invited),
+        )
+        .await;
+    court.deliver().await;
+
+    let effective_at = tributary::clock::days_after(world.now(), 20).to_string();
+    let terms = json!({ "title": "Terms", "text": "Be kind.", "effective_at": effective_at });
+    let terms = court
+        .ask("POST /v1/programs/{id}/agreements", &[id], "", Some(terms))
+        .await;
+    court.deliver().await;
+    for key in [&world.key, own] {
+        let _ = court
+            .ask_as(key, "GET /v1/programs/{id}/agreements", &[id], "", None)
+            .await;
+        let route = "GET /v1/programs/{id}/agreements/{version}";
+        let _ = court.ask_as(key, route, &[id, "1"], "", None).await;
+    }
+    let accept = "POST /v1/programs/{id}/agreements/{version}/acceptances";
+    let hash = json!({ "hash": terms.str("hash") });
+    let _ = court.ask_as(own, accept, &[id, "1"], "", Some(hash)).await;
+    let program = format!("?program={id}");
+    for route in [
+        "GET /v1/partners/{id}/agreements",
+        "GET /v1/partners/{id}/onboarding",
+    ] {
+        let _ = court.ask(route, &[above], &program, None).await;
+        let _ = court.ask_as(own, route, &[above], &program, None).await;
+    }
+    let wallet = json!({ "kind": "paypal", "wallet": "uma@wallet.example" });
+    let _ = world
+        .put(&format!("/v1/partners/{above}/payout-method"), wallet)
+        .await
+        .expect(200);
+    let link = json!({ "program": id, "partner": above, "destination": "https://shop.example/" });
+    let _ = world.post("/v1/links", link).await.expect(201);
+    court.deliver().await;
+    let _ = court
+        .ask("GET /v1/partners/{id}/onboarding", &[above], &program, None)
+        .await;
+    let route = "POST /v1/partners/{id}/onboarding/{step}";
+    let _ = court
+        .ask(
+            route,
+            &[above, "course"],
+            "",
+            Some(json!({ "program": id })),
+        )
+        .await;
+    court.deliver().await;
+    let _ = court
+        .ask("GET /v1/programs/{id}/events", &[id], "", None)
+        .await;
+
+    for (key, name) in [(&world.key, "ida"), (&own.to_owned(), "ivy")] {
+        let route = "POST /v1/partners/{id}/members";
+        let body =
+            json!({ "name": name, "email": format!("{name}@mill.example"), "role": "manager" });
+        let member = court.ask_as(key, route, &[above], "", Some(body)).await;
+        let member = member.str("id");
+        let _ = court
+            .ask_as(key, "GET /v1/partners/{id}/members", &[above], "", None)
+            .await;
+        let route = "GET /v1/partners/{id}/members/{member}";
+        let _ = court.ask_as(key, route, &[above, member], "", None).await;
+        let route = "PATCH /v1/partners/{id}/members/{member}";
+        let body = json!({ "role": "member" });
+        let _ = court
+            .ask_as(key, route, &[above, member], "", Some(body))
+            .await;
+        let route = "DELETE /v1/partners/{id}/members/{member}";
+        let _ = court.ask_as(key, route, &[above, member], "", None).await;
+    }
+    let _ = court
+        .ask("POST /v1/partners/{id}/ban", &[&made[1]], "", None)
+        .await;
+    let _ = court
+        .ask("POST /v1/partners/{id}/archive", &[&eve], "", None)
+        .await;
+    let _ = court
+        .ask("POST /v1/partners/{id}/erasure", &[&eve], "", None)
+        .await;
+    court.deliver().await;
+}
+
 /// Asks every route, in an order in which each has something to do.
 pub(crate) async fn walk(court: &Court) {
     let program = court
@@ -1157,6 +1387,7 @@ pub(crate) async fn walk(court: &Court) {
         .ask("GET /v1/coupons/{id}", &[&coupon], "", None)
         .await;
 
+    recruiting(court).await;
     let code = link.str("code").to_owned();
     let sent = court.ask("GET /c/{code}", &[&code], "?sub1=a", None).await;
     let _ = court.ask("HEAD /c/{code}", &[&code], "", None).await;

@@ -139,6 +139,11 @@ async fn every_route_reaches_a_handler_and_asks_who_is_there() {
     let world = World::start().await;
     let open = [
         "/c/{code}",
+        // Asked by applicants, who have no key.
+        "/v1/programs/{id}/application-form",
+        "/v1/programs/{id}/applications",
+        "/v1/programs/{id}/applications:confirm",
+        "/v1/programs/{id}/applications:answer",
         "/",
         "/docs",
         "/docs/{asset}",
@@ -214,6 +219,7 @@ async fn the_sample_events_are_taken() {
     let answers: BTreeMap<&str, (u16, &str)> = BTreeMap::from([
         // Their ids are nobody's, and their keys nobody's either.
         ("click", (404, "")),
+        ("applications", (401, "unauthenticated")),
         ("conversions", (401, "unauthenticated")),
         ("deals", (401, "unauthenticated")),
         ("claims", (401, "unauthenticated")),

@@ -158,6 +158,14 @@ pub async fn key_record(app: &App, id: KeyId) -> Result<Option<Arc<KeyRecord>>, 
         .await
 }
 
+/// The same with the table's errors alone.
+///
+/// # Errors
+/// The table's.
+pub async fn held_keys(app: &App, holder: Holder) -> Result<Vec<KeyRecord>, table::Error> {
+    store::keys_of(&app.main, holder).await
+}
+
 /// The keys of a holder that are in force, newest first.
 ///
 /// # Errors
