@@ -380,9 +380,9 @@ async fn leads_are_placed_row_by_row_and_one_that_is_there_is_told() {
     assert_eq!(
         report(&world, done.str("id")).await,
         [
-            line(3, "employees", "wrong_type"),
             line(3, "contact_email", "email_malformed"),
             line(3, "contact_phone", "characters_refused"),
+            line(3, "employees", "wrong_type"),
             line(4, "", "exists"),
         ]
     );

@@ -541,11 +541,8 @@ pub fn with_mailbox(mut company: Company, email: Option<&str>) -> Company {
 
 fn contact(f: &mut Fields<'_>, needs_email: bool) -> Option<Contact> {
     let name = f.opt_text("name", MAX_PERSON);
-    let email = if needs_email || f.raw("email").is_some() {
-        Some(f.email("email")?)
-    } else {
-        None
-    };
+    let has_email = needs_email || f.raw("email").is_some();
+    let email = if has_email { f.email("email") } else { None };
     if let Some(email) = &email
         && Identifier::email(email).is_err()
     {
@@ -564,6 +561,9 @@ fn contact(f: &mut Fields<'_>, needs_email: bool) -> Option<Contact> {
             is_sound.then(|| text.to_owned())
         },
     );
+    if has_email && email.is_none() {
+        return None;
+    }
     Some(Contact {
         name,
         email,
