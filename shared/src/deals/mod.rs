@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use error::DealError;
 use model::{
-    Actor, Beside, Deal, Entry, Finding, FindingKind, Happening, Held, MAX_FINDINGS, Rank,
+    Actor, Beside, Deal, Entry, Fault, Finding, FindingKind, Happening, Held, MAX_FINDINGS, Rank,
     RejectReason, Standing, State, Subject, Submission, Terms, eligibility, whole_second,
 };
 use policy::{Ineligible, MAX_DAYS, Order, Policy, Second, Step};
@@ -386,7 +386,12 @@ pub async fn register(app: &App, new: NewDeal, by: Actor, is_draft: bool) -> Dec
         subject,
         details,
     } = new;
-    let who = registrant(app, program, partner).await?;
+    let lines = subject.product_lines.clone();
+    let (who, sight) = futures_util::future::try_join(
+        registrant(app, program, partner),
+        sight(app, program, &details.company, &lines, is_draft),
+    )
+    .await?;
     check_lines(&who.settings, &subject)?;
     let now = app.now();
     let draft = Deal {
@@ -419,10 +424,9 @@ pub async fn register(app: &App, new: NewDeal, by: Actor, is_draft: bool) -> Dec
         }],
         version: 1,
     };
-    let (deal, follows) = if is_draft {
-        (draft, Vec::new())
-    } else {
-        hand_in(app, &who, &draft, &details, by).await?
+    let (deal, follows) = match sight {
+        None => (draft, Vec::new()),
+        Some(sight) => hand_in(app, &who, &sight, &draft, &details, by).await?,
     };
     let mut writes: Vec<_> = store::put(&deal, &details)?
         .into_iter()
@@ -490,9 +494,18 @@ pub async fn amend(app: &App, known: Known, based_on: u64, amended: Amended) -> 
 pub async fn submit(app: &App, known: Known, based_on: u64, by: Actor) -> Decided {
     let Known { deal, details } = demand_version(known, based_on)?;
     let details = details.ok_or(DealError::Erased)?;
-    let who = registrant(app, deal.program, deal.partner).await?;
+    if deal.state != State::Draft {
+        return Err(Fault::State(deal.state).into());
+    }
+    let lines = &deal.subject.product_lines;
+    let (who, sight) = futures_util::future::try_join(
+        registrant(app, deal.program, deal.partner),
+        sight(app, deal.program, &details.company, lines, false),
+    )
+    .await?;
     check_lines(&who.settings, &deal.subject)?;
-    let (changed, follows) = hand_in(app, &who, &deal, &details, by).await?;
+    let sight = sight.unwrap_or_default();
+    let (changed, follows) = hand_in(app, &who, &sight, &deal, &details, by).await?;
     let mut writes = follow(&deal, &changed)?;
     writes.extend(follows);
     Ok(Change {
@@ -504,29 +517,43 @@ pub async fn submit(app: &App, known: Known, based_on: u64, by: Actor) -> Decide
     })
 }
 
+/// What is known of the customer of a deal that is handed in; of a draft's nothing is looked up.
+async fn sight(
+    app: &App,
+    program: ProgramId,
+    company: &Company,
+    lines: &[String],
+    is_draft: bool,
+) -> Result<Option<Sight>, DealError> {
+    if is_draft {
+        return Ok(None);
+    }
+    if company.identifiers.is_empty() {
+        return Err(DealError::NoIdentifier);
+    }
+    Ok(Some(registry::look(app, program, company, lines).await?))
+}
+
 /// The draft handed in and weighed, and what is written beside it.
 async fn hand_in(
     app: &App,
     who: &Registrant,
+    sight: &Sight,
     draft: &Deal,
     details: &Details,
     by: Actor,
 ) -> Result<(Deal, Vec<Write<DealError>>), DealError> {
     let company = &details.company;
-    if company.identifiers.is_empty() {
-        return Err(DealError::NoIdentifier);
-    }
     let now = app.now();
     let policy = &who.policy;
     let lines = &draft.subject.product_lines;
-    let sight = registry::look(app, draft.program, company, lines).await?;
     let (customer, known) = sight.known(company, app.fresh(), now)?;
-    let rivals = rivals_of(&sight, draft.partner)?;
+    let rivals = rivals_of(sight, draft.partner)?;
     let mut findings = who.lacks(draft, company, agreed(app, draft).await?);
     let lacks = findings
         .iter()
         .find_map(|finding| finding.kind.ineligible());
-    findings.extend(seen(&sight, company, draft.partner));
+    findings.extend(seen(sight, company, draft.partner));
     findings.truncate(MAX_FINDINGS);
     let rival = rivals.first().copied();
     let unheard = findings.is_empty();
