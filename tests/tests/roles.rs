@@ -420,6 +420,96 @@ async fn maker(world: &World) -> String {
     key.expect(201).str("key").to_owned()
 }
 
+/// A channel with a profile; an account and a referral, found, asked about and ended.
+async fn owners(court: &Court, program: &str, partner: &str, click: &str) {
+    let keys = format!("/v1/partners/{partner}/keys");
+    let key = court.world.post(&keys, json!({})).await.expect(201);
+    let key = key.str("key");
+    let channel = json!({ "product_lines": ["crm"], "tiers": ["gold"] });
+    let _ = court
+        .ask(
+            "PUT /v1/programs/{id}/channel",
+            &[program],
+            "",
+            Some(channel),
+        )
+        .await;
+    let _ = court
+        .ask("GET /v1/programs/{id}/channel", &[program], "", None)
+        .await;
+    let ids = [partner, program];
+    let profile = json!({ "tier": "gold" });
+    let _ = court
+        .ask(
+            "PUT /v1/partners/{id}/profiles/{program}",
+            &ids,
+            "",
+            Some(profile),
+        )
+        .await;
+    let _ = court
+        .ask("GET /v1/partners/{id}/profiles/{program}", &ids, "", None)
+        .await;
+    let _ = court
+        .ask("GET /v1/partners/{id}/profiles", &[partner], "", None)
+        .await;
+    let customer = json!({ "name": "Acme GmbH", "country": "DE", "domain": "acme-works.de" });
+    let account = json!({ "customer": customer, "opportunity": "006B" });
+    let declared = court
+        .ask(
+            "POST /v1/programs/{id}/accounts",
+            &[program],
+            "",
+            Some(account.clone()),
+        )
+        .await;
+    // The second says the same again, of a customer that is known.
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/accounts",
+            &[program],
+            "",
+            Some(account),
+        )
+        .await;
+    let refer = "POST /v1/programs/{id}/referrals";
+    let referral = json!({ "customer": customer });
+    let referred = court
+        .ask_as(key, refer, &[program], "", Some(referral))
+        .await;
+    let named = json!({ "customer": { "domain": "zenith-works.de" }, "partner": partner });
+    let _ = court.ask(refer, &[program], "", Some(named)).await;
+    for (route, query) in [
+        (
+            "GET /v1/programs/{id}/referrals",
+            format!("?partner={partner}"),
+        ),
+        ("GET /v1/programs/{id}/claims", String::new()),
+    ] {
+        let _ = court.ask(route, &[program], &query, None).await;
+    }
+    let question =
+        json!({ "customer": customer, "coupon": "NONE", "click_id": click, "reference": "c-1" });
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/claims:resolve",
+            &[program],
+            "",
+            Some(question),
+        )
+        .await;
+    let find = "GET /v1/claims/{id}";
+    let _ = court
+        .ask_as(key, find, &[referred.str("id")], "", None)
+        .await;
+    let _ = court.ask(find, &[declared.str("id")], "", None).await;
+    let end = "POST /v1/claims/{id}/end";
+    let _ = court
+        .ask_as(key, end, &[referred.str("id")], "", None)
+        .await;
+    let _ = court.ask(end, &[declared.str("id")], "", None).await;
+}
+
 /// One dispute withdrawn, one upheld by a conversion, one by an amendment of `conversion`.
 async fn disputes(court: &Court, program: &str, partner: &str, conversion: &str) {
     let keys = format!("/v1/partners/{partner}/keys");
@@ -938,9 +1028,10 @@ pub(crate) async fn walk(court: &Court) {
         .await
         .str("conversion")
         .to_owned();
+    owners(court, &id, &ada, &click).await;
     let lead = |status: &str| {
         Some(
-            json!({ "transaction_id": "o-3", "coupon": "ADA10", "amount": "10.00", "status": status }),
+            json!({ "transaction_id": "o-3", "coupon": "ADA10", "amount": "10.00", "status": status, "customer_domain": "acme-works.de" }),
         )
     };
     let tried = json!({ "body": lead("pending") });

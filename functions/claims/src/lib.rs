@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
+use tributary::claims::error::ClaimError;
 use tributary::claims::records;
 use tributary::edge::{
     App, Body, Cursor, Limit, NoBody, Once, Operator, Path, Principal, Problem, Query, Reply,
@@ -111,7 +112,8 @@ async fn declare(
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::ReferralBody,
     responses((status = 200, description = "Registered", body = schema::ClaimView),
-        (status = 422, description = "`not_enrolled`, `partner_suspended`, `reference_unknown` for a product line")))]
+        (status = 404, description = "`not_found`: no such program, or the partner is not in it"),
+        (status = 422, description = "`not_enrolled` where an operator names the partner, `partner_suspended`, `reference_unknown` for a product line")))]
 async fn refer(
     State(app): State<App>,
     principal: Principal,
@@ -132,9 +134,14 @@ async fn refer(
     }
     let program: ProgramId = path_id(&path, "program")?;
     let referral = read::referral(&body.0, own)?;
+    principal.may_read(referral.partner, &[Scope::Channel], "partner")?;
     let mut tries = 1;
     loop {
-        let change = records::refer(&app, program, referral.clone()).await?;
+        let change = match (records::refer(&app, program, referral.clone()).await, own) {
+            // A program that the partner is not in is none of its business.
+            (Err(ClaimError::NotEnrolled), Some(_)) => return Err(Problem::not_found("program")),
+            (change, _) => change?,
+        };
         let view = schema::claim(&change.value).for_partner_if(own.is_some());
         let reply = versioned(change.value.version, &view);
         let answer = once
