@@ -5,7 +5,7 @@ use crate::clock::{Date, Timestamp, days_after, days_before};
 use crate::ids::{ConversionId, CustomerId, DealId, OperatorId, PartnerId, ProgramId};
 use crate::money::{Money, MoneyError, Rate, Rounding};
 
-use super::policy::{Benefit, Case, Order, Policy, Step};
+use super::policy::{Benefit, Case, MAX_STEPS, Order, Policy, Step};
 use crate::hours::WorkingHours;
 
 /// Characters of a deal's name.
@@ -858,7 +858,7 @@ impl Deal {
     ) -> Result<Self, Fault> {
         self.demand(&[State::Submitted, State::InReview])?;
         // An answer, consents and a decision shall still have their place.
-        if self.timeline.len() + super::policy::MAX_STEPS * 2 + 12 > MAX_TIMELINE {
+        if self.timeline.len() + MAX_STEPS * 2 + 12 > MAX_TIMELINE {
             return Err(Fault::TooMuch);
         }
         let what = Happening::InformationRequested;
