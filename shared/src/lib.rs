@@ -10,6 +10,8 @@ pub mod ids;
 pub mod money;
 pub mod places;
 
+pub mod agreements;
+pub mod applications;
 pub mod channel;
 pub mod claims;
 pub mod commissions;
@@ -19,6 +21,8 @@ pub mod disputes;
 pub mod events;
 pub mod invoices;
 pub mod ledger;
+pub mod mail;
+pub mod onboarding;
 pub mod operators;
 pub mod partners;
 pub mod payouts;

@@ -1,6 +1,8 @@
 //! All scenarios, in one binary so that the AWS SDK is linked once.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod agreements;
+mod applications;
 mod architecture;
 mod bad_input;
 mod banks;

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 18] = [
+const NOUNS: [&str; 22] = [
+    "agreements",
+    "applications",
     "channel",
     "claims",
     "commissions",
@@ -12,6 +14,8 @@ const NOUNS: [&str; 18] = [
     "events",
     "invoices",
     "ledger",
+    "mail",
+    "onboarding",
     "operators",
     "partners",
     "payouts",

@@ -3,11 +3,13 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tributary::agreements;
 use tributary::commissions::clockwork::{
     Reconciled, Released, close_due, reconcile, release_due, requeue_waiting,
 };
 use tributary::deals;
 use tributary::edge::App;
+use tributary::events;
 use tributary::invoices;
 use tributary::payouts::make_due;
 use tributary::reports::journal;
@@ -37,6 +39,10 @@ pub struct Summary {
     pub deals: usize,
     /// Payouts that wait for their invoice, told of again.
     pub reminded: usize,
+    /// Terms that take effect soon, of which those are reminded who have not accepted them.
+    pub terms: usize,
+    /// Events queued again that were not told in time.
+    pub untold: usize,
     /// Periods that were closed for good.
     pub periods: usize,
 }
@@ -54,6 +60,8 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let exchanged = requeue_waiting(&app).await;
     let deals = deals::due::due(&app, tick.time).await;
     let reminded = invoices::remind(&app, tick.time).await;
+    let terms = agreements::remind(&app, tick.time).await;
+    let untold = events::requeue(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
     let summary = Summary {
         released: released?,
@@ -63,6 +71,8 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         exchanged: exchanged?,
         deals: deals?,
         reminded: reminded?,
+        terms: terms?,
+        untold: untold?,
         periods: periods?,
     };
     tracing::info!(?summary, "clockwork ran");

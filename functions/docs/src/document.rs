@@ -17,6 +17,7 @@ pub fn parts() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
     vec![
         ("programs", programs::openapi()),
         ("partners", partners::openapi()),
+        ("applications", applications::openapi()),
         ("click", click::openapi()),
         ("postback", postback::openapi()),
         ("conversions", conversions::openapi()),

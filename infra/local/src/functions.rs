@@ -43,6 +43,7 @@ pub fn all() -> Vec<Function> {
         http("postback", postback::routes),
         http("programs", programs::routes),
         http("partners", partners::routes),
+        http("applications", applications::routes),
         http("conversions", conversions::routes),
         http("payouts", payouts::routes),
         http("deals", deals::routes),
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Function> {
         triggered("commission", commission::handle),
         triggered("clockwork", clockwork::handle),
         triggered("payout-run", payout_run::handle),
+        triggered("channel-run", channel_run::handle),
     ]
 }
 

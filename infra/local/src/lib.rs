@@ -13,6 +13,7 @@ pub mod filter;
 pub mod functions;
 pub mod instance;
 pub mod names;
+pub mod outbox;
 pub mod queue;
 pub mod remote;
 pub mod schedule;

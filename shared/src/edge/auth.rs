@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::app::App;
 use super::problem::{Problem, codes};
-use crate::ids::{KeyId, OperatorId, PartnerId, digest};
+use crate::ids::{KeyId, MemberId, OperatorId, PartnerId, digest};
 use crate::operators;
 use crate::operators::model::{Holder, KeyRecord, Scope, Scopes};
 
@@ -121,6 +121,8 @@ pub struct PartnerPrincipal {
     pub id: PartnerId,
     /// By which key.
     pub key: KeyId,
+    /// The person of the partner whose key it is; `None` for the partner's own.
+    pub member: Option<MemberId>,
 }
 
 /// Either of the two: for routes that both read.
@@ -198,7 +200,11 @@ impl FromRequestParts<App> for Principal {
                 key: record.id,
                 scopes: record.scopes.clone(),
             }),
-            Holder::Partner(id) => Self::Partner(PartnerPrincipal { id, key: record.id }),
+            Holder::Partner(id) => Self::Partner(PartnerPrincipal {
+                id,
+                key: record.id,
+                member: record.member,
+            }),
         })
     }
 }

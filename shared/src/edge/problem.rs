@@ -48,6 +48,7 @@ codes! {
     TRANSACTION_MISMATCH "transaction_mismatch" 409 "The transaction was reported before with other facts.";
     REVERSAL_MISMATCH "reversal_mismatch" 409 "The reversal id was used before with another amount.";
     AMENDMENT_MISMATCH "amendment_mismatch" 409 "The amendment id was used before with another amount.";
+    TERMS_NOT_ACCEPTED "terms_not_accepted" 409 "The partner has not accepted the program's terms in force, which ask for that first.";
     DISPUTE_OPEN "dispute_open" 409 "The partner has an open dispute about the same.";
     CODE_TAKEN "code_taken" 409 "Another one has that code.";
     RATE_FIXED "rate_fixed" 409 "Another rate or source is stored for that pair and date; stored rates never change.";
@@ -133,8 +134,11 @@ codes! {
     IDEMPOTENCY_KEY_INVALID "idempotency_key_invalid" 422 "An idempotency key has 1 to 64 visible ASCII characters.";
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 "The idempotency key was used for another request.";
     CURSOR_INVALID "cursor_invalid" 422 "The cursor does not belong to this list and filter.";
+    HASH_MISMATCH "hash_mismatch" 422 "The hash is of another text than the one that is named.";
+    TOKEN_UNUSABLE "token_unusable" 422 "The token is forged, used up, out of date, or another was sent since.";
     IF_MATCH_MISSING "if_match_missing" 428 "A change states the version it is based on, in If-Match.";
     DAILY_LIMIT "daily_limit" 429 "As many were registered today as a day may bring; go on tomorrow.";
+    RATE_LIMITED "rate_limited" 429 "Too many of these came from there within an hour; try again later.";
     INTERNAL "internal" 500 "Something failed here; the request id finds it in the log.";
     BUSY "busy" 503 "The store is busy or an index is behind; repeat the request, nothing was lost.";
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Holder, KeyRecord, OperatorRecord, SCOPES, Scopes};
 use crate::clock::{Timestamp, stamp};
-use crate::ids::{KeyId, OperatorId};
+use crate::ids::{KeyId, MemberId, OperatorId};
 use crate::table::{Condition, Error, Index, Key, Op, Put, Range, Table, Update, from_item, text};
 
 /// Keys in force that one holder may have.
@@ -53,6 +53,8 @@ struct KeyItem {
     id: KeyId,
     hash: String,
     holder: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    member: Option<MemberId>,
     scopes: Vec<String>,
     created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,6 +98,7 @@ pub fn put_key(key: &KeyRecord) -> Result<Op, Error> {
         id,
         hash,
         holder,
+        member,
         scopes,
         created_at,
         revoked_at,
@@ -115,6 +118,7 @@ pub fn put_key(key: &KeyRecord) -> Result<Op, Error> {
         id,
         hash,
         holder,
+        member,
         scopes,
         created_at,
         revoked_at,
@@ -163,6 +167,7 @@ fn key_record(item: KeyItem) -> Result<KeyRecord, Error> {
         id,
         hash,
         holder,
+        member,
         scopes,
         created_at,
         revoked_at,
@@ -182,6 +187,7 @@ fn key_record(item: KeyItem) -> Result<KeyRecord, Error> {
         id,
         hash,
         holder,
+        member,
         scopes: Scopes::of(scopes.iter().filter_map(known)),
         created_at,
         revoked_at,
