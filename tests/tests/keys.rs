@@ -15,12 +15,19 @@ const WRITE_UNIT: usize = 1024;
 fn shape(text: &str) -> String {
     let patterns = [
         (
-            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv|wif)_[0-9a-hjkmnp-tv-z]{26}\b",
+            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv|wif|upl|appl|evt|mbr|lead|deal|cust|clm)_[0-9a-hjkmnp-tv-z]{26}\b",
             "<$1>",
         ),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
         (r"^ONCE#[0-9a-f]{32}$", "ONCE#<hash>"),
         (r"^(CUST#<prg>#).{22}$", "$1<reference>"),
+        (
+            r"^(KNOWN#|APPLBY#<prg>#|COUNT#APPLY#<prg>#|COUNT#TOKEN#).{22}$",
+            "$1<reference>",
+        ),
+        (r"^\d{12}$", "<hour>"),
+        (r"#\d{3}#<evt>$", "#<kind>#<evt>"),
+        (r"^UNTOLD#[0-3]$", "UNTOLD#<shard>"),
         (r"^[A-Za-z0-9_-]{62}$", "<click id>"),
         (r"#20\d{4}\b", "#<month>"),
         (r"#20\d\d-\d\d$", "#<period>"),
@@ -71,6 +78,98 @@ fn size(item: &Item) -> usize {
     item.iter()
         .map(|(name, held)| name.len() + value(held))
         .sum()
+}
+
+/// Applications, terms, people and what is told of them.
+async fn recruited(world: &World, stand: &Stand) {
+    let program = format!("/v1/programs/{}", stand.program);
+    let open = json!({ "kinds": ["reseller"] });
+    let _ = world
+        .put(&format!("{program}/application-form"), open)
+        .await
+        .expect(200);
+    let rules = json!({ "free_mail": "review" });
+    let _ = world
+        .put(&format!("{program}/application-rules"), rules)
+        .await
+        .expect(200);
+    let steps = json!({ "steps": [{ "code": "course", "label": "Basics", "kind": "confirmed" }] });
+    let _ = world
+        .put(&format!("{program}/onboarding-steps"), steps)
+        .await
+        .expect(200);
+    let named = json!({ "operators": [] });
+    let _ = world
+        .put(&format!("{program}/notifications"), named)
+        .await
+        .expect(200);
+    for referrer in [json!(null), json!(stand.partner)] {
+        let email = format!(
+            "{}@mill.example.com",
+            if referrer.is_null() { "eve" } else { "fay" }
+        );
+        let said = json!({ "email": email, "name": "Eve", "country": "GB", "kind": "reseller", "referrer": referrer });
+        let _ = world
+            .ask(
+                "",
+                Method::POST,
+                &format!("{program}/applications"),
+                &[],
+                Some(&said),
+            )
+            .await
+            .expect(202);
+        world.settle().await;
+        let mails = world.instance.cloud().outbox().mails();
+        let mail = mails.iter().rev().find(|mail| mail.to == email).unwrap();
+        let (_, token) = mail.text.rsplit_once("once: ").unwrap();
+        let token = json!({ "token": token.lines().next().unwrap() });
+        let path = format!("{program}/applications:confirm");
+        let confirmed = world
+            .ask("", Method::POST, &path, &[], Some(&token))
+            .await
+            .expect(200);
+        let answer = json!({ "token": confirmed.str("token"), "submit": true });
+        let path = format!("{program}/applications:answer");
+        let _ = world
+            .ask("", Method::POST, &path, &[], Some(&answer))
+            .await
+            .expect(200);
+    }
+    let terms = json!({ "title": "Terms", "text": "Be kind." });
+    let terms = world
+        .post(&format!("{program}/agreements"), terms)
+        .await
+        .expect(201);
+    let later =
+        json!({ "title": "Terms", "text": "Be kinder.", "effective_at": "2036-01-01T00:00:00Z" });
+    let _ = world
+        .post(&format!("{program}/agreements"), later)
+        .await
+        .expect(201);
+    let partner = format!("/v1/partners/{}", stand.partner);
+    let key = world
+        .post(&format!("{partner}/keys"), json!({}))
+        .await
+        .expect(201);
+    let accept = format!("{program}/agreements/1/acceptances");
+    let hash = json!({ "hash": terms.str("hash") });
+    let _ = world
+        .ask(key.str("key"), Method::POST, &accept, &[], Some(&hash))
+        .await
+        .expect(201);
+    let key = format!("{partner}/keys/{}", key.str("id"));
+    let _ = world.delete(&key).await.expect(204);
+    let course = json!({ "program": stand.program });
+    let _ = world
+        .post(&format!("{partner}/onboarding/course"), course)
+        .await
+        .expect(200);
+    let member = json!({ "name": "Ida", "email": "ida@mill.example", "role": "owner" });
+    let _ = world
+        .post(&format!("{partner}/members"), member)
+        .await
+        .expect(201);
 }
 
 /// One of everything: what is held, payable, in a payout, paid, reversed, and the work that is left.
@@ -136,6 +235,7 @@ async fn one_of_everything() -> World {
         ..stand.clone()
     };
     let _ = world.sale(&cleo, "o-7", "60.00").await;
+    recruited(&world, &stand).await;
     let nobody =
         json!({ "transaction_id": "o-3", "coupon": "NOBODY", "amount": "5.00", "currency": "GBP" });
     let _ = world.postback(&stand, nobody).await.expect(201);
@@ -257,6 +357,106 @@ async fn one_of_everything() -> World {
 }
 
 #[tokio::test]
+async fn every_item_of_leads_stands_under_its_keys() {
+    let rules = json!({
+        "rules": [{ "code": "all", "strategy": { "kind": "round_robin" } }],
+        "idle_days": 2, "form": { "work_bits": 8 },
+    });
+    let desk = crate::routing::Desk::open(rules, &[json!({}), json!({})]).await;
+    for (domain, what) in [
+        ("offered.example", ""),
+        ("held.example", "accept"),
+        ("lost.example", "lost"),
+    ] {
+        let lead = json!({ "company": { "domain": domain, "name": domain, "country": "GB" } });
+        let lead = desk.bring(lead).await.expect(201);
+        let path = format!("/v1/leads/{}", lead.str("id"));
+        match what {
+            "accept" => {
+                let partner = desk.place(lead.str("partner"));
+                let accept = format!("{path}/accept");
+                let _ = desk
+                    .as_partner(partner, Method::POST, &accept)
+                    .await
+                    .expect(200);
+            }
+            "lost" => {
+                let body = json!({ "reason": "other" });
+                let tag = [("if-match", "\"1\"")];
+                let key = &desk.world.key;
+                let lost = format!("{path}/lost");
+                let lost = desk.world.ask(key, Method::POST, &lost, &tag, Some(&body));
+                let _ = lost.await.expect(200);
+            }
+            _ => {}
+        }
+    }
+    let path = desk.path("/leads:challenge");
+    let challenge = desk.world.get(&path).await.expect(200);
+    let challenge = challenge.str("challenge");
+    let nonce = (0..)
+        .map(|nonce: u32| nonce.to_string())
+        .find(|nonce| tributary::leads::form::work(challenge, nonce) >= 8);
+    let form = json!({
+        "challenge": challenge, "nonce": nonce,
+        "company": { "domain": "form.example" }, "contact": { "email": "a@form.example" },
+    });
+    let left = desk.world.post(&desk.path("/leads:form"), form).await;
+    let _ = left.expect(202);
+    let _ = desk.route_by(json!({ "rules": [] })).await.expect(200);
+    let queued = json!({ "company": { "domain": "queued.example" } });
+    let _ = desk.bring(queued).await.expect(201);
+    let hidden = [
+        (r"^LEADCOUNT#<prg>#\d\d ", "LEADCOUNT#<prg>#<part> "),
+        (r"LEADDUE#[0-3] ", "LEADDUE#<shard> "),
+        (r"^LEADFORM#[0-9a-f]{32} ", "LEADFORM#<challenge> "),
+        (
+            r"^LEADFORM#<prg>#[A-Za-z0-9_-]{22} HOUR#\d+",
+            "LEADFORM#<prg>#<address> HOUR#<hour>",
+        ),
+        (
+            r"^LEADFORM#<prg>#all HOUR#\d+",
+            "LEADFORM#<prg>#all HOUR#<hour>",
+        ),
+    ];
+    let lines: BTreeSet<String> = desk
+        .world
+        .scan("main")
+        .await
+        .iter()
+        .map(line)
+        .filter(|line| line.starts_with("LEAD"))
+        .map(|line| {
+            hidden.iter().fold(line, |line, (pattern, to)| {
+                Regex::new(pattern)
+                    .unwrap()
+                    .replace_all(&line, *to)
+                    .into_owned()
+            })
+        })
+        .collect();
+    let expected: BTreeSet<String> = LEADS.iter().map(|line| (*line).to_owned()).collect();
+    assert_eq!(lines, expected);
+}
+
+/// The items of leads.
+const LEADS: &[&str] = &[
+    "LEAD#<lead> CHANGED | list: LEADFEED#<prg> <time>#<lead>",
+    "LEAD#<lead> CONTACT",
+    "LEAD#<lead> LEAD | list: LEADS#<prg> <time>#<lead>",
+    "LEAD#<lead> LEAD | list: LEADS#<prg> <time>#<lead> | due: LEADDUE#<shard> <time>#<lead>",
+    "LEAD#<lead> LEAD | list: LEADS#<prg> <time>#<lead> | due: LEADQUEUE#<prg> <time>#<lead>",
+    "LEAD#<lead> OFFER#<ptr> | list: LEADS#<ptr> <time>#<lead>",
+    "LEAD#<lead> ROUTED#002",
+    "LEADCOUNT#<prg>#<part> TALLIES",
+    "LEADFORM#<challenge> SPENT",
+    "LEADFORM#<prg>#<address> HOUR#<hour>",
+    "LEADFORM#<prg>#all HOUR#<hour>",
+    "LEADRULES#<prg> RULES",
+    "LEADTURN#<prg> all",
+];
+
+#[tokio::test]
 async fn every_item_stands_under_the_keys_of_its_noun() {
     let world = one_of_everything().await;
     let main = world.scan("main").await;
@@ -286,6 +486,40 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
     assert!(
         largest.values().all(|size| *size <= WRITE_UNIT),
         "{largest:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_imports_items_stand_under_its_key_and_wait_while_it_is_at_work() {
+    let world = World::start().await;
+    let (program, ..) = world
+        .program(
+            0,
+            json!([{ "kind": "percent", "event": "sale", "rate": "0.30" }]),
+        )
+        .await;
+    let path = format!("/v1/imports?program={program}&kind=accounts");
+    let file = json!("domain,country\nacme.com,GB\nrose.com,UK\n");
+    let _ = world.post(&path, file.clone()).await.expect(202);
+    world.settle().await;
+    let _ = world.post(&path, file).await.expect(202);
+    let items = world.scan("main").await;
+    let shapes: BTreeSet<String> = items
+        .iter()
+        .map(line)
+        .filter(|line| line.starts_with("UPLOAD#"))
+        .collect();
+    let expected = [
+        "UPLOAD#<upl> FAULTS#00000002",
+        "UPLOAD#<upl> PART#001",
+        "UPLOAD#<upl> ROW#00000002",
+        "UPLOAD#<upl> SIZE#001",
+        "UPLOAD#<upl> UPLOAD | list: UPLOADS#<prg> <time>#<upl>",
+        "UPLOAD#<upl> UPLOAD | list: UPLOADS#<prg> <time>#<upl> | due: WORK#imports <time>#<upl>",
+    ];
+    assert_eq!(
+        shapes.iter().map(String::as_str).collect::<Vec<_>>(),
+        expected
     );
 }
 

@@ -86,13 +86,18 @@ fn touched(call: &Recorded) -> Vec<(String, &'static str, String)> {
     match (call.service, call.operation.as_str()) {
         (Service::Sqs, "SendMessageBatch") => {
             let queue = request["QueueUrl"].as_str().unwrap();
-            let queue = if queue.ends_with("commissions") {
-                "CommissionsQueueArn"
-            } else {
-                "PayoutsQueueArn"
+            let queue = match queue.rsplit('-').next() {
+                Some("commissions") => "CommissionsQueueArn",
+                Some("channel") => "ChannelQueueArn",
+                _ => "PayoutsQueueArn",
             };
             vec![("sqs:SendMessage".to_owned(), queue, String::new())]
         }
+        (Service::Ses, "SendEmail") => vec![(
+            "ses:SendEmail".to_owned(),
+            "/${MailIdentity}",
+            String::new(),
+        )],
         (Service::DynamoDb, "GetItem" | "UpdateItem" | "DeleteItem") => {
             vec![(
                 action(&call.operation),
@@ -324,10 +329,15 @@ impl Court {
             ("user-agent", "Mozilla/5.0"),
         ];
         let tag;
-        let of_a_deal = path.starts_with("/v1/deals/") && method != Method::GET;
-        if matches!(method, Method::PATCH | Method::PUT) || path.ends_with("/decision") || of_a_deal
+        let of_a_record = ["/v1/deals/", "/v1/leads/"]
+            .iter()
+            .any(|noun| path.starts_with(noun))
+            && method != Method::GET;
+        if matches!(method, Method::PATCH | Method::PUT)
+            || path.ends_with("/decision")
+            || of_a_record
         {
-            let record = if of_a_deal {
+            let record = if of_a_record {
                 path.split('/').take(4).collect::<Vec<_>>().join("/")
             } else {
                 path.trim_end_matches("/decision").to_owned()
@@ -383,10 +393,10 @@ impl Court {
                 (Service::Streams, _) => package = "relay",
                 (Service::Sqs, "ReceiveMessage") => {
                     let queue = call.request["QueueUrl"].as_str().unwrap();
-                    package = if queue.ends_with("commissions") {
-                        "commission"
-                    } else {
-                        "payout-run"
+                    package = match queue.rsplit('-').next() {
+                        Some("commissions") => "commission",
+                        Some("channel") => "channel-run",
+                        _ => "payout-run",
                     };
                 }
                 (Service::Sqs, "DeleteMessageBatch" | "GetQueueUrl") => {}
@@ -418,6 +428,106 @@ async fn maker(world: &World) -> String {
     let path = format!("/v1/operators/{}/keys", operator.str("id"));
     let key = world.post(&path, json!({ "scopes": ["finance"] })).await;
     key.expect(201).str("key").to_owned()
+}
+
+/// Leads by rules, by list and by form: accepted, declined, worked, won, lost, sent elsewhere, passed on by time.
+async fn leads(court: &Court, program: &str, partner: &str) {
+    let world = &court.world;
+    let keys = format!("/v1/partners/{partner}/keys");
+    let key = world.post(&keys, json!({})).await.expect(201);
+    let key = key.str("key");
+    let (bob, ..) = world.partner_in(program, "Bob").await;
+    for one in [partner, &bob] {
+        let path = format!("/v1/partners/{one}/profiles/{program}");
+        if world.get(&path).await.status == 404 {
+            let said = world.put(&path, json!({})).await;
+            assert!(said.status.is_success(), "{}", said.text);
+        }
+    }
+    let rules = json!([
+        { "code": "hers", "when": { "countries": ["GB"] }, "strategy": { "kind": "fixed", "partner": partner } },
+        { "code": "turns", "strategy": { "kind": "round_robin" } },
+    ]);
+    let routing = json!({ "rules": rules, "idle_days": 2, "form": { "work_bits": 8 } });
+    let route = "PUT /v1/programs/{id}/routing";
+    let _ = court.ask(route, &[program], "", Some(routing)).await;
+    let route = "GET /v1/programs/{id}/routing";
+    let _ = court.ask(route, &[program], "", None).await;
+    let lead = |name: &str, country: &str| {
+        json!({
+            "company": { "name": name, "country": country, "domain": format!("{name}.example") },
+            "contact": { "email": format!("a@{name}.example") },
+        })
+    };
+    let brought = async |name: &str, country: &str| {
+        let route = "POST /v1/programs/{id}/leads";
+        let body = Some(lead(name, country));
+        let brought = court.ask(route, &[program], "", body).await;
+        brought.str("id").to_owned()
+    };
+    let theirs = async |what: &str, id: &str, body: Option<Value>| {
+        let route = format!("POST /v1/leads/{{id}}/{what}");
+        court.ask_as(key, &route, &[id], "", body).await
+    };
+    let ours = async |what: &str, id: &str, body: Value| {
+        let route = format!("POST /v1/leads/{{id}}/{what}");
+        court.ask(&route, &[id], "", Some(body)).await
+    };
+    let lost = brought("lost-works", "GB").await;
+    let _ = court
+        .ask_as(key, "GET /v1/leads/{id}", &[&lost], "", None)
+        .await;
+    let _ = court.ask_as(key, "GET /v1/leads", &[], "", None).await;
+    let all = format!("?program={program}");
+    let _ = court.ask("GET /v1/leads", &[], &all, None).await;
+    let queue = format!("{all}&stage=vendor_queue");
+    let _ = court.ask("GET /v1/leads", &[], &queue, None).await;
+    let why = "GET /v1/leads/{id}/assignments";
+    let _ = court.ask(why, &[&lost], "", None).await;
+    let _ = theirs("accept", &lost, None).await;
+    let stage = json!({ "stage": "working" });
+    let _ = theirs("progress", &lost, Some(stage)).await;
+    let reason = json!({ "reason": "other" });
+    let _ = theirs("lost", &lost, Some(reason.clone())).await;
+    let closed = brought("closed-works", "GB").await;
+    let _ = ours("lost", &closed, reason.clone()).await;
+    let won = brought("won-works", "GB").await;
+    let _ = theirs("accept", &won, None).await;
+    let _ = ours("won", &won, json!({ "amount": "10.00" })).await;
+    let declined = brought("declined-works", "GB").await;
+    let _ = theirs("decline", &declined, Some(reason)).await;
+    let to = json!({ "to": "routing" });
+    let _ = ours("reassign", &declined, to).await;
+    let erase = "DELETE /v1/leads/{id}/contact";
+    let _ = court.ask(erase, &[&declined], "", None).await;
+    let batch = json!({ "leads": [lead("listed-works", "FR")] });
+    let route = "POST /v1/programs/{id}/leads:batch";
+    let _ = court.ask(route, &[program], "", Some(batch)).await;
+    let route = "GET /v1/programs/{id}/leads:challenge";
+    let challenge = court.ask(route, &[program], "", None).await;
+    let challenge = challenge.str("challenge");
+    let nonce = (0..)
+        .map(|nonce: u32| nonce.to_string())
+        .find(|nonce| tributary::leads::form::work(challenge, nonce) >= 8);
+    let mut form = lead("form-works", "FR");
+    (form["challenge"], form["nonce"]) = (json!(challenge), json!(nonce));
+    let route = "POST /v1/programs/{id}/leads:form";
+    let _ = court.ask(route, &[program], "", Some(form)).await;
+    for route in [
+        "GET /v1/programs/{id}/leads:feed",
+        "GET /v1/programs/{id}/leads:export",
+    ] {
+        let _ = court.ask(route, &[program], "", None).await;
+    }
+    let rules = json!({ "rules": rules });
+    let route = "POST /v1/programs/{id}/routing:simulate";
+    let _ = court.ask(route, &[program], "", Some(rules)).await;
+    let idle = brought("idle-works", "GB").await;
+    let _ = theirs("accept", &idle, None).await;
+    let _ = brought("late-works", "GB").await;
+    court.days_pass(3).await;
+    let idle = world.get(&format!("/v1/leads/{idle}")).await;
+    assert_eq!(idle.str("/offers/0/ended"), "reclaimed");
 }
 
 /// A channel with a profile; an account and a referral, found, asked about and ended.
@@ -508,6 +618,53 @@ async fn owners(court: &Court, program: &str, partner: &str, click: &str) {
         .ask_as(key, end, &[referred.str("id")], "", None)
         .await;
     let _ = court.ask(end, &[declared.str("id")], "", None).await;
+}
+
+/// Files of each kind, one of them in parts, and one that is stopped.
+async fn imports(court: &Court, program: &str) {
+    for (kind, file) in [
+        (
+            "accounts",
+            "name,country,domain\nAcme,GB,acme-imports.com\nAgain,GB,acme-imports.com\nNo,UK,\n",
+        ),
+        (
+            "leads",
+            "company,country,domain\nRose,GB,rose-imports.com\nTulip,DE,tulip-imports.com\n",
+        ),
+        ("invitations", "email\nada@mill-imports.com\n"),
+    ] {
+        let query = format!("?program={program}&kind={kind}");
+        let route = "POST /v1/imports";
+        let begun = court.ask(route, &[], &query, Some(json!(file))).await;
+        court.deliver().await;
+        let id = begun.str("id");
+        let done = court.ask("GET /v1/imports/{id}", &[id], "", None).await;
+        assert_eq!(done.str("state"), "done", "{}", done.text);
+        let route = "GET /v1/imports/{id}/report";
+        let _ = court.ask(route, &[id], "?format=csv", None).await;
+    }
+    let new = json!({ "program": program, "kind": "accounts" });
+    for ending in ["start", "cancel"] {
+        let route = "POST /v1/imports";
+        let begun = court.ask(route, &[], "", Some(new.clone())).await;
+        let id = begun.str("id");
+        let route = "PUT /v1/imports/{id}/parts/{number}";
+        let part = json!("domain\nparts-imports.com\n");
+        let _ = court.ask(route, &[id, "1"], "", Some(part)).await;
+        let route = format!("POST /v1/imports/{{id}}/{ending}");
+        let _ = court.ask(&route, &[id], "", None).await;
+    }
+    // Its message is lost: it is found and goes on.
+    court.world.lose_transport().await;
+    court.days_pass(1).await;
+    let listed = format!("?program={program}");
+    let listed = court.ask("GET /v1/imports", &[], &listed, None).await;
+    let states: Vec<&str> = listed
+        .items()
+        .iter()
+        .map(|item| item["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["cancelled", "done", "done", "done", "done"]);
 }
 
 /// One dispute withdrawn, one upheld by a conversion, one by an amendment of `conversion`.
@@ -802,6 +959,231 @@ async fn ladder(court: &Court) {
     court.days_pass(1).await;
 }
 
+/// A program with levels that takes applications, asks for terms and has a checklist; its partners come and go.
+async fn recruiting(court: &Court) {
+    let world = &court.world;
+    let spring = json!({ "name": "Fair", "currency": "GBP", "attribution": { "model": "last_click", "window_days": 30 } });
+    let id = world.post("/v1/programs", spring).await.expect(201);
+    let id = id.str("id");
+    let plan = json!({ "code": "fair", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z",
+        "components": [{ "kind": "percent", "event": "sale", "rate": "0.30" }],
+        "levels": [{ "rate": "0.10", "of": "commission", "rounding": "half_up" }] });
+    let _ = world
+        .post(&format!("/v1/programs/{id}/plans"), plan)
+        .await
+        .expect(201);
+    let plan = json!({ "plan": "fair" });
+    let _ = world
+        .put(&format!("/v1/programs/{id}/default-plan"), plan)
+        .await
+        .expect(200);
+    // More partners than one message tells of new terms, unknown to whoever asks as all partners.
+    let mut made = Vec::new();
+    for n in 0..27 {
+        let body = json!({ "name": "Uma", "email": format!("uma{n}@example.com"), "country": "GB", "kind": "affiliate" });
+        made.push(
+            world
+                .post("/v1/partners", body)
+                .await
+                .expect(201)
+                .str("id")
+                .to_owned(),
+        );
+    }
+    let above = &made[0];
+    let enrolment = json!({ "program": id });
+    let _ = world
+        .post(&format!("/v1/partners/{above}/enrolments"), enrolment)
+        .await
+        .expect(201);
+    let own = world
+        .post(&format!("/v1/partners/{above}/keys"), json!({}))
+        .await
+        .expect(201);
+    let own = own.str("key");
+
+    let form = json!({ "fields": [{ "code": "audience", "label": "Whom do you reach?", "kind": "text" }] });
+    for (what, body) in [
+        ("application-form", form),
+        ("application-rules", json!({ "duplicate_domain": "note" })),
+        (
+            "onboarding-steps",
+            json!({ "steps": [
+            { "code": "terms", "label": "Terms", "kind": "accept_terms" },
+            { "code": "pay", "label": "Account", "kind": "payout_method" },
+            { "code": "tax", "label": "Taxes", "kind": "tax_profile" },
+            { "code": "link", "label": "A link", "kind": "first_link" },
+            { "code": "course", "label": "Basics", "kind": "confirmed" },
+        ] }),
+        ),
+    ] {
+        for _ in 0..2 {
+            let route = format!("PUT /v1/programs/{{id}}/{what}");
+            let _ = court.ask(&route, &[id], "", Some(body.clone())).await;
+        }
+        let _ = court
+            .ask(&format!("GET /v1/programs/{{id}}/{what}"), &[id], "", None)
+            .await;
+    }
+    let operator = json!({ "name": "Mona", "email": "mona@vendor.example" });
+    let operator = world.post("/v1/operators", operator).await.expect(201);
+    let told = json!({ "operators": [operator.str("id")] });
+    for _ in 0..2 {
+        let route = "PUT /v1/programs/{id}/notifications";
+        let _ = court.ask(route, &[id], "", Some(told.clone())).await;
+    }
+    let _ = court
+        .ask("GET /v1/programs/{id}/notifications", &[id], "", None)
+        .await;
+
+    let mut applications = Vec::new();
+    for email in ["eve@mill.example.com", "fay@mill.example.com"] {
+        let said = json!({ "email": email, "name": "Eve", "country": "GB", "kind": "reseller",
+            "tax_id": "GB123456789", "referrer": above });
+        let _ = court
+            .ask("POST /v1/programs/{id}/applications", &[id], "", Some(said))
+            .await;
+        court.deliver().await;
+        let token = |text: &str| {
+            text.rsplit_once("once: ")
+                .unwrap()
+                .1
+                .lines()
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        let mails = world.instance.cloud().outbox().mails();
+        let mail = mails.iter().rev().find(|mail| mail.to == email).unwrap();
+        let confirm = json!({ "token": token(&mail.text) });
+        let route = "POST /v1/programs/{id}/applications:confirm";
+        let confirmed = court.ask(route, &[id], "", Some(confirm)).await;
+        let answer = json!({ "token": confirmed.str("token"), "submit": true });
+        let route = "POST /v1/programs/{id}/applications:answer";
+        let answered = court.ask(route, &[id], "", Some(answer)).await;
+        applications.push(answered.str("id").to_owned());
+        court.deliver().await;
+    }
+    let again = json!({ "email": "eve@mill.example.com" });
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/applications",
+            &[id],
+            "",
+            Some(again),
+        )
+        .await;
+    let decide = "POST /v1/applications/{id}/decision";
+    let approve = json!({ "outcome": "approve" });
+    let approved = court
+        .ask(decide, &[&applications[0]], "", Some(approve))
+        .await;
+    let eve = approved.str("partner").to_owned();
+    let reject = json!({ "outcome": "reject", "reason": "duplicate" });
+    let _ = court
+        .ask(decide, &[&applications[1]], "", Some(reject))
+        .await;
+    for query in ["", "?stage=approved", &format!("?referrer={above}")] {
+        let _ = court
+            .ask("GET /v1/programs/{id}/applications", &[id], query, None)
+            .await;
+    }
+    let _ = court
+        .ask("GET /v1/applications/{id}", &[&applications[0]], "", None)
+        .await;
+    let route = "POST /v1/applications/{id}/erasure";
+    let _ = court.ask(route, &[&applications[1]], "", None).await;
+    let invited = json!({ "email": "gus@loom.example.com" });
+    let _ = court
+        .ask(
+            "POST /v1/programs/{id}/invitations",
+            &[id],
+            "",
+            Some(invited),
+        )
+        .await;
+    court.deliver().await;
+
+    let effective_at = tributary::clock::days_after(world.now(), 20).to_string();
+    let terms = json!({ "title": "Terms", "text": "Be kind.", "effective_at": effective_at });
+    let terms = court
+        .ask("POST /v1/programs/{id}/agreements", &[id], "", Some(terms))
+        .await;
+    court.deliver().await;
+    for key in [&world.key, own] {
+        let _ = court
+            .ask_as(key, "GET /v1/programs/{id}/agreements", &[id], "", None)
+            .await;
+        let route = "GET /v1/programs/{id}/agreements/{version}";
+        let _ = court.ask_as(key, route, &[id, "1"], "", None).await;
+    }
+    let accept = "POST /v1/programs/{id}/agreements/{version}/acceptances";
+    let hash = json!({ "hash": terms.str("hash") });
+    let _ = court.ask_as(own, accept, &[id, "1"], "", Some(hash)).await;
+    let program = format!("?program={id}");
+    for route in [
+        "GET /v1/partners/{id}/agreements",
+        "GET /v1/partners/{id}/onboarding",
+    ] {
+        let _ = court.ask(route, &[above], &program, None).await;
+        let _ = court.ask_as(own, route, &[above], &program, None).await;
+    }
+    let wallet = json!({ "kind": "paypal", "wallet": "uma@wallet.example" });
+    let _ = world
+        .put(&format!("/v1/partners/{above}/payout-method"), wallet)
+        .await
+        .expect(200);
+    let link = json!({ "program": id, "partner": above, "destination": "https://shop.example/" });
+    let _ = world.post("/v1/links", link).await.expect(201);
+    court.deliver().await;
+    let _ = court
+        .ask("GET /v1/partners/{id}/onboarding", &[above], &program, None)
+        .await;
+    let route = "POST /v1/partners/{id}/onboarding/{step}";
+    let _ = court
+        .ask(
+            route,
+            &[above, "course"],
+            "",
+            Some(json!({ "program": id })),
+        )
+        .await;
+    court.deliver().await;
+    let _ = court
+        .ask("GET /v1/programs/{id}/events", &[id], "", None)
+        .await;
+
+    for (key, name) in [(&world.key, "ida"), (&own.to_owned(), "ivy")] {
+        let route = "POST /v1/partners/{id}/members";
+        let body =
+            json!({ "name": name, "email": format!("{name}@mill.example"), "role": "manager" });
+        let member = court.ask_as(key, route, &[above], "", Some(body)).await;
+        let member = member.str("id");
+        let _ = court
+            .ask_as(key, "GET /v1/partners/{id}/members", &[above], "", None)
+            .await;
+        let route = "GET /v1/partners/{id}/members/{member}";
+        let _ = court.ask_as(key, route, &[above, member], "", None).await;
+        let route = "PATCH /v1/partners/{id}/members/{member}";
+        let body = json!({ "role": "member" });
+        let _ = court
+            .ask_as(key, route, &[above, member], "", Some(body))
+            .await;
+        let route = "DELETE /v1/partners/{id}/members/{member}";
+        let _ = court.ask_as(key, route, &[above, member], "", None).await;
+    }
+    let _ = court
+        .ask("POST /v1/partners/{id}/ban", &[&made[1]], "", None)
+        .await;
+    let _ = court
+        .ask("POST /v1/partners/{id}/archive", &[&eve], "", None)
+        .await;
+    let _ = court
+        .ask("POST /v1/partners/{id}/erasure", &[&eve], "", None)
+        .await;
+    court.deliver().await;
+}
+
 /// Asks every route, in an order in which each has something to do.
 pub(crate) async fn walk(court: &Court) {
     let program = court
@@ -1005,6 +1387,7 @@ pub(crate) async fn walk(court: &Court) {
         .ask("GET /v1/coupons/{id}", &[&coupon], "", None)
         .await;
 
+    recruiting(court).await;
     let code = link.str("code").to_owned();
     let sent = court.ask("GET /c/{code}", &[&code], "?sub1=a", None).await;
     let _ = court.ask("HEAD /c/{code}", &[&code], "", None).await;
@@ -1389,6 +1772,8 @@ pub(crate) async fn walk(court: &Court) {
         ["0.00", "0.00", "0.00", "17.20"]
     );
     deals(court).await;
+    leads(court, &id, &ada).await;
+    imports(court, &id).await;
 }
 
 #[tokio::test]

@@ -139,6 +139,11 @@ async fn every_route_reaches_a_handler_and_asks_who_is_there() {
     let world = World::start().await;
     let open = [
         "/c/{code}",
+        // Asked by applicants, who have no key.
+        "/v1/programs/{id}/application-form",
+        "/v1/programs/{id}/applications",
+        "/v1/programs/{id}/applications:confirm",
+        "/v1/programs/{id}/applications:answer",
         "/",
         "/docs",
         "/docs/{asset}",
@@ -164,6 +169,11 @@ async fn every_route_reaches_a_handler_and_asks_who_is_there() {
             answer.str("detail") != "there is no such page",
             "{method} {path} reaches no handler"
         );
+        // Whoever leaves a lead has no key: a form that is not there is told so, or what the form lacks.
+        if path.ends_with("/leads:challenge") || path.ends_with("/leads:form") {
+            assert_eq!(answer.status.as_u16(), 404, "{method} {path}");
+            continue;
+        }
         if !open.contains(&path.as_str()) {
             // A postback names its program first: one that does not exist is told so.
             let refused = [401, 404];
@@ -209,11 +219,14 @@ async fn the_sample_events_are_taken() {
     let answers: BTreeMap<&str, (u16, &str)> = BTreeMap::from([
         // Their ids are nobody's, and their keys nobody's either.
         ("click", (404, "")),
+        ("applications", (401, "unauthenticated")),
         ("conversions", (401, "unauthenticated")),
         ("deals", (401, "unauthenticated")),
         ("claims", (401, "unauthenticated")),
         ("disputes", (401, "unauthenticated")),
+        ("leads", (401, "unauthenticated")),
         ("docs", (200, "")),
+        ("imports", (401, "unauthenticated")),
         ("operators", (401, "unauthenticated")),
         ("partners", (401, "unauthenticated")),
         ("payouts", (401, "unauthenticated")),

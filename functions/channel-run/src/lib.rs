@@ -1,5 +1,5 @@
 //! Queue → what follows from events of the channel: those who are to know are told by mail, and partners' steps of
-//! their onboarding are completed.
+//! their onboarding are completed; and files that are imported, step by step.
 //!
 //! A message names a job and nothing else. It may come late, twice or for nothing: what is left to do is read
 //! from the table.
@@ -7,9 +7,10 @@
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Deserialize;
 use tributary::edge::{App, batch_failures};
-use tributary::ids::{EventId, LinkId, PartnerId};
+use tributary::ids::{EventId, LinkId, PartnerId, UploadId};
 use tributary::mail::{self, MailFailure};
 use tributary::onboarding::{self, error::OnboardingError};
+use tributary::{imports, table};
 
 /// What to do.
 #[derive(Deserialize)]
@@ -28,6 +29,8 @@ enum Job {
         /// Behind which partner to go on.
         after: String,
     },
+    /// `{"upload": "upl_…"}`: bring an import on by one step.
+    Upload(UploadId),
 }
 
 /// Does what each message names. A message that cannot be read fails alone and ends among the dead letters.
@@ -63,12 +66,16 @@ enum Failure {
     /// A partner's progress was not told.
     #[error(transparent)]
     Onboarding(#[from] OnboardingError),
+    /// An import did not go on.
+    #[error(transparent)]
+    Table(#[from] table::Error),
 }
 
 async fn advance(app: &App, job: Job) -> Result<(), Failure> {
     match job {
         Job::Event(id) => mail::tell(app, id).await?,
         Job::Announcement { event, after } => mail::announce(app, event, &after).await?,
+        Job::Upload(id) => imports::advance(app, id).await?,
         Job::Partner(id) => onboarding::advance(app, id).await?,
         Job::Link(id) => onboarding::advance_by_link(app, id).await?,
     }

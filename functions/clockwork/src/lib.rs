@@ -1,4 +1,4 @@
-//! Every minute: holds that have passed are released, batches whose day has begun are made, work that transport
+//! Every minute: holds that have passed are released, leads that nobody answers are passed on, batches whose day has begun are made, work that transport
 //! has lost is queued again, and periods that were asked for are closed.
 
 use jiff::Timestamp;
@@ -10,7 +10,9 @@ use tributary::commissions::clockwork::{
 use tributary::deals;
 use tributary::edge::App;
 use tributary::events;
+use tributary::imports;
 use tributary::invoices;
+use tributary::leads;
 use tributary::payouts::make_due;
 use tributary::reports::journal;
 
@@ -43,8 +45,12 @@ pub struct Summary {
     pub terms: usize,
     /// Events queued again that were not told in time.
     pub untold: usize,
+    /// Imports queued again that stood still.
+    pub stalled: usize,
     /// Periods that were closed for good.
     pub periods: usize,
+    /// Leads that went on to the next candidate.
+    pub leads: leads::PassedOn,
 }
 
 /// One run. All parts are bounded and go on in the next run where this one stopped; the failure of one does
@@ -62,7 +68,9 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let reminded = invoices::remind(&app, tick.time).await;
     let terms = agreements::remind(&app, tick.time).await;
     let untold = events::requeue(&app, tick.time).await;
+    let stalled = imports::requeue(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
+    let leads = leads::due(&app, tick.time).await;
     let summary = Summary {
         released: released?,
         batches: batches?,
@@ -73,7 +81,9 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         reminded: reminded?,
         terms: terms?,
         untold: untold?,
+        stalled: stalled?,
         periods: periods?,
+        leads: leads?,
     };
     tracing::info!(?summary, "clockwork ran");
     Ok(summary)

@@ -12,12 +12,14 @@ use crate::schema;
 
 /// Issue a key to a partner.
 ///
-/// The answer shows the key this one time; only a hash of it is kept. The body is empty. Asks for the
-/// scope `channel`.
+/// The answer shows the key this one time; only a hash of it is kept. It is the partner's own, or that of one of
+/// its people. Asks for the scope `channel`.
 #[utoipa::path(post, path = "/v1/partners/{id}/keys", tag = "partners", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The partner's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "A repeat makes no second key; it is answered without the key")),
-    responses((status = 201, description = "Issued; `key` is shown once", body = schema::KeyView)))]
+    request_body = schema::NewKeyBody,
+    responses((status = 201, description = "Issued; `key` is shown once", body = schema::KeyView),
+        (status = 409, description = "`wrong_state`: the partner is banned")))]
 pub(crate) async fn issue(
     State(app): State<App>,
     operator: Operator,
@@ -31,9 +33,9 @@ pub(crate) async fn issue(
         return Ok(reply.into_response());
     }
     let id: PartnerId = path_id(&path, "partner")?;
-    Fields::read(&body.0, |_| Some(()))?;
-    partners::find(&app, id).await?;
-    let change = operators::issue_key(&app, Holder::Partner(id), None, Scopes::default()).await?;
+    let member = Fields::read(&body.0, |f| Some(f.opt_id("member")))?;
+    partners::members::may_hold_key(&app, id, member).await?;
+    let change = operators::issue_key(&app, Holder::Partner(id), member, Scopes::default()).await?;
     once.commit(
         &app,
         change,

@@ -2,6 +2,7 @@
 
 mod enrolments;
 mod keys;
+mod members;
 mod money;
 mod payout_hold;
 mod payout_method;
@@ -30,6 +31,19 @@ pub fn routes() -> Router<App> {
         .route("/v1/partners/{id}", get(find).patch(amend))
         .route("/v1/partners/{id}/suspend", post(suspend))
         .route("/v1/partners/{id}/reinstate", post(reinstate))
+        .route("/v1/partners/{id}/ban", post(ban))
+        .route("/v1/partners/{id}/archive", post(archive))
+        .route("/v1/partners/{id}/erasure", post(members::erase))
+        .route(
+            "/v1/partners/{id}/members",
+            post(members::add).get(members::list),
+        )
+        .route(
+            "/v1/partners/{id}/members/{member}",
+            get(members::find)
+                .patch(members::amend)
+                .delete(members::remove),
+        )
         .route(
             "/v1/partners/{id}/enrolments",
             post(enrolments::enrol).get(enrolments::list),
@@ -57,7 +71,8 @@ pub fn routes() -> Router<App> {
 #[derive(OpenApi)]
 #[openapi(
     paths(
-        create, list, find, amend, suspend, reinstate,
+        create, list, find, amend, suspend, reinstate, ban, archive,
+        members::add, members::list, members::find, members::amend, members::remove, members::erase,
         enrolments::enrol, enrolments::list,
         keys::issue, keys::list, keys::revoke,
         payout_method::set, payout_method::find,
@@ -177,7 +192,7 @@ async fn amend(
         return Ok(reply.into_response());
     }
     let id: PartnerId = path_id(&path, "partner")?;
-    let patch = patch(&body.0)?;
+    let patch = read_patch(&body.0)?;
     let change = partners::amend(&app, id, based_on, patch).await?;
     let reply = versioned(
         change.value.partner.version,
@@ -187,7 +202,7 @@ async fn amend(
         .await
 }
 
-fn patch(body: &Value) -> Result<PartnerPatch, Problem> {
+fn read_patch(body: &Value) -> Result<PartnerPatch, Problem> {
     Fields::read(body, |f| {
         let name = f.opt_text("name", MAX_NAME);
         let email = f.raw("email").and_then(|_| f.email("email"));
@@ -220,7 +235,7 @@ async fn suspend(
     set_status(&app, &operator, &path, once, PartnerStatus::Suspended).await
 }
 
-/// Reinstate a suspended partner.
+/// Reinstate a partner that was suspended, banned or archived.
 ///
 /// A second time changes nothing. Asks for the scope `channel`.
 #[utoipa::path(post, path = "/v1/partners/{id}/reinstate", tag = "partners", security(("operator_key" = [])),
@@ -237,6 +252,42 @@ async fn reinstate(
     set_status(&app, &operator, &path, once, PartnerStatus::Active).await
 }
 
+/// Ban a partner.
+///
+/// As suspended, and its keys end with it: it cannot be given new ones until it is reinstated. A second time
+/// changes nothing. Asks for the scope `channel`.
+#[utoipa::path(post, path = "/v1/partners/{id}/ban", tag = "partners", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The partner's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    responses((status = 200, description = "Banned", body = schema::PartnerView)))]
+async fn ban(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    once: Once,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    set_status(&app, &operator, &path, once, PartnerStatus::Banned).await
+}
+
+/// Archive a partner.
+///
+/// It earns nothing new, and is paid what it has earned; its keys read on. A second time changes nothing. Asks
+/// for the scope `channel`.
+#[utoipa::path(post, path = "/v1/partners/{id}/archive", tag = "partners", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The partner's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    responses((status = 200, description = "Archived", body = schema::PartnerView)))]
+async fn archive(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    once: Once,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    set_status(&app, &operator, &path, once, PartnerStatus::Archived).await
+}
+
 async fn set_status(
     app: &App,
     operator: &Operator,
@@ -250,7 +301,7 @@ async fn set_status(
         return Ok(reply.into_response());
     }
     let id: PartnerId = path_id(path, "partner")?;
-    let change = partners::set_status(app, id, status).await?;
+    let change = partners::set_status(app, id, status, operator.id).await?;
     let reply = versioned(
         change.value.partner.version,
         &schema::partner(&change.value),

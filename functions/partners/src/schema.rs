@@ -4,6 +4,7 @@ use serde::Serialize;
 use tributary::edge::ApiKey;
 use tributary::operators::model::KeyRecord;
 use tributary::partners::Known;
+use tributary::partners::members::Person;
 use tributary::partners::model::{
     Address, Contact, Enrolment, Partner, PayoutHold, PayoutMethod, TaxDetails, TaxProfile, Upline,
 };
@@ -52,7 +53,7 @@ pub struct PartnerView {
     pub country: String,
     /// `affiliate`, `referrer`, `reseller` or `service`.
     pub kind: &'static str,
-    /// `active` or `suspended`. A suspended partner earns nothing new and is not paid.
+    /// `active`, `suspended` (earns nothing new and is not paid), `banned` (the same, and its keys are ended) or `archived` (earns nothing new and is paid what it has earned).
     pub status: &'static str,
     /// Since when.
     pub created_at: String,
@@ -451,4 +452,90 @@ pub(crate) fn tax_profile(profile: &TaxProfile, details: &TaxDetails) -> TaxProf
         updated_at: updated_at.to_string(),
         version: *version,
     }
+}
+
+/// A person to add.
+#[derive(ToSchema)]
+#[schema(as = NewMember, example = json!({"name": "Grace Hopper", "email": "grace@mill.example", "role": "manager"}))]
+pub struct NewMemberBody {
+    /// Name, at most 120 characters.
+    pub name: String,
+    /// Email address.
+    #[schema(format = Email)]
+    pub email: String,
+    /// `owner`, `manager` or `member`.
+    pub role: String,
+}
+
+/// Changes of a person; what is left out stays.
+#[derive(ToSchema)]
+#[schema(as = MemberPatch)]
+pub struct MemberPatchBody {
+    /// Name.
+    pub name: Option<String>,
+    /// Email address.
+    #[schema(format = Email)]
+    pub email: Option<String>,
+    /// `owner`, `manager` or `member`.
+    pub role: Option<String>,
+}
+
+/// A person of a partner.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Member)]
+pub struct MemberView {
+    /// Id.
+    pub id: String,
+    /// Of which partner.
+    pub partner: String,
+    /// Name; `null` once erased.
+    pub name: Option<String>,
+    /// Email address; `null` once erased.
+    pub email: Option<String>,
+    /// `owner`, `manager` or `member`.
+    #[schema(example = "manager")]
+    pub role: &'static str,
+    /// Since when.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// Counts changes; also the `ETag`.
+    pub version: u64,
+}
+
+/// The people of a partner.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MemberList)]
+pub struct MemberListView {
+    /// All who are there.
+    pub items: Vec<MemberView>,
+}
+
+pub(crate) fn member(person: &Person) -> MemberView {
+    let Person { member, contact } = person.clone();
+    let (name, email) = contact.map(|contact| (contact.name, contact.email)).unzip();
+    MemberView {
+        id: member.id.to_string(),
+        partner: member.partner.to_string(),
+        name,
+        email,
+        role: member.role.name(),
+        created_at: member.created_at.to_string(),
+        version: member.version,
+    }
+}
+
+/// Whether all was erased.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Erasure)]
+pub struct ErasureView {
+    /// Whether nothing is left to erase.
+    pub complete: bool,
+}
+
+/// Whose key is issued.
+#[derive(ToSchema)]
+#[schema(as = NewPartnerKey)]
+pub struct NewKeyBody {
+    /// The member whose key it is; the partner's own unless told.
+    pub member: Option<String>,
 }

@@ -22,6 +22,7 @@ pub mod wake;
 
 pub mod admin;
 pub mod api;
+pub mod channel;
 pub mod dlq;
 pub mod drive;
 pub mod replay;

@@ -1016,3 +1016,19 @@ pub async fn addressee(
         facts,
     }))
 }
+
+/// The latest application that an email made to a program.
+///
+/// # Errors
+/// The table's.
+pub async fn made_by(
+    app: &App,
+    program: ProgramId,
+    email: &str,
+) -> Result<Option<ApplicationId>, table::Error> {
+    match email_reference(app, email) {
+        Ok(reference) => store::latest(&app.main, program, &reference).await,
+        // What is no mailbox in our sense made none.
+        Err(_) => Ok(None),
+    }
+}

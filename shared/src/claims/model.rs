@@ -6,7 +6,7 @@ use crate::ids::{
     ClaimId, CouponId, CustomerId, DealId, DisputeId, LeadId, LinkId, PartnerId, ProgramId,
 };
 use crate::money::Rate;
-use crate::partners::model::{Enrolment, Partner, PartnerStatus};
+use crate::partners::model::{Enrolment, Partner};
 use crate::places::{Place, Territory, may_be_covered};
 use crate::plans::model::{AssignedBy, PlanVersion, assigned_at, version_at};
 use crate::programs::model::{Attribution, Link, Program};
@@ -262,7 +262,7 @@ pub fn standing<'a>(
     occurred_at: Timestamp,
 ) -> Result<&'a PlanVersion, Unattributed> {
     let partner = partner.ok_or(Unattributed::NotEnrolled)?;
-    if partner.status == PartnerStatus::Suspended {
+    if !partner.status.may_earn() {
         return Err(Unattributed::PartnerSuspended);
     }
     if !enrolment.is_some_and(|enrolment| enrolment.covers(occurred_at)) {
@@ -590,6 +590,7 @@ mod tests {
     use super::*;
     use crate::ids::ProgramId;
     use crate::partners::model::PartnerKind;
+    use crate::partners::model::PartnerStatus;
     use crate::plans::model::{Assignment, Terms};
     use crate::programs::model::{AttributionModel, Dialect};
     use proptest::prelude::*;

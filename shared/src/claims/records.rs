@@ -15,7 +15,6 @@ use crate::customers::model::Company;
 use crate::edge::{App, Change, Write};
 use crate::ids::{ClaimId, CustomerId, PartnerId, ProgramId};
 use crate::partners;
-use crate::partners::model::PartnerStatus;
 use crate::places::Place;
 use crate::programs;
 use crate::programs::model::{AttributionModel, Program};
@@ -242,7 +241,7 @@ async fn demand_partner(
     if enrolment.is_none() {
         return Err(ClaimError::NotEnrolled);
     }
-    if record.status == PartnerStatus::Suspended {
+    if !record.status.may_earn() {
         return Err(ClaimError::PartnerSuspended);
     }
     Ok(())

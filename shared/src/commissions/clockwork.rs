@@ -21,7 +21,7 @@ use crate::clock::{
 use crate::edge::{self, App, Queue, SEND_BATCH};
 use crate::events::store::event_of;
 use crate::ids::{
-    BatchId, ConversionId, ImportId, LinkId, PartnerId, PayoutId, ProgramId, WhatIfId,
+    BatchId, ConversionId, ImportId, LinkId, PartnerId, PayoutId, ProgramId, UploadId, WhatIfId,
 };
 use crate::ledger::model::AccountId;
 use crate::ledger::store::{DUE_SHARDS, post};
@@ -902,6 +902,10 @@ pub fn job_of(pk: &str, sk: &str) -> Option<(Queue, serde_json::Value)> {
         "RETURNS" => {
             let id: ImportId = pk.strip_prefix("RETURNS#")?.parse().ok()?;
             Some((Queue::Payouts, serde_json::json!({ "returns": id })))
+        }
+        "UPLOAD" => {
+            let id: UploadId = pk.strip_prefix("UPLOAD#")?.parse().ok()?;
+            Some((Queue::Channel, serde_json::json!({ "upload": id })))
         }
         "PAYOUT_METHOD" | "TAX_PROFILE" => onboarding_job(pk),
         "LINK" => {

@@ -81,7 +81,13 @@ fn checksum(text: &str) -> String {
 /// SHA-256 of a secret with at least 128 random bits, as hex: what is stored of it.
 #[must_use]
 pub fn hash_secret(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
+    hash_bytes(text.as_bytes())
+}
+
+/// SHA-256 of a file, as hex.
+#[must_use]
+pub fn hash_bytes(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()

@@ -19,7 +19,7 @@ mod telemetry;
 
 pub use address::ClientAddress;
 pub use app::{App, CACHE_SECONDS, Cache, Entropy, Parts};
-pub use auth::{ApiKey, IfMatch, Operator, PartnerPrincipal, Principal, hash_secret};
+pub use auth::{ApiKey, IfMatch, Operator, PartnerPrincipal, Principal, hash_bytes, hash_secret};
 pub use config::{Config, ConfigError};
 pub use fields::{
     Body, Fields, MAX_BODY_BYTES, NoBody, Path, Query, path_id, read_limited, read_up_to,

@@ -127,6 +127,13 @@ impl Once {
         self
     }
 
+    /// What a key names together with who asks and what for: the same in every repeat of a request, so that ids
+    /// can follow from it. `None` without a key.
+    #[must_use]
+    pub fn series(&self) -> Option<String> {
+        self.marker_key().map(|key| key.pk)
+    }
+
     fn marker_key(&self) -> Option<Key> {
         let key = self.key.as_deref()?;
         let tie = digest("once", &[&self.principal, &self.route, key]);

@@ -53,7 +53,11 @@ codes! {
     CODE_TAKEN "code_taken" 409 "Another one has that code.";
     RATE_FIXED "rate_fixed" 409 "Another rate or source is stored for that pair and date; stored rates never change.";
     EXISTS "exists" 409 "It exists already.";
+    OFFER_EXPIRED "offer_expired" 409 "The offer was not answered in time; the lead has passed on.";
+    ALREADY_ACCEPTED "already_accepted" 409 "The lead is accepted already.";
+    CUSTOMER_CLAIMED "customer_claimed" 409 "Somebody else has the stronger claim to the customer by now.";
     WRONG_STATE "wrong_state" 409 "Its present state does not allow that.";
+    PARTS_MISSING "parts_missing" 409 "Parts of the file were not sent.";
     LIMIT_REACHED "limit_reached" 409 "There are as many of these as there may be.";
     BATCH_NOT_READY "batch_not_ready" 409 "The batch is still being made.";
     APPROVAL_MISSING "approval_missing" 409 "The batch pays more than is paid without a second person's approval.";
@@ -95,6 +99,7 @@ codes! {
     RAIL_UNFIT "rail_unfit" 422 "The account does not reach that rail: sepa takes an IBAN and EUR, nacha a US account and USD.";
     COMPANY_ID_INVALID "company_id_invalid" 422 "Not a company id of ten capital letters and digits.";
     OUTSIDE_SEPA "outside_sepa" 422 "The IBAN is of a country that SEPA credit transfers do not reach.";
+    ROW_UNREADABLE "row_unreadable" 422 "The row of a file cannot be read.";
     TOO_LONG "too_long" 422 "More characters or entries than the limit.";
     TOO_SHORT "too_short" 422 "Empty, or fewer characters or entries than needed.";
     NOT_ONE_OF "not_one_of" 422 "Not one of the values that are known here.";
@@ -137,8 +142,11 @@ codes! {
     HASH_MISMATCH "hash_mismatch" 422 "The hash is of another text than the one that is named.";
     TOKEN_UNUSABLE "token_unusable" 422 "The token is forged, used up, out of date, or another was sent since.";
     IF_MATCH_MISSING "if_match_missing" 428 "A change states the version it is based on, in If-Match.";
-    DAILY_LIMIT "daily_limit" 429 "As many were registered today as a day may bring; go on tomorrow.";
     RATE_LIMITED "rate_limited" 429 "Too many of these came from there within an hour; try again later.";
+    CHALLENGE_INVALID "challenge_invalid" 422 "The challenge was not issued for this form, is too old or was answered before.";
+    WORK_MISSING "work_missing" 422 "The nonce does not do the work that the challenge asks for.";
+    TOO_MANY_REQUESTS "too_many_requests" 429 "As many came in as an hour may bring; try again later.";
+    DAILY_LIMIT "daily_limit" 429 "As many were registered today as a day may bring; go on tomorrow.";
     INTERNAL "internal" 500 "Something failed here; the request id finds it in the log.";
     BUSY "busy" 503 "The store is busy or an index is behind; repeat the request, nothing was lost.";
 }

@@ -59,11 +59,11 @@ pub async fn find(app: &App, id: OperatorId) -> Result<OperatorRecord, OperatorE
 ///
 /// # Errors
 /// The table's.
-pub async fn existing(
+pub async fn known_among(
     app: &App,
     ids: impl IntoIterator<Item = OperatorId>,
 ) -> Result<BTreeSet<OperatorId>, table::Error> {
-    store::existing(&app.main, ids).await
+    store::known(&app.main, ids).await
 }
 
 /// A page of operators, newest first, and the position to go on from.
@@ -156,6 +156,14 @@ pub async fn install(
 pub async fn key_record(app: &App, id: KeyId) -> Result<Option<Arc<KeyRecord>>, table::Error> {
     app.cached(&format!("KEY#{id}"), || store::find_key(&app.main, id))
         .await
+}
+
+/// The same with the table's errors alone.
+///
+/// # Errors
+/// The table's.
+pub async fn held_keys(app: &App, holder: Holder) -> Result<Vec<KeyRecord>, table::Error> {
+    store::keys_of(&app.main, holder).await
 }
 
 /// The keys of a holder that are in force, newest first.

@@ -30,6 +30,27 @@ pub enum PartnerError {
     /// The partner is suspended.
     #[error("the partner is suspended")]
     Suspended,
+    /// The partner is banned.
+    #[error("the partner is banned")]
+    Banned,
+    /// The partner may still earn.
+    #[error("the partner is active")]
+    StillActive,
+    /// The partner has no such person.
+    #[error("the partner has no such person")]
+    MemberNotFound,
+    /// The partner has a person of that email.
+    #[error("the partner has a person of that email")]
+    MemberExists,
+    /// As many people as a partner may have.
+    #[error("the partner has too many people")]
+    TooManyMembers,
+    /// The partner would be left without an owner.
+    #[error("the partner would be left without an owner")]
+    LastOwner,
+    /// The role of who asks does not reach so far.
+    #[error("the role does not reach so far")]
+    RoleTooLow,
     /// What a request names as the partner's upline is not in the program.
     #[error("the upline is not enrolled in {0}")]
     UplineNotEnrolled(ProgramId),
@@ -104,6 +125,28 @@ impl From<PartnerError> for Problem {
                 codes::PARTNER_SUSPENDED,
                 "partner",
                 codes::PARTNER_SUSPENDED.meaning,
+            ),
+            PartnerError::Banned => Self::new(codes::WRONG_STATE, "the partner is banned"),
+            PartnerError::StillActive => Self::new(
+                codes::WRONG_STATE,
+                "the partner is active; suspend, ban or archive it first",
+            ),
+            PartnerError::MemberNotFound => Self::not_found("member"),
+            PartnerError::MemberExists => Self::field(
+                codes::EXISTS,
+                "email",
+                "another person of the partner has that email",
+            ),
+            PartnerError::TooManyMembers => {
+                Self::new(codes::LIMIT_REACHED, codes::LIMIT_REACHED.meaning)
+            }
+            PartnerError::LastOwner => Self::new(
+                codes::WRONG_STATE,
+                "the partner would be left without an owner; make another one first",
+            ),
+            PartnerError::RoleTooLow => Self::new(
+                codes::FORBIDDEN,
+                "managers look after members, and owners after everybody",
             ),
             PartnerError::UplineNotEnrolled(_) => {
                 Self::field(codes::NOT_ENROLLED, "upline", codes::NOT_ENROLLED.meaning)

@@ -1,6 +1,7 @@
 //! Partners, their places in programs, and how they are paid.
 
 pub mod error;
+pub mod members;
 pub mod model;
 pub mod store;
 
@@ -162,11 +163,22 @@ pub async fn find(app: &App, id: PartnerId) -> Result<Known, PartnerError> {
 /// # Errors
 /// The table's.
 pub async fn people(app: &App, id: PartnerId) -> Result<Vec<(String, Contact)>, PartnerError> {
-    let found = store::find_with_contact(&app.main, id).await?;
+    let (found, members) = futures_util::future::try_join(
+        store::find_with_contact(&app.main, id),
+        store::members(&app.main, id),
+    )
+    .await?;
     let contact = found.and_then(|(_, contact)| contact);
-    Ok(contact
-        .map(|contact| (id.to_string(), contact))
+    let own = contact.map(|contact| (id.to_string(), contact));
+    let standing = members
         .into_iter()
+        .filter(|(member, _)| member.removed_at.is_none())
+        .filter_map(|(member, person)| Some((member.id.to_string(), person?)));
+    let mut seen = BTreeSet::new();
+    Ok(own
+        .into_iter()
+        .chain(standing)
+        .filter(|(_, contact)| seen.insert(contact.email.to_lowercase()))
         .collect())
 }
 
@@ -308,7 +320,8 @@ pub async fn amend(
     })
 }
 
-/// Suspends or reinstates a partner; of one that is so already nothing changes.
+/// Suspends, bans, archives or reinstates a partner; of one that is so already nothing changes. A ban ends all
+/// of its keys.
 ///
 /// # Errors
 /// `NotFound`, `Moved`, the table's.
@@ -316,6 +329,7 @@ pub async fn set_status(
     app: &App,
     id: PartnerId,
     status: PartnerStatus,
+    by: OperatorId,
 ) -> Result<Change<Known, PartnerError>, PartnerError> {
     let Known { partner, contact } = find(app, id).await?;
     if partner.status == status {
@@ -330,10 +344,25 @@ pub async fn set_status(
         ..partner
     };
     app.cache.forget(&partner_name(id));
-    let write = Write::new(store::change_partner(&partner)?, |_| PartnerError::Moved);
+    let kind = match status {
+        PartnerStatus::Active => EventKind::PartnerReinstated,
+        PartnerStatus::Suspended => EventKind::PartnerSuspended,
+        PartnerStatus::Banned => EventKind::PartnerBanned,
+        PartnerStatus::Archived => EventKind::PartnerArchived,
+    };
+    let told = Event::new(app.fresh(), kind, id, app.now())
+        .about_partner(id)
+        .with("operator", by);
+    let mut ops = vec![store::change_partner(&partner)?, events::put(&told)?];
+    if !status.may_enter() {
+        ops.extend(members::end_keys(app, id, |_| true).await?);
+    }
     Ok(Change {
         value: Known { partner, contact },
-        writes: vec![write],
+        writes: ops
+            .into_iter()
+            .map(|op| Write::new(op, |_| PartnerError::Moved))
+            .collect(),
     })
 }
 
@@ -368,7 +397,7 @@ pub async fn enrolled(
     let (found, enrolment) =
         futures_util::future::try_join(partner(app, id), enrolment(app, id, program)).await?;
     let found = found.ok_or(PartnerError::Unknown)?;
-    if found.status == PartnerStatus::Suspended {
+    if !found.status.may_earn() {
         return Err(PartnerError::Suspended);
     }
     enrolment.ok_or(PartnerError::NotEnrolled(program))

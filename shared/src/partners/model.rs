@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::clock::Timestamp;
-use crate::ids::{OperatorId, PartnerId, ProgramId};
+use crate::ids::{MemberId, OperatorId, PartnerId, ProgramId};
 use crate::money::Currency;
 use crate::plans::model::{Assignment, MAX_ASSIGNMENTS, assigned_at};
 
@@ -86,7 +86,19 @@ pub enum PartnerStatus {
     Active,
     /// Earns nothing new and is not paid; keeps what it has.
     Suspended,
+    /// As suspended, and its keys open nothing any more.
+    Banned,
+    /// Earns nothing new; is paid what it has earned.
+    Archived,
 }
+
+/// Statuses by their names.
+pub const PARTNER_STATUSES: &[(&str, PartnerStatus)] = &[
+    ("active", PartnerStatus::Active),
+    ("suspended", PartnerStatus::Suspended),
+    ("banned", PartnerStatus::Banned),
+    ("archived", PartnerStatus::Archived),
+];
 
 impl PartnerStatus {
     /// The name on the wire.
@@ -95,8 +107,98 @@ impl PartnerStatus {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",
+            Self::Banned => "banned",
+            Self::Archived => "archived",
         }
     }
+
+    /// Whether it is credited with what happens from now on, and may begin anything new.
+    #[must_use]
+    pub fn may_earn(self) -> bool {
+        self == Self::Active
+    }
+
+    /// Whether it is paid what it has earned.
+    #[must_use]
+    pub fn is_paid(self) -> bool {
+        matches!(self, Self::Active | Self::Archived)
+    }
+
+    /// Whether its keys open anything, and it may be given new ones.
+    #[must_use]
+    pub fn may_enter(self) -> bool {
+        self != Self::Banned
+    }
+}
+
+/// People that a partner may have.
+pub const MAX_MEMBERS: usize = 25;
+
+/// What a person of a partner may do for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything, owners included.
+    Owner,
+    /// Everything but owners and managers.
+    Manager,
+    /// Everything but people.
+    Member,
+}
+
+/// Roles by their names.
+pub const ROLES: &[(&str, Role)] = &[
+    ("owner", Role::Owner),
+    ("manager", Role::Manager),
+    ("member", Role::Member),
+];
+
+impl Role {
+    /// The name on the wire and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Manager => "manager",
+            Self::Member => "member",
+        }
+    }
+
+    /// Whether one of this role may add, change or remove one of that role.
+    #[must_use]
+    pub fn may_manage(self, other: Self) -> bool {
+        match self {
+            Self::Owner => true,
+            Self::Manager => other == Self::Member,
+            Self::Member => false,
+        }
+    }
+}
+
+/// A person of a partner. Name and email stand apart, in a [`Contact`], so that they can be erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Id.
+    pub id: MemberId,
+    /// Of which partner.
+    pub partner: PartnerId,
+    /// What it may do.
+    pub role: Role,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Until when it was one.
+    pub removed_at: Option<Timestamp>,
+    /// Counts changes.
+    pub version: u64,
+}
+
+/// Whether a partner with people would be left without an owner if this one became what it becomes (`None`:
+/// leaves).
+#[must_use]
+pub fn loses_its_owner(members: &[Member], changed: MemberId, becomes: Option<Role>) -> bool {
+    let is_owner = |member: &&Member| member.role == Role::Owner && member.removed_at.is_none();
+    let others = members.iter().filter(|member| member.id != changed);
+    let was_owner = members.iter().filter(is_owner).any(|m| m.id == changed);
+    was_owner && becomes != Some(Role::Owner) && !others.filter(is_owner).any(|_| true)
 }
 
 /// A partner. Personal data stands apart, in [`Contact`], so that it can be erased.
@@ -788,6 +890,45 @@ mod tests {
             },
             route,
         })
+    }
+
+    #[test]
+    fn each_status_says_what_can_still_be_done() {
+        for (name, status) in PARTNER_STATUSES {
+            assert_eq!(status.name(), *name);
+            let can = (status.may_earn(), status.is_paid(), status.may_enter());
+            let expected = match status {
+                PartnerStatus::Active => (true, true, true),
+                PartnerStatus::Suspended => (false, false, true),
+                PartnerStatus::Banned => (false, false, false),
+                PartnerStatus::Archived => (false, true, true),
+            };
+            assert_eq!(can, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn managers_look_after_members_and_the_last_owner_stays() {
+        let manages = |role: Role| ROLES.iter().filter(|(_, o)| role.may_manage(*o)).count();
+        assert_eq!(manages(Role::Owner), 3);
+        assert_eq!(manages(Role::Manager), 1);
+        assert_eq!(manages(Role::Member), 0);
+        let member = |n: u8, role| Member {
+            id: MemberId::from_bytes([n; 16]),
+            partner: PartnerId::from_bytes([9; 16]),
+            role,
+            created_at: at("2026-01-01T00:00:00Z"),
+            removed_at: None,
+            version: 1,
+        };
+        let id = |n: u8| MemberId::from_bytes([n; 16]);
+        let one = [member(1, Role::Owner), member(2, Role::Manager)];
+        assert!(loses_its_owner(&one, id(1), None));
+        assert!(loses_its_owner(&one, id(1), Some(Role::Member)));
+        assert!(!loses_its_owner(&one, id(1), Some(Role::Owner)));
+        assert!(!loses_its_owner(&one, id(2), None));
+        let two = [member(1, Role::Owner), member(2, Role::Owner)];
+        assert!(!loses_its_owner(&two, id(1), None));
     }
 
     #[test]

@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::model::{
-    ACCOUNT_TYPES, Account, Address, BankAccount, BankRoute, Contact, Enrolment, METHOD_KINDS,
-    PARTNER_KINDS, PAYEE_TYPES, Partner, PartnerStatus, PayeeType, PayoutHold, PayoutMethod,
-    TaxDetails, TaxProfile, Upline, VAT_TREATMENTS,
+    ACCOUNT_TYPES, Account, Address, BankAccount, BankRoute, Contact, Enrolment, MAX_MEMBERS,
+    METHOD_KINDS, Member, PARTNER_KINDS, PARTNER_STATUSES, PAYEE_TYPES, Partner, PartnerStatus,
+    PayeeType, PayoutHold, PayoutMethod, ROLES, TaxDetails, TaxProfile, Upline, VAT_TREATMENTS,
 };
 use crate::clock::{Timestamp, stamp};
-use crate::ids::{OperatorId, PartnerId, ProgramId};
+use crate::ids::{MemberId, OperatorId, PartnerId, ProgramId};
 use crate::plans;
 use crate::plans::store::{AssignmentItem, assignment_items};
 use crate::table::{
@@ -61,7 +61,10 @@ struct PartnerItem {
     id: PartnerId,
     kind: String,
     country: String,
+    /// What was written before there were more statuses than two.
     suspended: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
     created_at: Timestamp,
     version: u64,
 }
@@ -70,8 +73,11 @@ struct PartnerItem {
 struct ContactItem {
     pk: String,
     sk: String,
-    name: String,
-    email: String,
+    /// Both are absent once erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -133,7 +139,8 @@ fn partner_item(partner: &Partner) -> PartnerItem {
         id,
         kind: kind.name().to_owned(),
         country,
-        suspended: status == PartnerStatus::Suspended,
+        suspended: status != PartnerStatus::Active,
+        status: Some(status.name().to_owned()),
         created_at,
         version,
     }
@@ -157,13 +164,14 @@ fn partner(item: PartnerItem) -> Result<Partner, Error> {
         kind,
         country,
         suspended,
+        status,
         created_at,
         version,
     } = item;
-    let status = if suspended {
-        PartnerStatus::Suspended
-    } else {
-        PartnerStatus::Active
+    let status = match status {
+        Some(name) => named(PARTNER_STATUSES, &name)?,
+        None if suspended => PartnerStatus::Suspended,
+        None => PartnerStatus::Active,
     };
     Ok(Partner {
         id,
@@ -193,9 +201,152 @@ pub fn put_contact(id: PartnerId, contact: &Contact) -> Result<Op, Error> {
     Ok(Op::Put(Put::new(&ContactItem {
         pk,
         sk,
+        name: Some(name),
+        email: Some(email),
+    })?))
+}
+
+/// Takes away a partner's name and email.
+#[must_use]
+pub fn erase_contact(id: PartnerId) -> Op {
+    Op::Update(Update::at(contact_key(id)).remove("name").remove("email"))
+}
+
+fn contact(item: Item) -> Result<Option<Contact>, Error> {
+    let ContactItem {
+        pk: _,
+        sk: _,
         name,
         email,
-    })?))
+    } = from_item(item)?;
+    Ok(name.zip(email).map(|(name, email)| Contact { name, email }))
+}
+
+// ---- People
+
+fn member_key(partner: PartnerId, id: MemberId) -> Key {
+    Key::new(partition(partner), format!("MEMBER#{id}"))
+}
+
+fn person_key(partner: PartnerId, id: MemberId) -> Key {
+    Key::new(partition(partner), format!("PERSON#{id}"))
+}
+
+#[derive(Serialize, Deserialize)]
+struct MemberItem {
+    pk: String,
+    sk: String,
+    id: MemberId,
+    partner: PartnerId,
+    role: String,
+    created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    removed_at: Option<Timestamp>,
+    version: u64,
+}
+
+/// The put of a new member, or the change of one from the version before.
+///
+/// # Errors
+/// Never for a well-formed member.
+pub fn save_member(saved: &Member) -> Result<Op, Error> {
+    let Member {
+        id,
+        partner,
+        role,
+        created_at,
+        removed_at,
+        version,
+    } = saved.clone();
+    let Key { pk, sk } = member_key(partner, id);
+    let item = MemberItem {
+        pk,
+        sk,
+        id,
+        partner,
+        role: role.name().to_owned(),
+        created_at,
+        removed_at,
+        version,
+    };
+    if version == 1 {
+        return Ok(Op::Put(Put::new(&item)?));
+    }
+    let change = Update::rewrite(&item, &["removed_at"])?;
+    Ok(Op::Update(change.only_if(follows(version))))
+}
+
+/// Sets who a member is; shares the transaction of the member's change, which carries the condition.
+#[must_use]
+pub fn set_person(member: &Member, contact: &Contact) -> Op {
+    let Contact { name, email } = contact.clone();
+    Op::Update(
+        Update::at(person_key(member.partner, member.id))
+            .set("name", text(name))
+            .set("email", text(email)),
+    )
+}
+
+/// Takes away who a member is.
+#[must_use]
+pub fn erase_person(member: &Member) -> Op {
+    let erased = Update::at(person_key(member.partner, member.id));
+    Op::Update(erased.remove("name").remove("email"))
+}
+
+fn member(item: MemberItem) -> Result<Member, Error> {
+    let MemberItem {
+        pk: _,
+        sk: _,
+        id,
+        partner,
+        role,
+        created_at,
+        removed_at,
+        version,
+    } = item;
+    Ok(Member {
+        id,
+        partner,
+        role: named(ROLES, &role)?,
+        created_at,
+        removed_at,
+        version,
+    })
+}
+
+/// All who are or were a partner's people, by id, with who they are unless that was erased.
+///
+/// # Errors
+/// The table's.
+pub async fn members(
+    table: &Table,
+    partner: PartnerId,
+) -> Result<Vec<(Member, Option<Contact>)>, Error> {
+    let range = Range::partition(Index::Base, partition(partner), 2 * MAX_MEMBERS);
+    let items: Vec<MemberItem> = table.all(range.beginning("MEMBER#")).await?;
+    let keys = items.iter().map(|item| person_key(partner, item.id));
+    let mut persons = table.get_many(keys).await?;
+    let mut found = Vec::with_capacity(items.len());
+    for item in items {
+        let person = persons.remove(&person_key(partner, item.id));
+        let person = person.map(contact).transpose()?.flatten();
+        found.push((member(item)?, person));
+    }
+    Ok(found)
+}
+
+/// A member.
+///
+/// # Errors
+/// The table's.
+pub async fn find_member(
+    table: &Table,
+    partner: PartnerId,
+    id: MemberId,
+) -> Result<Option<Member>, Error> {
+    let item: Option<MemberItem> = table.get(&member_key(partner, id)).await?;
+    item.map(member).transpose()
 }
 
 /// The partition of all who are known by something; what that is stands in it as a keyed hash.
@@ -269,19 +420,8 @@ fn with_contact(
     let Some(item) = items.remove(&partner_key(id)) else {
         return Ok(None);
     };
-    let contact = items
-        .remove(&contact_key(id))
-        .map(from_item::<ContactItem>)
-        .transpose()?
-        .map(
-            |ContactItem {
-                 pk: _,
-                 sk: _,
-                 name,
-                 email,
-             }| Contact { name, email },
-        );
-    Ok(Some((partner(from_item(item)?)?, contact)))
+    let contact = items.remove(&contact_key(id)).map(contact).transpose()?;
+    Ok(Some((partner(from_item(item)?)?, contact.flatten())))
 }
 
 /// A partner with its contact, which may have been erased.

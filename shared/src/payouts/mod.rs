@@ -37,7 +37,7 @@ use crate::ledger::store::{DUE_SHARDS, post};
 use crate::money::{Currency, Money};
 use crate::partners;
 use crate::partners::error::PartnerError;
-use crate::partners::model::{Account, PartnerStatus, PayInstruction};
+use crate::partners::model::{Account, PayInstruction};
 use crate::programs;
 use crate::table::{self, Op, TransactError};
 
@@ -1126,7 +1126,7 @@ async fn payee(
 ) -> Result<(Payee, Option<(Account, PayInstruction)>), PayoutError> {
     // A partner that cannot be read any more is not paid.
     let suspended = match partners::partner(app, partner).await {
-        Ok(found) => found.is_none_or(|partner| partner.status == PartnerStatus::Suspended),
+        Ok(found) => found.is_none_or(|partner| !partner.status.is_paid()),
         Err(error @ (table::Error::Busy(_) | table::Error::Failed(_))) => return Err(error.into()),
         Err(error) => {
             tracing::error!(%error, %partner, "a partner cannot be read; it is left out");

@@ -339,7 +339,7 @@ fn the_application_template_is_understood_whole() {
     ]);
     let app = app_template(APP_TEMPLATE, &outputs, &BTreeMap::new()).unwrap();
     let functions = app.functions().unwrap();
-    assert_eq!(functions.len(), 17);
+    assert_eq!(functions.len(), 20);
     let clockwork = functions
         .iter()
         .find(|function| function.package == "clockwork")

@@ -1,0 +1,8 @@
+//! The `leads` function.
+
+use tributary::edge::{Needs, serve};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    serve(leads::routes(), Needs::Keyring).await
+}
