@@ -203,6 +203,10 @@ id!(
     ImportId, "imp"
 );
 id!(
+    /// A CSV file that is imported row by row.
+    UploadId, "upl"
+);
+id!(
     /// A question what another plan would have paid.
     WhatIfId, "wif"
 );

@@ -1,6 +1,8 @@
 //! All scenarios, in one binary so that the AWS SDK is linked once.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod agreements;
+mod applications;
 mod architecture;
 mod bad_input;
 mod banks;
@@ -12,10 +14,12 @@ mod conditions;
 mod contention;
 mod control;
 mod crashes;
+mod deals;
 mod determinism;
 mod disputes;
 mod faults;
 mod given;
+mod imports;
 mod keys;
 mod leads;
 mod listing;

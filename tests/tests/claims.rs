@@ -383,10 +383,10 @@ async fn bad_accounts_referrals_and_questions_are_named_field_by_field() {
         "product_lines[0]"
     );
     let key = key_of(&world, &stand.partner).await;
-    let for_another = json!({ "customer": acme(), "partner": stand.partner });
-    let _ = refer(&world, &key, &stand, &for_another)
-        .await
-        .problem(422, "unknown_field");
+    let other = world.partner_in(&stand.program, "Bob").await.0;
+    let for_another = json!({ "customer": acme(), "partner": other });
+    let hidden = refer(&world, &key, &stand, &for_another).await;
+    let _ = hidden.problem(404, "not_found");
     let path = format!("/v1/programs/{}/claims:resolve", stand.program);
     let empty = world.post(&path, json!({})).await.problem(422, "required");
     assert_eq!(empty.str("/errors/0/field"), "customer");
@@ -396,4 +396,28 @@ async fn bad_accounts_referrals_and_questions_are_named_field_by_field() {
     let _ = refer(&world, &key, &stand, &json!({ "customer": acme() }))
         .await
         .problem(422, "partner_suspended");
+}
+
+#[tokio::test]
+async fn an_answer_is_two_round_trips() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let key = key_of(&world, &stand.partner).await;
+    let referral = json!({ "customer": acme() });
+    let _ = refer(&world, &key, &stand, &referral).await.expect(200);
+    let account = json!({ "customer": acme(), "opportunity": "006B" });
+    let _ = declare(&world, &stand, account).await.expect(200);
+    let asked = json!({ "customer": { "domain": "acme-works.de", "email": "ada@acme-works.de", "tax_id": "DE123456789" } });
+    let _ = whose(&world, &stand, asked.clone()).await;
+    let recorder = world.instance.cloud().recorder();
+    recorder.start();
+    let answer = whose(&world, &stand, asked).await;
+    let calls: Vec<String> = recorder
+        .stop()
+        .into_iter()
+        .map(|call| call.operation)
+        .collect();
+    assert_eq!(answer.str("/winner/kind"), "direct");
+    // Whose the identifiers are and who holds them, then what there is of the customer.
+    assert_eq!(calls, ["BatchGetItem", "Query"]);
 }

@@ -28,13 +28,13 @@ const LIVES_ON: u32 = 200;
 /// How often somebody asks again.
 const PATIENCE: usize = 4;
 /// Minutes that pass until everything has recovered: together longer than any message stays invisible.
-const RECOVERY: [i64; 3] = [1, 4, 7];
+pub(crate) const RECOVERY: [i64; 3] = [1, 4, 7];
 /// Of how many points in a row the ordinary tests live through one; the gate lives through all of them.
 const STRIDE: u64 = 16;
 
 /// How a process dies at a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Death {
+pub(crate) enum Death {
     /// The call is not executed.
     Before,
     /// The call is executed, and nobody hears the answer.
@@ -42,7 +42,7 @@ enum Death {
 }
 
 /// Kills the process that makes the call of a certain number.
-struct Killer {
+pub(crate) struct Killer {
     point: Option<(u64, Death)>,
     state: Mutex<State>,
 }
@@ -61,24 +61,24 @@ struct State {
 }
 
 impl Killer {
-    fn new(point: Option<(u64, Death)>) -> Arc<Self> {
+    pub(crate) fn new(point: Option<(u64, Death)>) -> Arc<Self> {
         let state = Mutex::default();
         Arc::new(Self { point, state })
     }
 
-    fn count(&self, counting: bool) {
+    pub(crate) fn count(&self, counting: bool) {
         self.state.lock().unwrap().counting = counting;
     }
 
-    fn revive(&self) {
+    pub(crate) fn revive(&self) {
         self.state.lock().unwrap().dead = None;
     }
 
-    fn seen(&self) -> u64 {
+    pub(crate) fn seen(&self) -> u64 {
         self.state.lock().unwrap().seen
     }
 
-    fn hit(&self) -> Option<String> {
+    pub(crate) fn hit(&self) -> Option<String> {
         self.state.lock().unwrap().hit.clone()
     }
 }

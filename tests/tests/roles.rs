@@ -324,11 +324,20 @@ impl Court {
             ("user-agent", "Mozilla/5.0"),
         ];
         let tag;
-        let changes = ["/decision", "/won", "/lost", "/reassign"];
-        let change = changes.into_iter().find(|change| path.ends_with(change));
-        if matches!(method, Method::PATCH | Method::PUT) || change.is_some() {
-            let record = path.trim_end_matches(change.unwrap_or_default());
-            let found = self.world.get(record).await;
+        let of_a_record = ["/v1/deals/", "/v1/leads/"]
+            .iter()
+            .any(|noun| path.starts_with(noun))
+            && method != Method::GET;
+        if matches!(method, Method::PATCH | Method::PUT)
+            || path.ends_with("/decision")
+            || of_a_record
+        {
+            let record = if of_a_record {
+                path.split('/').take(4).collect::<Vec<_>>().join("/")
+            } else {
+                path.trim_end_matches("/decision").to_owned()
+            };
+            let found = self.world.get(&record).await;
             if let Some(found) = found.headers.get("etag") {
                 tag = found.to_str().unwrap().to_owned();
                 headers.push(("if-match", &tag));
@@ -517,7 +526,7 @@ async fn leads(court: &Court, program: &str, partner: &str) {
 }
 
 /// A channel with a profile; an account and a referral, found, asked about and ended.
-async fn owners(court: &Court, program: &str, partner: &str) {
+async fn owners(court: &Court, program: &str, partner: &str, click: &str) {
     let keys = format!("/v1/partners/{partner}/keys");
     let key = court.world.post(&keys, json!({})).await.expect(201);
     let key = key.str("key");
@@ -584,7 +593,8 @@ async fn owners(court: &Court, program: &str, partner: &str) {
     ] {
         let _ = court.ask(route, &[program], &query, None).await;
     }
-    let question = json!({ "customer": customer, "coupon": "NONE", "reference": "c-1" });
+    let question =
+        json!({ "customer": customer, "coupon": "NONE", "click_id": click, "reference": "c-1" });
     let _ = court
         .ask(
             "POST /v1/programs/{id}/claims:resolve",
@@ -603,6 +613,53 @@ async fn owners(court: &Court, program: &str, partner: &str) {
         .ask_as(key, end, &[referred.str("id")], "", None)
         .await;
     let _ = court.ask(end, &[declared.str("id")], "", None).await;
+}
+
+/// Files of each kind, one of them in parts, and one that is stopped.
+async fn imports(court: &Court, program: &str) {
+    for (kind, file) in [
+        (
+            "accounts",
+            "name,country,domain\nAcme,GB,acme-imports.com\nAgain,GB,acme-imports.com\nNo,UK,\n",
+        ),
+        (
+            "leads",
+            "company,country,domain\nRose,GB,rose-imports.com\nTulip,DE,tulip-imports.com\n",
+        ),
+        ("invitations", "email\nada@mill-imports.com\n"),
+    ] {
+        let query = format!("?program={program}&kind={kind}");
+        let route = "POST /v1/imports";
+        let begun = court.ask(route, &[], &query, Some(json!(file))).await;
+        court.deliver().await;
+        let id = begun.str("id");
+        let done = court.ask("GET /v1/imports/{id}", &[id], "", None).await;
+        assert_eq!(done.str("state"), "done", "{}", done.text);
+        let route = "GET /v1/imports/{id}/report";
+        let _ = court.ask(route, &[id], "?format=csv", None).await;
+    }
+    let new = json!({ "program": program, "kind": "accounts" });
+    for ending in ["start", "cancel"] {
+        let route = "POST /v1/imports";
+        let begun = court.ask(route, &[], "", Some(new.clone())).await;
+        let id = begun.str("id");
+        let route = "PUT /v1/imports/{id}/parts/{number}";
+        let part = json!("domain\nparts-imports.com\n");
+        let _ = court.ask(route, &[id, "1"], "", Some(part)).await;
+        let route = format!("POST /v1/imports/{{id}}/{ending}");
+        let _ = court.ask(&route, &[id], "", None).await;
+    }
+    // Its message is lost: it is found and goes on.
+    court.world.lose_transport().await;
+    court.days_pass(1).await;
+    let listed = format!("?program={program}");
+    let listed = court.ask("GET /v1/imports", &[], &listed, None).await;
+    let states: Vec<&str> = listed
+        .items()
+        .iter()
+        .map(|item| item["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["cancelled", "done", "done", "done", "done"]);
 }
 
 /// One dispute withdrawn, one upheld by a conversion, one by an amendment of `conversion`.
@@ -655,6 +712,145 @@ async fn disputes(court: &Court, program: &str, partner: &str, conversion: &str)
         let _ = court.ask(route, &[id], "", Some(decision)).await;
     }
     let _ = court.ask_as(key, "GET /v1/disputes", &[], "", None).await;
+}
+
+/// A deal's way, by its partner and by operators in its place: shared, disputed, won, lost and expired.
+async fn deals(court: &Court) {
+    let program = json!({ "name": "Resale", "currency": "GBP", "attribution": { "model": "last_click", "window_days": 30 } });
+    let program = court.ask("POST /v1/programs", &[], "", Some(program)).await;
+    let id = program.str("id").to_owned();
+    let plan = json!({ "code": "resale", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z", "components": [{ "kind": "percent", "event": "deal", "rate": "0.10" }] });
+    let route = "POST /v1/programs/{id}/plans";
+    let _ = court.ask(route, &[&id], "", Some(plan)).await;
+    let body = json!({ "name": "Sue", "email": "sue@example.com" });
+    let sue = court.ask("POST /v1/operators", &[], "", Some(body)).await;
+    let policy = json!({
+        "benefit": { "kind": "commission", "event": "deal" }, "second": { "kind": "co_register", "share": "0.30" },
+        "stakes": [{ "operator": sue.str("id"), "domains": ["stake.com"] }],
+    });
+    let route = "PUT /v1/programs/{id}/deal-policy";
+    let _ = court.ask(route, &[&id], "", Some(policy)).await;
+    let route = "GET /v1/programs/{id}/deal-policy";
+    let _ = court.ask(route, &[&id], "", None).await;
+    let mut sellers = Vec::new();
+    for name in ["Eve", "Fay"] {
+        let body =
+            json!({ "name": name, "email": "p@example.com", "country": "GB", "kind": "reseller" });
+        let made = court.ask("POST /v1/partners", &[], "", Some(body)).await;
+        let partner = made.str("id").to_owned();
+        let placed = json!({ "program": id, "plan": "resale" });
+        let route = "POST /v1/partners/{id}/enrolments";
+        let _ = court.ask(route, &[&partner], "", Some(placed)).await;
+        let keys = format!("/v1/partners/{partner}/keys");
+        let key = court.world.post(&keys, json!({})).await.expect(201);
+        sellers.push((partner, key.str("key").to_owned()));
+    }
+    let [(eve, eves), (_, fays)] = sellers.as_slice() else {
+        panic!("two sellers")
+    };
+    let about = |domain: &str| {
+        json!({
+            "program": id, "name": "Rollout", "customer": { "name": "Acme GmbH", "country": "DE", "domain": domain },
+            "amount": "1000.00", "currency": "GBP",
+        })
+    };
+    let registered = async |key: &str, domain: &str| {
+        let answer = court
+            .ask_as(key, "POST /v1/deals", &[], "", Some(about(domain)))
+            .await;
+        answer.str("id").to_owned()
+    };
+    let act = async |key: Option<&str>, what: &str, deal: &str, body: Value| {
+        let route = format!("POST /v1/deals/{{id}}/{what}");
+        match key {
+            Some(key) => court.ask_as(key, &route, &[deal], "", Some(body)).await,
+            None => court.ask(&route, &[deal], "", Some(body)).await,
+        }
+    };
+    let approved = async |key: &str, domain: &str| {
+        let deal = registered(key, domain).await;
+        let _ = act(None, "approve", &deal, json!({})).await;
+        deal
+    };
+    let [question, answer] =
+        [("question", "Who?"), ("answer", "They.")].map(|(field, said)| json!({ field: said }));
+    // As a draft, by the partner and then by an operator for it.
+    for by in [Some(eves.as_str()), None] {
+        let mut draft = about(if by.is_some() { "one.com" } else { "two.com" });
+        draft["draft"] = json!(true);
+        if by.is_none() {
+            draft["partner"] = json!(eve);
+        }
+        let rename = json!({ "name": "Renamed" });
+        let deal = match by {
+            Some(key) => {
+                let made = court
+                    .ask_as(key, "POST /v1/deals", &[], "", Some(draft))
+                    .await;
+                let deal = made.str("id").to_owned();
+                let route = "PATCH /v1/deals/{id}";
+                let _ = court.ask_as(key, route, &[&deal], "", Some(rename)).await;
+                deal
+            }
+            None => {
+                let made = court.ask("POST /v1/deals", &[], "", Some(draft)).await;
+                let deal = made.str("id").to_owned();
+                let route = "PATCH /v1/deals/{id}";
+                let _ = court.ask(route, &[&deal], "", Some(rename)).await;
+                deal
+            }
+        };
+        for part in ["", "/timeline", "/approvers"] {
+            let route = format!("GET /v1/deals/{{id}}{part}");
+            let _ = match by {
+                Some(key) => court.ask_as(key, &route, &[&deal], "", None).await,
+                None => court.ask(&route, &[&deal], "", None).await,
+            };
+        }
+        let _ = act(by, "submit", &deal, json!({})).await;
+        let _ = act(None, "review", &deal, json!({})).await;
+        let _ = act(None, "request-information", &deal, question.clone()).await;
+        let _ = act(by, "supply-information", &deal, answer.clone()).await;
+        let _ = act(by, "withdraw", &deal, json!({})).await;
+        let lost = approved(eves, "lost.com").await;
+        let _ = act(by, "extend", &lost, json!({})).await;
+        let _ = act(by, "lost", &lost, json!({ "note": "No budget." })).await;
+    }
+    let _ = court.ask_as(eves, "GET /v1/deals", &[], "", None).await;
+    let listed = format!("?program={id}&state=withdrawn");
+    let _ = court.ask("GET /v1/deals", &[], &listed, None).await;
+    // Shared, and then alone by time; asked and never answered; disputed and never decided.
+    let _ = approved(eves, "shared.com").await;
+    court
+        .world
+        .instance
+        .app()
+        .clock
+        .set(tributary::clock::days_after(court.world.now(), 1));
+    let _ = approved(fays, "shared.com").await;
+    let silent = registered(eves, "silent.com").await;
+    let _ = act(None, "request-information", &silent, question.clone()).await;
+    let _ = approved(eves, "disputed.com").await;
+    for (by, outcome) in [(Some(fays.as_str()), Some("holder")), (None, None)] {
+        let second = registered(fays, "disputed.com").await;
+        let reason = json!({ "reason": "duplicate" });
+        let _ = act(None, "reject", &second, reason).await;
+        let statement = json!({ "statement": "We were first." });
+        let _ = act(by, "dispute", &second, statement).await;
+        if let Some(outcome) = outcome {
+            let decision = json!({ "outcome": outcome });
+            let _ = act(None, "dispute/decision", &second, decision).await;
+        }
+    }
+    let won = approved(eves, "won.com").await;
+    let sale = json!({ "amount": "900.00", "currency": "GBP" });
+    let _ = act(None, "won", &won, sale).await;
+    let route = "GET /v1/programs/{id}/pipeline";
+    let _ = court.ask(route, &[&id], "", None).await;
+    court.deliver().await;
+    for days in [15, 75, 1] {
+        court.days_pass(days).await;
+    }
 }
 
 /// A program of tiers, gates and levels, in which a conversion waits for its rate of exchange.
@@ -984,7 +1180,7 @@ pub(crate) async fn walk(court: &Court) {
         .await
         .str("conversion")
         .to_owned();
-    owners(court, &id, &ada).await;
+    owners(court, &id, &ada, &click).await;
     let lead = |status: &str| {
         Some(
             json!({ "transaction_id": "o-3", "coupon": "ADA10", "amount": "10.00", "status": status, "customer_domain": "acme-works.de" }),
@@ -1344,7 +1540,9 @@ pub(crate) async fn walk(court: &Court) {
         court.world.balances(&ada).await,
         ["0.00", "0.00", "0.00", "17.20"]
     );
+    deals(court).await;
     leads(court, &id, &ada).await;
+    imports(court, &id).await;
 }
 
 #[tokio::test]

@@ -215,10 +215,12 @@ async fn the_sample_events_are_taken() {
         // Their ids are nobody's, and their keys nobody's either.
         ("click", (404, "")),
         ("conversions", (401, "unauthenticated")),
+        ("deals", (401, "unauthenticated")),
         ("claims", (401, "unauthenticated")),
         ("disputes", (401, "unauthenticated")),
         ("leads", (401, "unauthenticated")),
         ("docs", (200, "")),
+        ("imports", (401, "unauthenticated")),
         ("operators", (401, "unauthenticated")),
         ("partners", (401, "unauthenticated")),
         ("payouts", (401, "unauthenticated")),

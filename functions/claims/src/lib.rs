@@ -134,6 +134,7 @@ async fn refer(
     }
     let program: ProgramId = path_id(&path, "program")?;
     let referral = read::referral(&body.0, own)?;
+    principal.may_read(referral.partner, &[Scope::Channel], "partner")?;
     let mut tries = 1;
     loop {
         let change = match (records::refer(&app, program, referral.clone()).await, own) {

@@ -56,7 +56,7 @@ pub(crate) fn account(body: &Value) -> Result<Account, Problem> {
 pub(crate) fn referral(body: &Value, own: Option<PartnerId>) -> Result<Referral, Problem> {
     Fields::read(body, |f| {
         let partner = match own {
-            Some(partner) => Some(partner),
+            Some(own) => Some(f.opt_id("partner").unwrap_or(own)),
             None => f.id("partner"),
         };
         let company = f.object("customer", identified);

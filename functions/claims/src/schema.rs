@@ -222,7 +222,7 @@ pub struct AccountBody {
 #[derive(ToSchema)]
 #[schema(as = Referral, example = json!({"customer": {"name": "Acme GmbH", "country": "DE", "domain": "acme.example"}, "note": "met at the fair"}))]
 pub struct ReferralBody {
-    /// The partner; for operators.
+    /// The partner; its own unless told, and needed from operators.
     pub partner: Option<String>,
     /// Who it is, by at least one identifier.
     pub customer: CustomerBody,

@@ -3,10 +3,14 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tributary::agreements;
 use tributary::commissions::clockwork::{
     Reconciled, Released, close_due, reconcile, release_due, requeue_waiting,
 };
+use tributary::deals;
 use tributary::edge::App;
+use tributary::events;
+use tributary::imports;
 use tributary::invoices;
 use tributary::leads;
 use tributary::payouts::make_due;
@@ -33,8 +37,16 @@ pub struct Summary {
     pub closed: usize,
     /// Conversions queued again whose rate of exchange has arrived.
     pub exchanged: usize,
+    /// What was due for deals: reminders, expiries, approvals that are late.
+    pub deals: usize,
     /// Payouts that wait for their invoice, told of again.
     pub reminded: usize,
+    /// Terms that take effect soon, of which those are reminded who have not accepted them.
+    pub terms: usize,
+    /// Events queued again that were not told in time.
+    pub untold: usize,
+    /// Imports queued again that stood still.
+    pub stalled: usize,
     /// Periods that were closed for good.
     pub periods: usize,
     /// Leads that went on to the next candidate.
@@ -52,7 +64,11 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let reconciled = reconcile(&app, tick.time).await;
     let closed = close_due(&app, tick.time).await;
     let exchanged = requeue_waiting(&app).await;
+    let deals = deals::due::due(&app, tick.time).await;
     let reminded = invoices::remind(&app, tick.time).await;
+    let terms = agreements::remind(&app, tick.time).await;
+    let untold = events::requeue(&app, tick.time).await;
+    let stalled = imports::requeue(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
     let leads = leads::due(&app, tick.time).await;
     let summary = Summary {
@@ -61,7 +77,11 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         reconciled: reconciled?,
         closed: closed?,
         exchanged: exchanged?,
+        deals: deals?,
         reminded: reminded?,
+        terms: terms?,
+        untold: untold?,
+        stalled: stalled?,
         periods: periods?,
         leads: leads?,
     };

@@ -130,7 +130,7 @@ async fn issue_key(
     let holder: OperatorId = path_id(&path, "operator")?;
     let scopes = scopes(&body.0)?;
     operators::find(&app, holder).await?;
-    let change = operators::issue_key(&app, Holder::Operator(holder), scopes).await?;
+    let change = operators::issue_key(&app, Holder::Operator(holder), None, scopes).await?;
     once.commit(
         &app,
         change,

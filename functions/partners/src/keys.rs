@@ -33,7 +33,7 @@ pub(crate) async fn issue(
     let id: PartnerId = path_id(&path, "partner")?;
     Fields::read(&body.0, |_| Some(()))?;
     partners::find(&app, id).await?;
-    let change = operators::issue_key(&app, Holder::Partner(id), Scopes::default()).await?;
+    let change = operators::issue_key(&app, Holder::Partner(id), None, Scopes::default()).await?;
     once.commit(
         &app,
         change,

@@ -1,4 +1,4 @@
-//! From the table's stream to the queues: names the conversion, batch, payout or return file that changed. What has to
+//! From the table's stream to the queues: names the conversion, batch, payout, return file or event that changed. What has to
 //! be done about it, the receiver reads from the table.
 
 use std::collections::HashSet;
@@ -29,7 +29,7 @@ pub async fn handle(
         }
     }
     let mut first_failed: Option<usize> = None;
-    for queue in [Queue::Commissions, Queue::Payouts] {
+    for queue in [Queue::Commissions, Queue::Payouts, Queue::Channel] {
         let own: Vec<&(Queue, Value, usize)> =
             jobs.iter().filter(|(to, ..)| *to == queue).collect();
         for batch in own.chunks(SEND_BATCH) {

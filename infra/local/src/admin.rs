@@ -139,7 +139,8 @@ async fn deployed(table: &str) -> Result<App, Failed> {
     Ok(App::new(Parts {
         main: Table::new(dynamodb.clone(), table),
         clicks: Table::new(dynamodb, ""),
-        queues: Queues::new(aws_sdk_sqs::Client::new(&aws), "", ""),
+        queues: Queues::new(aws_sdk_sqs::Client::new(&aws), "", "", ""),
+        mailer: None,
         clock: Clock::System,
         entropy: Entropy::System,
         config,

@@ -1,5 +1,6 @@
 //! A small client of Tributary's own HTTP API, for the tour, the replay and the check of a deployment.
 
+use reqwest::header::HeaderValue;
 use reqwest::{Method, Response, StatusCode, header, redirect};
 use serde_json::Value;
 
@@ -114,6 +115,18 @@ impl Api {
         body: Option<&Value>,
         once: Option<&str>,
     ) -> Result<Answer, Off> {
+        self.send_based_on(method, path, body, once, None).await
+    }
+
+    /// The same, as a change of the version that has this tag.
+    async fn send_based_on(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        once: Option<&str>,
+        tag: Option<HeaderValue>,
+    ) -> Result<Answer, Off> {
         let url = if path.starts_with("http") {
             path.to_owned()
         } else {
@@ -128,6 +141,9 @@ impl Api {
         }
         if let Some(once) = once {
             request = request.header("idempotency-key", once);
+        }
+        if let Some(tag) = tag {
+            request = request.header(header::IF_MATCH, tag);
         }
         if self.loud {
             println!("\n> {method} {path}");
@@ -226,6 +242,30 @@ impl Api {
             .expect(Method::POST, path, Some(body), Some(once), &[201, 200, 202])
             .await?
             .json())
+    }
+
+    /// POST of something done to a record, on the version of it that stands, expecting a success.
+    ///
+    /// # Errors
+    /// `NoAnswer`, `Status`.
+    pub async fn act(&self, record: &str, what: &str, body: &Value) -> Result<Value, Off> {
+        let quiet = self.clone().aloud(false);
+        let stands = quiet.get_raw(record, 200).await?;
+        let tag = stands.headers.get(header::ETAG).cloned();
+        let path = format!("{record}/{what}");
+        let answer = self
+            .send_based_on(Method::POST, &path, Some(body), None, tag)
+            .await?;
+        if answer.status.is_success() {
+            return Ok(answer.json());
+        }
+        Err(Off::Status {
+            method: Method::POST,
+            path,
+            expected: 200,
+            status: answer.status.as_u16(),
+            body: answer.text,
+        })
     }
 
     /// PUT, expecting a success.

@@ -20,6 +20,7 @@ use crate::NowMs;
 use crate::capacity::Recorder;
 use crate::connector::{Connector, Intercept, stored_sequence};
 use crate::driver::{Driver, Plan};
+use crate::outbox::Outbox;
 use crate::queue::{self, Queues, SqsError};
 use crate::template::{QueueDef, TableDef, Template, TemplateError};
 use crate::wake::Wake;
@@ -172,6 +173,7 @@ struct Sdk {
     dynamodb: aws_sdk_dynamodb::Client,
     streams: aws_sdk_dynamodbstreams::Client,
     sqs: aws_sdk_sqs::Client,
+    ses: aws_sdk_sesv2::Client,
 }
 
 impl std::fmt::Debug for Cloud {
@@ -280,6 +282,16 @@ impl Cloud {
     /// An SQS client.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         self.0.sdk.sqs.clone()
+    }
+
+    /// An SES client, whose mails stay in [`Cloud::outbox`].
+    pub fn ses(&self) -> aws_sdk_sesv2::Client {
+        self.0.sdk.ses.clone()
+    }
+
+    /// The mails that were sent.
+    pub fn outbox(&self) -> &Outbox {
+        self.0.connector.outbox()
     }
 
     /// The connector behind the clients.
@@ -566,6 +578,7 @@ impl Sdk {
             dynamodb: client!(aws_sdk_dynamodb),
             streams: client!(aws_sdk_dynamodbstreams),
             sqs: client!(aws_sdk_sqs),
+            ses: client!(aws_sdk_sesv2),
         }
     }
 }

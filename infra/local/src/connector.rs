@@ -1,6 +1,6 @@
 //! The HTTP client behind the AWS SDK clients: it answers from this process instead of the network.
 //!
-//! DynamoDB and DynamoDB Streams are answered by `dynoxide`, SQS by [`crate::queue`]. Tests can watch and
+//! DynamoDB and DynamoDB Streams are answered by `dynoxide`, SQS by [`crate::queue`], SES by [`crate::outbox`]. Tests can watch and
 //! disturb calls through [`Intercept`], and record them through [`Recorder`].
 
 use std::collections::{HashMap, VecDeque};
@@ -28,11 +28,15 @@ use serde_json::{Value, json};
 
 use crate::NowMs;
 use crate::capacity::{self, Recorded, Recorder};
+use crate::outbox::Outbox;
 use crate::queue::{Queues, SqsError};
 use crate::wake::Wake;
 
 /// How long DynamoDB remembers a `ClientRequestToken`.
 const TOKEN_WINDOW_MS: i64 = 10 * 60 * 1000;
+
+/// Where SES takes a mail (API version 2).
+const SEND_MAIL_PATH: &str = "/v2/email/outbound-emails";
 
 /// How far apart the stored and the public sequence numbers of a stream are, in `dynoxide`.
 const SEQUENCE_OFFSET: u128 = 100_000_000_000_000_000_000;
@@ -46,6 +50,8 @@ pub enum Service {
     Streams,
     /// SQS.
     Sqs,
+    /// SES.
+    Ses,
 }
 
 /// A call as an interceptor sees it.
@@ -182,6 +188,7 @@ pub struct Connector(Arc<Inner>);
 struct Inner {
     database: Database,
     queues: Queues,
+    outbox: Outbox,
     now: NowMs,
     on_disk: bool,
     _lock: Option<Arc<File>>,
@@ -209,6 +216,7 @@ impl Connector {
         Self(Arc::new(Inner {
             database,
             queues,
+            outbox: Outbox::default(),
             now,
             on_disk: lock.is_some(),
             _lock: lock,
@@ -233,6 +241,11 @@ impl Connector {
             .interceptor
             .write()
             .unwrap_or_else(PoisonError::into_inner) = interceptor;
+    }
+
+    /// The mails that were sent.
+    pub fn outbox(&self) -> &Outbox {
+        &self.0.outbox
     }
 
     /// Records calls on demand.
@@ -310,13 +323,20 @@ impl Inner {
             .get("x-amz-target")
             .unwrap_or_default()
             .to_owned();
+        // SES names its operations by paths.
+        let is_mail = request.uri().contains(SEND_MAIL_PATH);
         // The body is taken, not peeked at: stalled-stream protection counts an unread body as a stall.
         let body = ByteStream::new(request.take_body())
             .collect()
             .await
             .map_err(|error| ConnectorError::io(error.into()))?
             .into_bytes();
-        let Some((service, operation)) = route(&target) else {
+        let called = if is_mail {
+            Some((Service::Ses, "SendEmail"))
+        } else {
+            route(&target)
+        };
+        let Some((service, operation)) = called else {
             let error = AwsError::dynamodb("UnknownOperationException", &target);
             return Ok(response(Err(error)));
         };
@@ -401,6 +421,10 @@ impl Inner {
                 let request = serde_json::from_slice(body).unwrap_or(Value::Null);
                 let answer = self.queues.call(operation, &request).await?;
                 Ok(answer.to_string())
+            }
+            Service::Ses => {
+                let request = serde_json::from_slice(body).unwrap_or(Value::Null);
+                Ok(self.outbox.send(&request, (self.now)())?.to_string())
             }
             Service::DynamoDb | Service::Streams => crate::blocking(self.on_disk, || {
                 let result = self.dynamodb(operation, body);

@@ -43,10 +43,13 @@ pub fn all() -> Vec<Function> {
         http("postback", postback::routes),
         http("programs", programs::routes),
         http("partners", partners::routes),
+        http("applications", applications::routes),
         http("conversions", conversions::routes),
         http("payouts", payouts::routes),
         http("claims", claims::routes),
+        http("deals", deals::routes),
         http("disputes", disputes::routes),
+        http("imports", imports::routes),
         http("leads", leads::routes),
         http("reports", reports::routes),
         http("operators", operators::routes),
@@ -55,6 +58,7 @@ pub fn all() -> Vec<Function> {
         triggered("commission", commission::handle),
         triggered("clockwork", clockwork::handle),
         triggered("payout-run", payout_run::handle),
+        triggered("channel-run", channel_run::handle),
     ]
 }
 

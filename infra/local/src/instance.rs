@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, on};
 use futures_util::future::BoxFuture;
@@ -15,8 +16,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tributary::clock::{Clock, Timestamp};
 use tributary::edge::{
-    ApiKey, App, Cache, Config, ConfigError, Entropy, Keyring, KeyringError, Parts, Problem,
-    Queues, codes,
+    ApiKey, App, Cache, Config, ConfigError, Entropy, Keyring, KeyringError, Mailer, Parts,
+    Problem, Queues, codes,
 };
 use tributary::operators::model::{Scope, Scopes};
 use tributary::table::Table;
@@ -26,6 +27,9 @@ use crate::connector::Intercept;
 use crate::driver::{Driver, DriverError, Invoke, InvokeError, Plan, Ports};
 use crate::functions::{self, Kind};
 use crate::template::{FunctionDef, TemplateError};
+
+/// Whom mails come from; none of them leaves this process.
+const MAIL_SENDER: &str = "Partner team <partners@vendor.example>";
 
 const KEYRING_FILE: &str = "keys";
 const OPERATOR_KEY_FILE: &str = "operator-key";
@@ -136,7 +140,10 @@ impl Instance {
             now: Arc::new(move || cloud_clock.now().as_millisecond()),
             seed,
             interceptor,
-            parameters: BTreeMap::from([("PublicBaseUrl".to_owned(), public_base_url)]),
+            parameters: BTreeMap::from([
+                ("PublicBaseUrl".to_owned(), public_base_url),
+                ("MailSender".to_owned(), MAIL_SENDER.to_owned()),
+            ]),
             ..Options::in_memory()
         })
         .await?;
@@ -157,7 +164,9 @@ impl Instance {
                 cloud.sqs(),
                 &config.commissions_queue_url,
                 &config.payouts_queue_url,
+                &config.channel_queue_url,
             ),
+            mailer: Some(Mailer::new(cloud.ses(), &config.mail_sender)),
             clock,
             entropy,
             keyring: Some(Keyring::read(&keyring)?).into(),
@@ -386,6 +395,13 @@ fn router(cloud: &Cloud, app: &App) -> Result<Router, InstanceError> {
         let forward = move |mut request: Request| {
             let function = function.clone();
             async move {
+                let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+                if let Some(ConnectInfo(peer)) = peer
+                    && let Ok(address) = peer.ip().to_string().parse()
+                {
+                    // As API Gateway tells where a request comes from.
+                    request.headers_mut().insert("x-forwarded-for", address);
+                }
                 request.extensions_mut().clear();
                 function.oneshot(request).await.into_response()
             }

@@ -13,6 +13,7 @@ pub mod filter;
 pub mod functions;
 pub mod instance;
 pub mod names;
+pub mod outbox;
 pub mod queue;
 pub mod remote;
 pub mod schedule;
@@ -21,6 +22,7 @@ pub mod wake;
 
 pub mod admin;
 pub mod api;
+pub mod channel;
 pub mod dlq;
 pub mod drive;
 pub mod replay;

@@ -286,6 +286,7 @@ fn shell_word(path: &Path) -> String {
 /// What only a development server has, for callers on this machine only.
 fn development(instance: &Instance, clock: Clock) -> Router {
     let queues = Router::new()
+        .route("/dev/outbox", get(outbox))
         .route("/dev/dead-letters", get(dead_letters))
         .route("/dev/dead-letters/{queue}/redrive", post(redrive));
     let routes = match clock {
@@ -341,6 +342,13 @@ async fn move_clock(State(instance): State<Instance>, body: Body) -> Result<Json
         .await
         .map_err(|error| Problem::internal(&error))?;
     Ok(read_clock(State(instance)).await)
+}
+
+/// The mails that were sent, the newest first.
+async fn outbox(State(instance): State<Instance>) -> Json<Value> {
+    let mut mails = instance.cloud().outbox().mails();
+    mails.reverse();
+    Json(json!({ "items": mails }))
 }
 
 async fn dead_letters(State(instance): State<Instance>) -> Result<Json<Value>, Problem> {

@@ -263,6 +263,15 @@ impl Hold<'_> {
             .collect()
     }
 
+    /// The changes that pass the holder's slots on to another record of the same kind and its partner, until
+    /// then. A refused one means that they are not the holder's any more.
+    #[must_use]
+    pub fn pass(&self, to: &str, partner: PartnerId, until: Timestamp) -> Vec<Op> {
+        self.each()
+            .map(|(hash, line)| store::pass(self, hash, &line, (to, partner), until))
+            .collect()
+    }
+
     /// The changes that give the holder's slots back at `now`: the next one may take them in that very second.
     #[must_use]
     pub fn give_back(&self, now: Timestamp) -> Vec<Op> {

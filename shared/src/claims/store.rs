@@ -525,6 +525,21 @@ pub(super) fn keep(hold: &Hold<'_>, hash: &str, line: &str, until: Timestamp) ->
     Op::Update(update.only_if(Condition::equals("holder", text(hold.holder))))
 }
 
+pub(super) fn pass(
+    hold: &Hold<'_>,
+    hash: &str,
+    line: &str,
+    (to, partner): (&str, PartnerId),
+    until: Timestamp,
+) -> Op {
+    let update = Update::at(slot_key(hold.program, hash, hold.kind, line))
+        .set("until", text(until.to_string()))
+        .set("expires_at", int(until.as_second()))
+        .set("holder", text(to))
+        .set("partner", text(partner.to_string()));
+    Op::Update(update.only_if(Condition::equals("holder", text(hold.holder))))
+}
+
 /// What the vendor itself holds of an identifier.
 #[derive(Clone, Debug, Default)]
 pub struct Direct {

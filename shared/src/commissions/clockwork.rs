@@ -19,7 +19,10 @@ use crate::clock::{
     Timestamp, days_after, days_before, minutes_after, month, month_end, parse, stamp,
 };
 use crate::edge::{self, App, Queue, SEND_BATCH};
-use crate::ids::{BatchId, ConversionId, ImportId, PartnerId, PayoutId, ProgramId, WhatIfId};
+use crate::events::store::event_of;
+use crate::ids::{
+    BatchId, ConversionId, ImportId, LinkId, PartnerId, PayoutId, ProgramId, UploadId, WhatIfId,
+};
 use crate::ledger::model::AccountId;
 use crate::ledger::store::{DUE_SHARDS, post};
 use crate::money::{Money, MoneyError};
@@ -870,6 +873,12 @@ async fn requeue_payouts(app: &App) -> Result<usize, Error> {
     Ok(jobs.len())
 }
 
+/// A partner's item has come in that may complete a step of its onboarding.
+fn onboarding_job(pk: &str) -> Option<(Queue, serde_json::Value)> {
+    let id: PartnerId = pk.strip_prefix("PTR#")?.parse().ok()?;
+    Some((Queue::Channel, serde_json::json!({ "partner": id })))
+}
+
 /// The queue and message for what is to be done about an item that has changed, from its key; `None` when
 /// nothing is. Outcomes name no job: nothing follows from them.
 #[must_use]
@@ -893,6 +902,20 @@ pub fn job_of(pk: &str, sk: &str) -> Option<(Queue, serde_json::Value)> {
         "RETURNS" => {
             let id: ImportId = pk.strip_prefix("RETURNS#")?.parse().ok()?;
             Some((Queue::Payouts, serde_json::json!({ "returns": id })))
+        }
+        "UPLOAD" => {
+            let id: UploadId = pk.strip_prefix("UPLOAD#")?.parse().ok()?;
+            Some((Queue::Channel, serde_json::json!({ "upload": id })))
+        }
+        "PAYOUT_METHOD" | "TAX_PROFILE" => onboarding_job(pk),
+        "LINK" => {
+            let id: LinkId = pk.strip_prefix("LINK#")?.parse().ok()?;
+            Some((Queue::Channel, serde_json::json!({ "link": id })))
+        }
+        _ if sk.starts_with("ENROL#") || sk.starts_with("ACCEPTED#") => onboarding_job(pk),
+        "EVENT" => {
+            let id = event_of(pk)?;
+            Some((Queue::Channel, serde_json::json!({ "event": id })))
         }
         "WHATIF" => {
             let id: WhatIfId = pk.strip_prefix("WHATIF#")?.parse().ok()?;

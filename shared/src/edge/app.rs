@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 
 use super::config::Config;
 use super::keyring::Keyring;
+use super::mailer::Mailer;
 use super::queues::Queues;
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Fresh;
@@ -117,6 +118,8 @@ pub struct Parts {
     pub clicks: Table,
     /// The queues.
     pub queues: Queues,
+    /// Sends mail, where the function does.
+    pub mailer: Option<Mailer>,
     /// Now.
     pub clock: Clock,
     /// Randomness for ids and secrets.

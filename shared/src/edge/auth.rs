@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 
 use super::app::App;
 use super::problem::{Problem, codes};
-use crate::ids::{KeyId, OperatorId, PartnerId, digest};
+use crate::ids::{KeyId, MemberId, OperatorId, PartnerId, digest};
 use crate::operators;
 use crate::operators::model::{Holder, KeyRecord, Scope, Scopes};
 
@@ -81,7 +81,13 @@ fn checksum(text: &str) -> String {
 /// SHA-256 of a secret with at least 128 random bits, as hex: what is stored of it.
 #[must_use]
 pub fn hash_secret(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
+    hash_bytes(text.as_bytes())
+}
+
+/// SHA-256 of a file, as hex.
+#[must_use]
+pub fn hash_bytes(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
@@ -121,6 +127,8 @@ pub struct PartnerPrincipal {
     pub id: PartnerId,
     /// By which key.
     pub key: KeyId,
+    /// The person of the partner whose key it is; `None` for the partner's own.
+    pub member: Option<MemberId>,
 }
 
 /// Either of the two: for routes that both read.
@@ -198,7 +206,11 @@ impl FromRequestParts<App> for Principal {
                 key: record.id,
                 scopes: record.scopes.clone(),
             }),
-            Holder::Partner(id) => Self::Partner(PartnerPrincipal { id, key: record.id }),
+            Holder::Partner(id) => Self::Partner(PartnerPrincipal {
+                id,
+                key: record.id,
+                member: record.member,
+            }),
         })
     }
 }

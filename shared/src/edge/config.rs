@@ -11,6 +11,10 @@ pub struct Config {
     pub commissions_queue_url: String,
     /// `TRIBUTARY_PAYOUTS_QUEUE_URL`.
     pub payouts_queue_url: String,
+    /// `TRIBUTARY_CHANNEL_QUEUE_URL`.
+    pub channel_queue_url: String,
+    /// `TRIBUTARY_MAIL_SENDER`: whom mails come from; without it none is sent.
+    pub mail_sender: String,
     /// `TRIBUTARY_PUBLIC_BASE_URL`: what tracking links begin with, without a slash at the end.
     pub public_base_url: String,
     /// `TRIBUTARY_CLICK_PARAM`: the query parameter that carries the click id, `tclid` unless told.
@@ -57,6 +61,8 @@ impl Config {
             clicks_table: given("TRIBUTARY_CLICKS_TABLE").unwrap_or_default(),
             commissions_queue_url: given("TRIBUTARY_COMMISSIONS_QUEUE_URL").unwrap_or_default(),
             payouts_queue_url: given("TRIBUTARY_PAYOUTS_QUEUE_URL").unwrap_or_default(),
+            channel_queue_url: given("TRIBUTARY_CHANNEL_QUEUE_URL").unwrap_or_default(),
+            mail_sender: given("TRIBUTARY_MAIL_SENDER").unwrap_or_default(),
             public_base_url: public_base_url.trim_end_matches('/').to_owned(),
             click_param,
         })

@@ -41,11 +41,14 @@ codes! {
     SIGNATURE_STALE "signature_stale" 401 "The webhook timestamp is more than five minutes away.";
     FORBIDDEN "forbidden" 403 "The key lacks the scope that this asks for.";
     APPROVAL_BY_MAKER "approval_by_maker" 403 "Whoever made a batch cannot approve it; somebody else must.";
+    STAKE_IN_ACCOUNT "stake_in_account" 403 "Whoever has a stake in the account cannot approve its deal; somebody else must.";
+    NOT_APPROVER "not_approver" 403 "The approval does not wait for this person, or has this person's consent already.";
     NOT_FOUND "not_found" 404 "There is no such thing, or it is not yours.";
     METHOD_NOT_ALLOWED "method_not_allowed" 405 "This path does not take that method.";
     TRANSACTION_MISMATCH "transaction_mismatch" 409 "The transaction was reported before with other facts.";
     REVERSAL_MISMATCH "reversal_mismatch" 409 "The reversal id was used before with another amount.";
     AMENDMENT_MISMATCH "amendment_mismatch" 409 "The amendment id was used before with another amount.";
+    TERMS_NOT_ACCEPTED "terms_not_accepted" 409 "The partner has not accepted the program's terms in force, which ask for that first.";
     DISPUTE_OPEN "dispute_open" 409 "The partner has an open dispute about the same.";
     CODE_TAKEN "code_taken" 409 "Another one has that code.";
     RATE_FIXED "rate_fixed" 409 "Another rate or source is stored for that pair and date; stored rates never change.";
@@ -54,6 +57,7 @@ codes! {
     ALREADY_ACCEPTED "already_accepted" 409 "The lead is accepted already.";
     CUSTOMER_CLAIMED "customer_claimed" 409 "Somebody else has the stronger claim to the customer by now.";
     WRONG_STATE "wrong_state" 409 "Its present state does not allow that.";
+    PARTS_MISSING "parts_missing" 409 "Parts of the file were not sent.";
     LIMIT_REACHED "limit_reached" 409 "There are as many of these as there may be.";
     BATCH_NOT_READY "batch_not_ready" 409 "The batch is still being made.";
     APPROVAL_MISSING "approval_missing" 409 "The batch pays more than is paid without a second person's approval.";
@@ -95,6 +99,7 @@ codes! {
     RAIL_UNFIT "rail_unfit" 422 "The account does not reach that rail: sepa takes an IBAN and EUR, nacha a US account and USD.";
     COMPANY_ID_INVALID "company_id_invalid" 422 "Not a company id of ten capital letters and digits.";
     OUTSIDE_SEPA "outside_sepa" 422 "The IBAN is of a country that SEPA credit transfers do not reach.";
+    ROW_UNREADABLE "row_unreadable" 422 "The row of a file cannot be read.";
     TOO_LONG "too_long" 422 "More characters or entries than the limit.";
     TOO_SHORT "too_short" 422 "Empty, or fewer characters or entries than needed.";
     NOT_ONE_OF "not_one_of" 422 "Not one of the values that are known here.";
@@ -134,10 +139,14 @@ codes! {
     IDEMPOTENCY_KEY_INVALID "idempotency_key_invalid" 422 "An idempotency key has 1 to 64 visible ASCII characters.";
     IDEMPOTENCY_KEY_REUSED "idempotency_key_reused" 422 "The idempotency key was used for another request.";
     CURSOR_INVALID "cursor_invalid" 422 "The cursor does not belong to this list and filter.";
+    HASH_MISMATCH "hash_mismatch" 422 "The hash is of another text than the one that is named.";
+    TOKEN_UNUSABLE "token_unusable" 422 "The token is forged, used up, out of date, or another was sent since.";
     IF_MATCH_MISSING "if_match_missing" 428 "A change states the version it is based on, in If-Match.";
+    RATE_LIMITED "rate_limited" 429 "Too many of these came from there within an hour; try again later.";
     CHALLENGE_INVALID "challenge_invalid" 422 "The challenge was not issued for this form, is too old or was answered before.";
     WORK_MISSING "work_missing" 422 "The nonce does not do the work that the challenge asks for.";
     TOO_MANY_REQUESTS "too_many_requests" 429 "As many came in as an hour may bring; try again later.";
+    DAILY_LIMIT "daily_limit" 429 "As many were registered today as a day may bring; go on tomorrow.";
     INTERNAL "internal" 500 "Something failed here; the request id finds it in the log.";
     BUSY "busy" 503 "The store is busy or an index is behind; repeat the request, nothing was lost.";
 }

@@ -14,6 +14,8 @@ pub enum Queue {
     Commissions,
     /// Batches and payouts to advance.
     Payouts,
+    /// Events to be told of.
+    Channel,
 }
 
 /// A client and the queues' addresses.
@@ -22,6 +24,7 @@ pub struct Queues {
     client: Client,
     commissions_url: String,
     payouts_url: String,
+    channel_url: String,
 }
 
 impl Queues {
@@ -31,11 +34,13 @@ impl Queues {
         client: Client,
         commissions_url: impl Into<String>,
         payouts_url: impl Into<String>,
+        channel_url: impl Into<String>,
     ) -> Self {
         Self {
             client,
             commissions_url: commissions_url.into(),
             payouts_url: payouts_url.into(),
+            channel_url: channel_url.into(),
         }
     }
 
@@ -45,6 +50,7 @@ impl Queues {
         let url = match queue {
             Queue::Commissions => &self.commissions_url,
             Queue::Payouts => &self.payouts_url,
+            Queue::Channel => &self.channel_url,
         };
         let everything = || (0..messages.len()).collect();
         let entries = messages

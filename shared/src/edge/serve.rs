@@ -21,6 +21,7 @@ use tracing::Instrument;
 use super::app::{App, Cache, Entropy, Parts};
 use super::config::Config;
 use super::keyring::Keyring;
+use super::mailer::Mailer;
 use super::problem::{Problem, codes};
 use super::queues::Queues;
 use super::telemetry;
@@ -93,7 +94,7 @@ pub enum Needs {
 /// A wrong configuration, or the runtime's end.
 pub async fn serve(routes: Router<App>, needs: Needs) -> Result<(), lambda_http::Error> {
     telemetry::init();
-    let app = from_environment(needs).await?;
+    let app = from_environment(needs, no_mail).await?;
     lambda_http::run(finish(routes, app)).await
 }
 
@@ -110,8 +111,45 @@ where
     R: Serialize,
     F: Future<Output = Result<R, lambda_runtime::Error>>,
 {
+    run_as(handle, needs, no_mail).await
+}
+
+/// The same for a function that sends mail: only it links the client for that.
+///
+/// # Errors
+/// A wrong configuration, or the runtime's end.
+pub async fn run_with_mail<E, R, F>(
+    handle: impl Fn(App, E) -> F,
+    needs: Needs,
+) -> Result<(), lambda_runtime::Error>
+where
+    E: DeserializeOwned,
+    R: Serialize,
+    F: Future<Output = Result<R, lambda_runtime::Error>>,
+{
+    let by_ses = |aws: &SdkConfig, config: &Config| {
+        let client = aws_sdk_sesv2::Client::new(aws);
+        Some(Mailer::new(client, &config.mail_sender))
+    };
+    run_as(handle, needs, by_ses).await
+}
+
+fn no_mail(_: &SdkConfig, _: &Config) -> Option<Mailer> {
+    None
+}
+
+async fn run_as<E, R, F>(
+    handle: impl Fn(App, E) -> F,
+    needs: Needs,
+    mailer: impl Fn(&SdkConfig, &Config) -> Option<Mailer>,
+) -> Result<(), lambda_runtime::Error>
+where
+    E: DeserializeOwned,
+    R: Serialize,
+    F: Future<Output = Result<R, lambda_runtime::Error>>,
+{
     telemetry::init();
-    let app = from_environment(needs).await?;
+    let app = from_environment(needs, mailer).await?;
     let handle = &handle;
     lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<E>| {
         let app = app.clone();
@@ -122,7 +160,10 @@ where
 
 /// The application as the environment describes it. Clients are built, and the first connection made,
 /// during init, which Lambda gives more processor than the calls that follow.
-async fn from_environment(needs: Needs) -> Result<App, lambda_runtime::Error> {
+async fn from_environment(
+    needs: Needs,
+    mailer: impl Fn(&SdkConfig, &Config) -> Option<Mailer>,
+) -> Result<App, lambda_runtime::Error> {
     let config = Config::read(|name| std::env::var(name).ok())?;
     if needs != Needs::Nothing && config.main_table.is_empty() {
         return Err("configuration: TRIBUTARY_MAIN_TABLE is not set".into());
@@ -151,7 +192,9 @@ async fn from_environment(needs: Needs) -> Result<App, lambda_runtime::Error> {
             aws_sdk_sqs::Client::new(&aws),
             &config.commissions_queue_url,
             &config.payouts_queue_url,
+            &config.channel_queue_url,
         ),
+        mailer: mailer(&aws, &config),
         main,
         clock: Clock::System,
         entropy: Entropy::System,

@@ -17,8 +17,10 @@ pub mod store;
 
 use jiff::SignedDuration;
 
-use crate::clock::Timestamp;
-use crate::edge::App;
+use serde_json::json;
+
+use crate::clock::{Timestamp, minutes_after};
+use crate::edge::{App, Queue, SEND_BATCH};
 use crate::ids::{EventId, ProgramId};
 use crate::table;
 pub use model::{Event, EventKind};
@@ -45,6 +47,32 @@ pub async fn feed(
         .checked_sub(SignedDuration::from_secs(FEED_BEHIND_SECONDS))
         .unwrap_or(Timestamp::MIN);
     store::feed(&app.main, program, from, until, beyond, limit).await
+}
+
+/// After so many minutes an event that was not told to all is queued again: its message was lost, or its stream
+/// record was.
+const REQUEUE_MINUTES: i64 = 15;
+/// Events of a shard that one run queues again; the next run goes on.
+const REQUEUED: usize = 500;
+
+/// Queues events again that were not told to all in time, and how many.
+///
+/// # Errors
+/// The table's; `Busy` when the queue did not take all.
+pub async fn requeue(app: &App, now: Timestamp) -> Result<usize, table::Error> {
+    let before = minutes_after(now, -REQUEUE_MINUTES);
+    let mut queued = 0;
+    for shard in 0..store::UNTOLD_SHARDS {
+        let untold = store::untold(&app.main, shard, before, REQUEUED).await?;
+        for some in untold.chunks(SEND_BATCH) {
+            let messages: Vec<_> = some.iter().map(|id| json!({ "event": id })).collect();
+            if !app.queues.send(Queue::Channel, &messages).await.is_empty() {
+                return Err(table::Error::Busy("the channel queue".to_owned()));
+            }
+            queued += some.len();
+        }
+    }
+    Ok(queued)
 }
 
 /// An event.

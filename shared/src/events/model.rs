@@ -211,7 +211,7 @@ kinds! {
     ApplicationApproved "application.approved" Program "application" "An application was approved; its partner is made and enrolled." [OPERATOR];
     ApplicationRejected "application.rejected" Program "application" "An application was rejected." [REASON, OPERATOR, maybe("reapply_at", "From when on the applicant may apply again.")];
     AgreementPublished "agreement.published" Program "program" "A version of the program's terms was published and asks for acceptance." [AGREEMENT_VERSION, EFFECTIVE_AT];
-    AgreementDue "agreement.due" Program "program" "A partner has not accepted a version of the terms that takes effect soon." [AGREEMENT_VERSION, EFFECTIVE_AT];
+    AgreementDue "agreement.due" Program "program" "A version of the terms takes effect soon; those who have not accepted it are reminded." [AGREEMENT_VERSION, EFFECTIVE_AT];
     AgreementAccepted "agreement.accepted" Program "program" "A partner accepted a version of the terms." [AGREEMENT_VERSION, always("hash", "SHA-256 of the text that was accepted, hex."), maybe("member", "The member who accepted; absent for the partner's own key.")];
     PartnerApproved "partner.approved" Partner "partner" "A partner was made by an approved application." [maybe("application", "The application.")];
     PartnerSuspended "partner.suspended" Partner "partner" "A partner was suspended: it earns nothing new and is not paid." [OPERATOR];

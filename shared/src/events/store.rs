@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::model::{Event, EventKind};
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{EventId, PartnerId, ProgramId};
-use crate::table::{Error, Index, Key, Op, Put, Range, Table, from_item};
+use crate::table::{Condition, Error, Index, Key, Op, Put, Range, Table, Update, from_item, text};
 
 fn event_key(id: EventId) -> Key {
     Key::new(format!("EVENT#{id}"), "EVENT")
@@ -21,6 +21,13 @@ pub fn event_of(pk: &str) -> Option<EventId> {
 
 fn program_partition(program: ProgramId) -> String {
     format!("EVENTS#{program}")
+}
+
+/// Partitions of the index over events that not all were told of yet.
+pub const UNTOLD_SHARDS: u8 = 4;
+
+fn untold_partition(shard: u8) -> String {
+    format!("UNTOLD#{shard}")
 }
 
 /// Where an event is listed: under its program, or its partner where it has none, or nowhere.
@@ -37,6 +44,11 @@ struct EventItem {
     list_pk: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     list_sk: Option<String>,
+    /// Until all who are to know were told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_sk: Option<String>,
     id: EventId,
     kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,8 +76,13 @@ fn event_item(event: &Event) -> EventItem {
     EventItem {
         pk,
         sk,
-        list_sk: list_pk.is_some().then(|| format!("{}#{id}", stamp(at))),
+        // Of what happens in one step the order of the kinds is that of the step.
+        list_sk: list_pk
+            .is_some()
+            .then(|| format!("{}#{:03}#{id}", stamp(at), kind as usize)),
         list_pk,
+        due_pk: Some(untold_partition(id.bytes()[15] % UNTOLD_SHARDS)),
+        due_sk: Some(format!("{}#{id}", stamp(at))),
         id,
         kind: kind.name().to_owned(),
         program,
@@ -82,6 +99,8 @@ fn event(item: EventItem) -> Result<Event, Error> {
         sk: _,
         list_pk: _,
         list_sk: _,
+        due_pk: _,
+        due_sk: _,
         id,
         kind,
         program,
@@ -112,6 +131,42 @@ pub fn put(event: &Event) -> Result<Op, Error> {
         .check()
         .map_err(|fault| Error::Malformed(format!("event {}: {fault}", event.kind.name())))?;
     Ok(Op::Put(Put::new(&event_item(event))?))
+}
+
+/// An event, if not all were told of it yet.
+///
+/// # Errors
+/// The table's.
+pub async fn find_untold(table: &Table, id: EventId) -> Result<Option<Event>, Error> {
+    let item: Option<EventItem> = table.get(&event_key(id)).await?;
+    let untold = item.filter(|item| item.due_pk.is_some());
+    untold.map(event).transpose()
+}
+
+/// The change of an event once all were told of it.
+#[must_use]
+pub fn told(id: EventId, now: Timestamp) -> Update {
+    Update::at(event_key(id))
+        .set("told_at", text(now.to_string()))
+        .remove("due_pk")
+        .remove("due_sk")
+        .only_if(Condition::exists())
+}
+
+/// Events of one shard, the oldest first, that happened before a moment and were not told to all.
+///
+/// # Errors
+/// The table's.
+pub async fn untold(
+    table: &Table,
+    shard: u8,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<EventId>, Error> {
+    let range = Range::partition(Index::Due, untold_partition(shard), limit).below(stamp(before));
+    let (entries, _) = table.entries(&range).await?;
+    let ids = entries.iter().filter_map(|entry| event_of(&entry.key.pk));
+    Ok(ids.collect())
 }
 
 /// An event.

@@ -4,6 +4,7 @@ pub mod error;
 pub mod model;
 mod store;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use error::OperatorError;
@@ -11,7 +12,7 @@ use model::{Holder, KeyRecord, OperatorRecord, Scopes};
 pub use store::MAX_KEYS;
 
 use crate::edge::{ApiKey, App, Change, Write};
-use crate::ids::{KeyId, OperatorId};
+use crate::ids::{KeyId, MemberId, OperatorId};
 use crate::table;
 
 /// A new operator, whose keys are made apart.
@@ -36,6 +37,14 @@ pub fn create(
     })
 }
 
+/// An operator, if there is one of that id.
+///
+/// # Errors
+/// The table's.
+pub async fn known(app: &App, id: OperatorId) -> Result<Option<OperatorRecord>, table::Error> {
+    store::find_operator(&app.main, id).await
+}
+
 /// One operator.
 ///
 /// # Errors
@@ -44,6 +53,17 @@ pub async fn find(app: &App, id: OperatorId) -> Result<OperatorRecord, OperatorE
     store::find_operator(&app.main, id)
         .await?
         .ok_or(OperatorError::NotFound(id))
+}
+
+/// Which of these operators there are. One round trip for a hundred.
+///
+/// # Errors
+/// The table's.
+pub async fn known_among(
+    app: &App,
+    ids: impl IntoIterator<Item = OperatorId>,
+) -> Result<BTreeSet<OperatorId>, table::Error> {
+    store::known(&app.main, ids).await
 }
 
 /// A page of operators, newest first, and the position to go on from.
@@ -58,13 +78,14 @@ pub async fn list(
     Ok(store::operators(&app.main, below, limit).await?)
 }
 
-/// A new key for a holder, with the key itself to be shown once.
+/// A new key for a holder, or for a person of a partner, with the key itself to be shown once.
 ///
 /// # Errors
 /// `TooManyKeys`, the table's.
 pub async fn issue_key(
     app: &App,
     holder: Holder,
+    member: Option<MemberId>,
     scopes: Scopes,
 ) -> Result<Change<(KeyRecord, ApiKey), OperatorError>, OperatorError> {
     if store::keys_of(&app.main, holder).await?.len() >= MAX_KEYS {
@@ -75,6 +96,7 @@ pub async fn issue_key(
         id: key.id,
         hash: key.hash(),
         holder,
+        member,
         scopes,
         created_at: app.now(),
         revoked_at: None,
@@ -111,6 +133,7 @@ pub async fn install(
         id: key.id,
         hash: key.hash(),
         holder: Holder::Operator(operator.id),
+        member: None,
         scopes,
         created_at: app.now(),
         revoked_at: None,

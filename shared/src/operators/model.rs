@@ -1,7 +1,7 @@
 //! Operators and API keys: pure rules.
 
 use crate::clock::Timestamp;
-use crate::ids::{KeyId, OperatorId, PartnerId};
+use crate::ids::{KeyId, MemberId, OperatorId, PartnerId};
 
 /// What an operator's key allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +84,8 @@ pub struct KeyRecord {
     pub hash: String,
     /// Whose it is.
     pub holder: Holder,
+    /// The person of the partner whose it is; `None` for the partner's own, and for operators.
+    pub member: Option<MemberId>,
     /// What it allows; empty for partners, who see their own records.
     pub scopes: Scopes,
     /// When it was made.

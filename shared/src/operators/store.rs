@@ -1,10 +1,12 @@
 //! Keys and items of operators and API keys.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::model::{Holder, KeyRecord, OperatorRecord, SCOPES, Scopes};
 use crate::clock::{Timestamp, stamp};
-use crate::ids::{KeyId, OperatorId};
+use crate::ids::{KeyId, MemberId, OperatorId};
 use crate::table::{Condition, Error, Index, Key, Op, Put, Range, Table, Update, from_item, text};
 
 /// Keys in force that one holder may have.
@@ -51,6 +53,8 @@ struct KeyItem {
     id: KeyId,
     hash: String,
     holder: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    member: Option<MemberId>,
     scopes: Vec<String>,
     created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +98,7 @@ pub fn put_key(key: &KeyRecord) -> Result<Op, Error> {
         id,
         hash,
         holder,
+        member,
         scopes,
         created_at,
         revoked_at,
@@ -113,6 +118,7 @@ pub fn put_key(key: &KeyRecord) -> Result<Op, Error> {
         id,
         hash,
         holder,
+        member,
         scopes,
         created_at,
         revoked_at,
@@ -161,6 +167,7 @@ fn key_record(item: KeyItem) -> Result<KeyRecord, Error> {
         id,
         hash,
         holder,
+        member,
         scopes,
         created_at,
         revoked_at,
@@ -180,6 +187,7 @@ fn key_record(item: KeyItem) -> Result<KeyRecord, Error> {
         id,
         hash,
         holder,
+        member,
         scopes: Scopes::of(scopes.iter().filter_map(known)),
         created_at,
         revoked_at,
@@ -195,6 +203,22 @@ pub async fn find_operator(table: &Table, id: OperatorId) -> Result<Option<Opera
         .get::<OperatorItem>(&operator_key(id))
         .await?
         .map(operator))
+}
+
+/// Which of these operators there are.
+///
+/// # Errors
+/// The table's.
+pub async fn known(
+    table: &Table,
+    ids: impl IntoIterator<Item = OperatorId>,
+) -> Result<BTreeSet<OperatorId>, Error> {
+    let ids: BTreeSet<OperatorId> = ids.into_iter().collect();
+    let found = table
+        .get_many(ids.iter().map(|id| operator_key(*id)))
+        .await?;
+    let is_there = |id: &OperatorId| found.contains_key(&operator_key(*id));
+    Ok(ids.into_iter().filter(is_there).collect())
 }
 
 /// A key's record.

@@ -16,7 +16,9 @@ use model::{
 };
 
 use crate::clock::Timestamp;
+use crate::customers::model::Identifier;
 use crate::edge::{App, Change, Write};
+use crate::events::{self, Event, EventKind};
 use crate::ids::{OperatorId, PartnerId, ProgramId};
 use crate::ledger::model::AccountId;
 use crate::ledger::store::find_accounts;
@@ -46,6 +48,57 @@ pub struct Known {
     pub contact: Option<Contact>,
 }
 
+/// What stands for an email by which a partner may be known, and for its company's domain, where it is one's.
+#[must_use]
+pub fn known_by_email(app: &App, email: &str) -> Vec<(Identity, String)> {
+    let Ok(mailbox) = Identifier::email(email) else {
+        return Vec::new();
+    };
+    let domain = mailbox.company_domain();
+    std::iter::once((Identity::Email, mailbox))
+        .chain(domain.map(|domain| (Identity::Domain, domain)))
+        .map(|(kind, identifier)| (kind, app.keyring.reference("identity", identifier.value())))
+        .collect()
+}
+
+/// What stands for a tax id by which a partner may be known.
+#[must_use]
+pub fn known_by_tax_id(app: &App, tax_id: &str, country: &str) -> Option<String> {
+    let identifier = Identifier::tax_id(tax_id, Some(country)).ok()?;
+    Some(app.keyring.reference("identity", identifier.value()))
+}
+
+/// By what a partner may be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Its mailbox.
+    Email,
+    /// Its company's domain.
+    Domain,
+}
+
+/// The writes that make a partner known by its email, and no longer by the one before.
+fn known_again(
+    app: &App,
+    id: PartnerId,
+    before: Option<&Contact>,
+    now: &Contact,
+) -> Vec<Write<PartnerError>> {
+    let by = |contact: &Contact| known_by_email(app, &contact.email);
+    let (old, new) = (before.map(by).unwrap_or_default(), by(now));
+    let left = old
+        .iter()
+        .filter(|known| !new.contains(known))
+        .map(|(_, reference)| store::no_longer_known_as(id, reference, app.now()));
+    let come = new
+        .iter()
+        .filter(|known| !old.contains(known))
+        .map(|(_, reference)| store::known_as(id, reference));
+    left.chain(come)
+        .map(|op| Write::new(op, |_| PartnerError::Moved))
+        .collect()
+}
+
 /// A new partner.
 ///
 /// # Errors
@@ -64,12 +117,13 @@ pub fn create(app: &App, new: NewPartner) -> Result<Change<Known, PartnerError>,
         created_at: app.now(),
         version: 1,
     };
-    let writes = vec![
+    let mut writes = vec![
         Write::new(store::put_partner(&partner)?, |_| PartnerError::Moved),
         Write::new(store::put_contact(partner.id, &contact)?, |_| {
             PartnerError::Moved
         }),
     ];
+    writes.extend(known_again(app, partner.id, None, &contact));
     Ok(Change {
         value: Known {
             partner,
@@ -101,6 +155,19 @@ pub async fn find(app: &App, id: PartnerId) -> Result<Known, PartnerError> {
         .await?
         .map(|(partner, contact)| Known { partner, contact })
         .ok_or(PartnerError::NotFound(id))
+}
+
+/// The people of a partner who are told what happens, each address once, under the id that each is known by.
+///
+/// # Errors
+/// The table's.
+pub async fn people(app: &App, id: PartnerId) -> Result<Vec<(String, Contact)>, PartnerError> {
+    let found = store::find_with_contact(&app.main, id).await?;
+    let contact = found.and_then(|(_, contact)| contact);
+    Ok(contact
+        .map(|contact| (id.to_string(), contact))
+        .into_iter()
+        .collect())
 }
 
 /// A page of partners, newest first, and the position to go on from.
@@ -216,6 +283,7 @@ pub async fn amend(
         ..partner
     };
     let renamed = name.is_some() || email.is_some();
+    let before = contact.clone();
     let contact = match contact {
         Some(contact) => Some(Contact {
             name: name.unwrap_or(contact.name),
@@ -232,6 +300,7 @@ pub async fn amend(
         writes.push(Write::new(store::change_contact(id, contact), |_| {
             PartnerError::Moved
         }));
+        writes.extend(known_again(app, id, before.as_ref(), contact));
     }
     Ok(Change {
         value: Known { partner, contact },
@@ -353,19 +422,44 @@ pub async fn enrol(
     partner: PartnerId,
     placement: Placement,
 ) -> Result<Change<Enrolled, PartnerError>, PartnerError> {
+    let (found, enrolled) = futures_util::future::try_join(
+        store::find_partner(&app.main, partner),
+        store::find_enrolment(&app.main, partner, placement.program),
+    )
+    .await?;
+    found.ok_or(PartnerError::NotFound(partner))?;
+    place(app, partner, enrolled, placement).await
+}
+
+/// A new partner in a program, at once.
+///
+/// # Errors
+/// `ProgramUnknown`, `PlanUnknown`, `PlanMissing`, those of uplines, `Moved` (ask again), the table's.
+pub async fn admit(
+    app: &App,
+    new: NewPartner,
+    placement: Placement,
+) -> Result<Change<Known, PartnerError>, PartnerError> {
+    let Change { value, mut writes } = create(app, new)?;
+    let placed = place(app, value.partner.id, None, placement).await?;
+    writes.extend(placed.writes);
+    Ok(Change { value, writes })
+}
+
+/// The enrolment of a partner who exists, given the one that stands.
+async fn place(
+    app: &App,
+    partner: PartnerId,
+    enrolled: Option<Enrolment>,
+    placement: Placement,
+) -> Result<Change<Enrolled, PartnerError>, PartnerError> {
     let Placement {
         program,
         terms,
         upline,
         effective_from,
     } = placement;
-    let reads = futures_util::future::try_join(
-        store::find_partner(&app.main, partner),
-        store::find_enrolment(&app.main, partner, program),
-    );
-    let ((found, enrolled), known_program) =
-        futures_util::future::try_join(reads, programs::program(app, program)).await?;
-    found.ok_or(PartnerError::NotFound(partner))?;
+    let known_program = programs::program(app, program).await?;
     let known_program = known_program.ok_or(PartnerError::ProgramUnknown)?;
     let plan = match (terms, &enrolled) {
         (Terms::Plan(code), _) => match programs::plan_versions(app, program, &code).await? {
@@ -591,10 +685,26 @@ pub async fn set_payout_method(
         updated_at: app.now(),
         version: version + 1,
     };
-    let write = Write::new(store::save_method(&method)?, |_| PartnerError::Moved);
+    let mut writes = vec![Write::new(store::save_method(&method)?, |_| {
+        PartnerError::Moved
+    })];
+    let left = before.map(|before| before.reference);
+    let left = left.filter(|reference| *reference != method.reference);
+    let left = left.map(|left| store::no_longer_known_as(id, &left, app.now()));
+    let told = Event::new(
+        app.fresh(),
+        EventKind::PartnerPayoutMethodSet,
+        id,
+        app.now(),
+    );
+    let told = events::put(&told.about_partner(id))?;
+    let ops = left
+        .into_iter()
+        .chain([store::known_as(id, &method.reference), told]);
+    writes.extend(ops.map(|op| Write::new(op, |_| PartnerError::Moved)));
     Ok(Change {
         value: method,
-        writes: vec![write],
+        writes,
     })
 }
 
@@ -747,10 +857,22 @@ pub async fn set_tax_profile(
         updated_at: app.now(),
         version: version + 1,
     };
-    let write = Write::new(store::save_tax(&profile)?, |_| PartnerError::Moved);
+    let mut writes = vec![Write::new(store::save_tax(&profile)?, |_| {
+        PartnerError::Moved
+    })];
+    // A number that is given up stays the partner's: it is no less its own.
+    let numbers = details.vat_id.iter().chain(&details.tax_id);
+    let known = numbers.filter_map(|number| known_by_tax_id(app, number, &profile.country));
+    // Both may be the same one, and a transaction touches an item once.
+    let known: BTreeSet<String> = known.collect();
+    writes.extend(
+        known
+            .into_iter()
+            .map(|reference| Write::new(store::known_as(id, &reference), |_| PartnerError::Moved)),
+    );
     Ok(Change {
         value: profile,
-        writes: vec![write],
+        writes,
     })
 }
 

@@ -198,6 +198,30 @@ pub fn put_contact(id: PartnerId, contact: &Contact) -> Result<Op, Error> {
     })?))
 }
 
+/// The partition of all who are known by something; what that is stands in it as a keyed hash.
+#[must_use]
+pub fn identity_partition(reference: &str) -> String {
+    format!("KNOWN#{reference}")
+}
+
+/// Makes a partner known by something.
+#[must_use]
+pub fn known_as(id: PartnerId, reference: &str) -> Op {
+    let key = Key::new(identity_partition(reference), id.to_string());
+    Op::Update(
+        Update::at(key)
+            .set("partner", text(id.to_string()))
+            .remove("ended_at"),
+    )
+}
+
+/// Lets a partner be known by something no longer.
+#[must_use]
+pub fn no_longer_known_as(id: PartnerId, reference: &str, now: Timestamp) -> Op {
+    let key = Key::new(identity_partition(reference), id.to_string());
+    Op::Update(Update::at(key).set("ended_at", text(now.to_string())))
+}
+
 /// The change of a partner from the version before.
 ///
 /// # Errors

@@ -24,6 +24,9 @@ pub enum ProgramError {
     /// What a request names as its program does not exist.
     #[error("the program does not exist")]
     ProgramUnknown,
+    /// The partner has not accepted the terms in force, which say that it makes no links until it has.
+    #[error("the terms in force are not accepted")]
+    TermsNotAccepted,
     /// Another link or coupon has the code.
     #[error("another one has that code")]
     CodeTaken,
@@ -117,6 +120,9 @@ impl From<ProgramError> for Problem {
             ),
             ProgramError::Destination { field, error } => {
                 Self::field((&error).into(), field, error.to_string())
+            }
+            ProgramError::TermsNotAccepted => {
+                Self::new(codes::TERMS_NOT_ACCEPTED, codes::TERMS_NOT_ACCEPTED.meaning)
             }
             ProgramError::Partner(error) => error.into(),
             ProgramError::Keyring(error) => Self::internal(&error),

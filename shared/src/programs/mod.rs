@@ -13,6 +13,7 @@ use model::{
     Attribution, Coupon, Dialect, Link, Program, ProgramPatch, SigningSecret, TokenRecord,
 };
 
+use crate::agreements::{self, model::Blocked};
 use crate::clock::{Timestamp, minutes_after};
 use crate::edge::{App, Change, KeyringError, Write, hash_secret};
 use crate::ids::{CouponId, LinkId, PartnerId, ProgramId};
@@ -457,6 +458,9 @@ pub async fn add_link(app: &App, new: NewLink) -> Result<Change<Link, ProgramErr
         .await?
         .ok_or(ProgramError::ProgramUnknown)?;
     partners::enrolled(app, partner, program_id).await?;
+    if agreements::block(app, program_id, partner, Blocked::Links).await? {
+        return Err(ProgramError::TermsNotAccepted);
+    }
     let destination = allowed_destination(&program, &destination)?;
     let code = code.unwrap_or_else(|| generated_code(app));
     let link = Link {

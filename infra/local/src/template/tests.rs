@@ -334,11 +334,12 @@ fn the_application_template_is_understood_whole() {
         ),
         of("CommissionsQueueArn", "arn:aws:sqs:r:1:commissions"),
         of("PayoutsQueueArn", "arn:aws:sqs:r:1:payouts"),
+        of("ChannelQueueArn", "arn:aws:sqs:r:1:channel"),
         of("TriggerDeadLettersArn", "arn:aws:sqs:r:1:triggers-dlq"),
     ]);
     let app = app_template(APP_TEMPLATE, &outputs, &BTreeMap::new()).unwrap();
     let functions = app.functions().unwrap();
-    assert_eq!(functions.len(), 14);
+    assert_eq!(functions.len(), 17);
     let clockwork = functions
         .iter()
         .find(|function| function.package == "clockwork")
@@ -355,6 +356,7 @@ fn the_application_template_is_understood_whole() {
     assert_eq!(
         kinds,
         [
+            ("ChannelRunFunction", 5),
             ("CommissionFunction", 10),
             ("PayoutRunFunction", 1),
             ("RelayFunction", 100)

@@ -1,0 +1,389 @@
+//! What operators decide of deals, and what partners ask for theirs.
+
+use super::error::DealError;
+use super::model::{Actor, Deal, Fault, Held, Rank, RejectReason, State, Terms, pair, rest, split};
+use super::policy::{Benefit, Policy, Second};
+use super::{
+    Decided, Details, Known, change_claim, claim, demand_version, end, find, follow, hold, policy,
+    step, store, told, write,
+};
+use crate::claims;
+use crate::claims::registry;
+use crate::clock::Timestamp;
+use crate::edge::{App, Change, Write};
+use crate::ids::{ConversionId, OperatorId};
+use crate::money::{Money, Rate};
+use crate::programs::model::Program;
+use crate::tracking;
+use crate::tracking::model::{Credited, Facts, Posted, Posting, Word, check_time};
+
+/// Takes a deal up.
+///
+/// # Errors
+/// `Stale`, `Fault`, the table's.
+pub fn take_up(app: &App, known: Known, based_on: u64, by: OperatorId) -> Decided {
+    let Known { deal, details } = demand_version(known, based_on)?;
+    let changed = deal.taken_up(by, app.now())?;
+    step(app, &deal, changed, details)
+}
+
+/// Asks the partner for more.
+///
+/// # Errors
+/// `Stale`, `Fault`, `NoPolicy`, the table's.
+pub async fn ask(
+    app: &App,
+    known: Known,
+    based_on: u64,
+    question: String,
+    by: OperatorId,
+) -> Decided {
+    let Known { deal, details } = demand_version(known, based_on)?;
+    let policy = policy(app, deal.program).await?;
+    let changed = deal.asked(by, question, &policy, app.now())?;
+    step(app, &deal, changed, details)
+}
+
+/// An operator's consent.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// The version that was read.
+    pub based_on: u64,
+    /// By whom.
+    pub by: OperatorId,
+    /// To which step; the first that waits for that operator unless told.
+    pub step: Option<String>,
+    /// In the operator's words; the partner reads it.
+    pub note: Option<String>,
+    /// Another discount than the policy's, said with the last consent.
+    pub discount: Option<Rate>,
+}
+
+/// Consents to a step of a deal's approval. With the last of them the deal is approved, its slots are kept for
+/// as long as it is protected, and its partner has a claim to the customer.
+///
+/// # Errors
+/// `Stale`, `Fault`, `Before` and `SharedAlready` of an earlier deal, `Discount`, `Moved` (ask again), the table's.
+pub async fn approve(app: &App, known: Known, consent: Consent) -> Decided {
+    let Consent {
+        based_on,
+        by,
+        step: named,
+        note,
+        discount,
+    } = consent;
+    let Known { deal, details } = demand_version(known, based_on)?;
+    let policy = policy(app, deal.program).await?;
+    let domain = details.as_ref().and_then(Details::domain);
+    if deal.has_stake(by, &policy, domain) {
+        return Err(Fault::Stake.into());
+    }
+    let now = app.now();
+    let first = ahead(app, &deal).await?;
+    let benefit = match &first {
+        Some(_) => policy.second_benefit().clone(),
+        None => policy.benefit.clone(),
+    };
+    let benefit = match (benefit, discount) {
+        (Benefit::Discount { .. }, Some(rate)) => Benefit::Discount { rate },
+        (Benefit::Commission { .. }, Some(_)) => {
+            return Err(DealError::Discount("the program's deals bring no discount"));
+        }
+        (benefit, None) => benefit,
+    };
+    let terms = Terms {
+        days: policy.protection_days,
+        benefit,
+    };
+    let changed = deal.consented(by, named.as_deref(), note, terms, &policy.hours, now)?;
+    if changed.state != State::Approved {
+        if discount.is_some() {
+            return Err(DealError::Discount("is said with the last consent"));
+        }
+        return step(app, &deal, changed, details);
+    }
+    let (changed, writes) = granted(app, &policy, &deal, changed, first, now).await?;
+    Ok(Change {
+        value: Known {
+            deal: changed,
+            details,
+        },
+        writes,
+    })
+}
+
+/// The deal that stands before one, as long as it does.
+async fn ahead(app: &App, deal: &Deal) -> Result<Option<Deal>, DealError> {
+    let Rank::Second(first) = deal.rank else {
+        return Ok(None);
+    };
+    match find(app, first).await {
+        Ok(known) => Ok(Some(known.deal).filter(|first| first.state.is_live())),
+        Err(DealError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A deal that has all its consents: its slots, its claim, and whom it is shared with.
+async fn granted(
+    app: &App,
+    policy: &Policy,
+    before: &Deal,
+    changed: Deal,
+    first: Option<Deal>,
+    now: Timestamp,
+) -> Result<(Deal, Vec<Write<DealError>>), DealError> {
+    let mut changed = changed;
+    let mut beside = Vec::new();
+    let mut share = None;
+    match (first, &policy.second) {
+        (None, _) => {
+            changed.rank = Rank::First;
+            let until = changed.grant.as_ref().map_or(now, |grant| grant.until);
+            let slots = match &changed.held {
+                Some(held) => hold(&changed, held).keep(until),
+                // Whoever stood before it is gone, and so may be the slots.
+                None => {
+                    let own = Held {
+                        identifiers: changed.identifiers.clone(),
+                        product_lines: changed.subject.product_lines.clone(),
+                        until,
+                    };
+                    let taken = hold(&changed, &own).take(until, now)?;
+                    changed.held = Some(own);
+                    taken
+                }
+            };
+            beside.extend(slots.into_iter().map(write));
+        }
+        (Some(first), Second::Refuse) => return Err(DealError::Before(first.id)),
+        (Some(_), Second::Reduced(_)) => {}
+        (Some(first), Second::CoRegister { share: second }) => {
+            if first.state != State::Approved {
+                return Err(DealError::Before(first.id));
+            }
+            if first.beside.is_some() {
+                return Err(DealError::SharedAlready(first.id));
+            }
+            let theirs = rest(*second);
+            let (mine, other) = pair(&changed, &first, *second, theirs);
+            changed = changed.shared(mine, now);
+            share = Some(*second);
+            let shared = first.shared(other, now);
+            beside.extend(store::change(&first, &shared)?.into_iter().map(write));
+            beside.extend(change_claim(app, &shared, |claim| claim.share = Some(theirs)).await?);
+        }
+    }
+    let mut writes = follow(before, &changed)?;
+    writes.extend(beside);
+    if let Some(claim) = claim(&changed, share, now) {
+        writes.push(write(registry::put_claim(&claim)?));
+    }
+    writes.extend(told(app, &changed, before.timeline.len())?);
+    Ok((changed, writes))
+}
+
+/// Rejects a deal, whose slots are free again.
+///
+/// # Errors
+/// `Stale`, `Fault`, `Moved`, the table's.
+pub async fn reject(
+    app: &App,
+    known: Known,
+    based_on: u64,
+    by: OperatorId,
+    reason: RejectReason,
+    note: Option<String>,
+) -> Decided {
+    let Known { deal, details } = demand_version(known, based_on)?;
+    let ended = deal.rejected(Actor::Operator(by), reason, note, app.now())?;
+    end(app, deal, ended, details).await
+}
+
+/// Makes a protection longer, once, before it ends.
+///
+/// # Errors
+/// `Stale`, `Fault`, `NoPolicy`, `Moved`, the table's.
+pub async fn extend(app: &App, known: Known, based_on: u64, by: Actor) -> Decided {
+    let Known { deal, details } = demand_version(known, based_on)?;
+    let policy = policy(app, deal.program).await?;
+    let changed = deal.extended(policy.extension_days, by, app.now())?;
+    let mut writes = follow(&deal, &changed)?;
+    if let Some(held) = &changed.held {
+        let kept = hold(&changed, held).keep(held.until);
+        writes.extend(kept.into_iter().map(write));
+    }
+    let until = changed.grant.as_ref().map(|grant| grant.until);
+    writes.extend(change_claim(app, &changed, |claim| claim.until = until).await?);
+    writes.extend(told(app, &changed, deal.timeline.len())?);
+    Ok(Change {
+        value: Known {
+            deal: changed,
+            details,
+        },
+        writes,
+    })
+}
+
+/// Ends a deal whose customer does not buy; its slots are free again.
+///
+/// # Errors
+/// `Stale`, `Fault`, `Moved`, the table's.
+pub async fn lose(
+    app: &App,
+    known: Known,
+    based_on: u64,
+    by: Actor,
+    note: Option<String>,
+) -> Decided {
+    let Known { deal, details } = demand_version(known, based_on)?;
+    let ended = deal.lost(by, note, app.now())?;
+    end(app, deal, ended, details).await
+}
+
+/// What a deal was won with.
+#[derive(Clone, Debug)]
+pub struct Sale {
+    /// The amount.
+    pub amount: Money,
+    /// When; now unless told.
+    pub occurred_at: Option<Timestamp>,
+    /// The sender's id of the transaction; the deal's id unless told.
+    pub transaction_id: Option<String>,
+}
+
+/// Wins a deal. Where it brings a commission the amount becomes an ordinary conversion, credited to the
+/// partner because of the deal, in the same transaction. A deal that two share is won for both: each has a
+/// conversion of its share, the other one's under its own deal's id.
+///
+/// # Errors
+/// `Stale`, `Fault`, `InFuture`, `ConversionExists`, `Unattributed`, `Money`, `Moved`, the table's.
+pub async fn win(
+    app: &App,
+    program: &Program,
+    known: Known,
+    based_on: u64,
+    sale: Sale,
+    by: OperatorId,
+) -> Decided {
+    let Known { deal, details } = demand_version(known, based_on)?;
+    let Sale {
+        amount,
+        occurred_at,
+        transaction_id,
+    } = sale;
+    let now = app.now();
+    let occurred_at = occurred_at.unwrap_or(now);
+    check_time(occurred_at, now, true)?;
+    let other = match deal.beside {
+        Some(beside) => Some(find(app, beside.deal).await?.deal),
+        None => None,
+    };
+    let other = other.filter(|other| other.state == State::Approved);
+    let (mine, theirs) = match (&deal.beside, &other) {
+        (Some(beside), Some(_)) => split(amount, beside.share)?,
+        _ => (amount, Money::zero(amount.currency())),
+    };
+    let event = Event {
+        program,
+        occurred_at,
+        by,
+    };
+    let (won, conversion) = event.won(app, &deal, mine, transaction_id).await?;
+    let mut writes = follow(&deal, &won)?;
+    writes.extend(conversion);
+    writes.extend(told(app, &won, deal.timeline.len())?);
+    if let Some(other) = other {
+        let (theirs, conversion) = event.won(app, &other, theirs, None).await?;
+        writes.extend(store::change(&other, &theirs)?.into_iter().map(write));
+        writes.extend(conversion);
+        writes.extend(told(app, &theirs, other.timeline.len())?);
+    }
+    Ok(Change {
+        value: Known { deal: won, details },
+        writes,
+    })
+}
+
+/// A sale, as far as both who share it have it in common.
+struct Event<'a> {
+    program: &'a Program,
+    occurred_at: Timestamp,
+    by: OperatorId,
+}
+
+impl Event<'_> {
+    /// The deal won with an amount, and the conversion that is recorded for it.
+    async fn won(
+        &self,
+        app: &App,
+        deal: &Deal,
+        amount: Money,
+        transaction_id: Option<String>,
+    ) -> Result<(Deal, Option<Write<DealError>>), DealError> {
+        let now = app.now();
+        let benefit = deal.grant.as_ref().map(|grant| &grant.benefit);
+        let facts = match benefit {
+            Some(Benefit::Commission { event }) => {
+                let transaction_id = transaction_id.unwrap_or_else(|| deal.id.to_string());
+                self.facts(deal, event, amount, transaction_id, now)
+            }
+            Some(Benefit::Discount { .. }) | None => None,
+        };
+        let conversion: Option<ConversionId> = facts.as_ref().map(|facts| facts.id);
+        let won = deal.won(amount, conversion, Actor::Operator(self.by), now)?;
+        let Some(facts) = facts else {
+            return Ok((won, None));
+        };
+        // A word for somebody who cannot be credited would pay nothing, and nobody would see why.
+        let ruling = claims::foresee(app, self.program, &facts).await?.ruling;
+        if let Some(reason) = ruling.reason() {
+            return Err(DealError::Unattributed(reason));
+        }
+        let put = tracking::record(&facts)?;
+        let put = Write::new(put, |_| DealError::ConversionExists);
+        Ok((won, Some(put)))
+    }
+
+    fn facts(
+        &self,
+        deal: &Deal,
+        event: &str,
+        amount: Money,
+        transaction_id: String,
+        now: Timestamp,
+    ) -> Option<Facts> {
+        let posting = Posting {
+            event: event.to_owned(),
+            transaction_id,
+            click: None,
+            coupon: None,
+            currency: amount.currency(),
+            currency_stated: true,
+            amount: Some(amount),
+            margin: None,
+            net_revenue: None,
+            bonuses: None,
+            fees: None,
+            chargebacks: None,
+            quantity: None,
+            customer: None,
+            identifiers: Vec::new(),
+            customer_type: None,
+            country: deal.subject.country.clone(),
+            product: deal.subject.product_lines.first().cloned(),
+            meta: std::collections::BTreeMap::new(),
+            status: Posted::Approved,
+            occurred_at: Some(self.occurred_at),
+            subs: Default::default(),
+        };
+        let facts = posting.facts(deal.program, now)?;
+        Some(Facts {
+            credited_to: Some(Credited {
+                partner: deal.partner,
+                word: Word::Deal(deal.id),
+            }),
+            ..facts
+        })
+    }
+}
