@@ -11,11 +11,16 @@ use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
 use serde_json::json;
+use tributary::channel::model::Profile;
 use tributary::clock::Timestamp;
 use tributary::commissions::fold::{Entry, Fold};
 use tributary::commissions::model::price;
 use tributary::ids::{ConversionId, PartnerId, ProgramId};
+use tributary::leads::candidate;
+use tributary::leads::routing::{Conditions, Eligibility, Need, Rule, Strategy, Tally, route};
+use tributary::leads::wire::routed_json;
 use tributary::money::{Currency, Money};
+use tributary::places::{Coordinates, Place, Territory};
 use tributary::plans::model::{
     Base, Bracket, BracketPay, Component, Measure, Mode, Pay, PlanVersion, Scope, Terms, Tiers,
     Unit, Window,
@@ -30,6 +35,9 @@ const CONVERSIONS: usize = 10_000;
 const DEPENDENT: usize = 1_000;
 /// Lines of the short and of the long history that another plan is put over.
 const LINES: [u64; 2] = [250_000, 1_000_000];
+/// Partners on the roster that leads are routed over, and leads.
+const ROSTER: u32 = 5_000;
+const ROUTED: u32 = 500;
 const PUTS: usize = 20_000;
 /// Calls in the long and in the short run whose difference is counted.
 const COUNTED: [usize; 2] = [100, 1_100];
@@ -58,10 +66,95 @@ fn main() {
     calculations();
     folding();
     what_ifs();
+    routing();
     runtime.block_on(end_to_end());
     runtime.block_on(dependent());
     for handler in ["click", "postback"] {
         instructions(handler);
+    }
+}
+
+/// Leads routed over a roster of thousands, as the leads function does once roster, tallies and turns are at hand:
+/// candidates from profiles, each rule's conditions and eligibility, ranking, turns and the explanation as JSON.
+fn routing() {
+    let id = |number: u32| {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        PartnerId::from_bytes(bytes)
+    };
+    let at = |number: u32| {
+        let latitude = format!("{}.{:03}", 48 + number % 8, number % 1_000);
+        let longitude = format!("{}.{:03}", number % 12, number % 997);
+        Coordinates::read(&latitude, &longitude).unwrap()
+    };
+    let place = |number: u32| Place {
+        country: ["DE", "FR", "GB", "NL"][number as usize % 4].to_owned(),
+        region: None,
+        postcode: Some(format!("{:05}", number % 100_000)),
+        at: Some(at(number)),
+    };
+    let roster: Vec<Profile> = (0..ROSTER)
+        .map(|number| Profile {
+            program: ProgramId::from_bytes([1; 16]),
+            partner: id(number),
+            tier: Some(["silver", "gold"][number as usize % 2].to_owned()),
+            certifications: Vec::new(),
+            product_lines: vec!["erp".to_owned()],
+            territories: vec![Territory {
+                country: place(number).country,
+                regions: Vec::new(),
+                postcodes: Vec::new(),
+            }],
+            languages: vec!["en".to_owned()],
+            max_open_leads: Some(10),
+            weight: 1 + number % 5,
+            location: Some(place(number)),
+            working_hours: None,
+            updated_at: Timestamp::UNIX_EPOCH,
+            version: 1,
+        })
+        .collect();
+    let strategies = [
+        ("round robin", Strategy::RoundRobin, true),
+        ("round robin, all eligible", Strategy::RoundRobin, false),
+        (
+            "nearest",
+            Strategy::Nearest {
+                rings_km: vec![25, 50, 100, 250],
+                country_first: true,
+            },
+            false,
+        ),
+    ];
+    for (name, strategy, territory) in strategies {
+        let rules = [Rule {
+            code: "all".to_owned(),
+            when: Conditions::default(),
+            eligible: Eligibility {
+                territory,
+                ..Eligibility::default()
+            },
+            strategy,
+        }];
+        let mut credits = BTreeMap::new();
+        let (began, past) = (Instant::now(), BTreeMap::new());
+        for number in 0..ROUTED {
+            let need = Need {
+                place: Some(place(number)),
+                product_lines: vec!["erp".to_owned()],
+                language: None,
+                employees: Some(50),
+            };
+            let candidates: Vec<_> = roster
+                .iter()
+                .map(|profile| candidate(profile, Tally::default(), Timestamp::UNIX_EPOCH))
+                .collect();
+            let found = route(&rules, &need, &candidates, &past, &credits);
+            black_box(routed_json(&found.routed).to_string());
+            credits.extend(found.turns);
+        }
+        let each = began.elapsed() / ROUTED;
+        println!("a lead over {ROSTER} partners, {name}: {each:?} of CPU");
     }
 }
 

@@ -9,6 +9,7 @@ mod banks;
 mod budgets;
 mod catalog;
 mod changes;
+mod channel_faults;
 mod claims;
 mod conditions;
 mod contention;

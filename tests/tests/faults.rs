@@ -37,7 +37,7 @@ const LAG_MINUTES: i64 = 9;
 const AFTERMATH: [i64; 6] = [1, 7, 7, 7, 31, 7];
 
 /// Disturbs calls by chance.
-struct Chaos {
+pub(crate) struct Chaos {
     state: Mutex<State>,
 }
 
@@ -50,12 +50,24 @@ struct State {
 }
 
 impl Chaos {
-    fn switch(&self, on: bool) {
+    pub(crate) fn seeded(seed: u64) -> Arc<Self> {
+        let state = State {
+            rng: Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            on: false,
+            dead: 0,
+            now: tributary_tests::START.parse().unwrap(),
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) fn switch(&self, on: bool) {
         let mut state = self.state.lock().unwrap();
         (state.on, state.dead) = (on, 0);
     }
 
-    fn tell(&self, now: Timestamp) {
+    pub(crate) fn tell(&self, now: Timestamp) {
         self.state.lock().unwrap().now = now;
     }
 }
@@ -299,15 +311,7 @@ struct Run {
 
 impl Run {
     async fn begin(seed: u64) -> Self {
-        let state = State {
-            rng: Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-            on: false,
-            dead: 0,
-            now: tributary_tests::START.parse().unwrap(),
-        };
-        let chaos = Arc::new(Chaos {
-            state: Mutex::new(state),
-        });
+        let chaos = Chaos::seeded(seed);
         let world = World::start_seeded(seed, Some(chaos.clone())).await;
         let components = json!([{ "kind": "percent", "event": "sale", "rate": "0.30" }]);
         let (program, token, _) = world.program(30, components).await;
@@ -1073,7 +1077,8 @@ async fn live(seed: u64) {
 }
 
 /// Runs every second seed, beginning with `first`, so that two of these share out a machine.
-async fn seeds(first: u64) {
+/// Lives through every second seed from the first on, of `most` unless told otherwise.
+pub(crate) async fn seeds(first: u64, most: u64, live: impl AsyncFn(u64)) {
     let given = |name: &str| {
         std::env::var(name)
             .ok()
@@ -1081,7 +1086,7 @@ async fn seeds(first: u64) {
     };
     let chosen: Vec<u64> = match given("TRIBUTARY_FAULT_SEED") {
         Some(seed) => (seed..=seed).filter(|seed| seed % 2 == first).collect(),
-        None => (first..given("TRIBUTARY_FAULT_SEEDS").unwrap_or(SEEDS))
+        None => (first..given("TRIBUTARY_FAULT_SEEDS").unwrap_or(most))
             .step_by(2)
             .collect(),
     };
@@ -1098,10 +1103,10 @@ async fn seeds(first: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn under_faults_nothing_is_lost_and_nothing_happens_twice_even_seeds() {
-    seeds(0).await;
+    seeds(0, SEEDS, live).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn under_faults_nothing_is_lost_and_nothing_happens_twice_odd_seeds() {
-    seeds(1).await;
+    seeds(1, SEEDS, live).await;
 }

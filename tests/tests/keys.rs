@@ -15,7 +15,7 @@ const WRITE_UNIT: usize = 1024;
 fn shape(text: &str) -> String {
     let patterns = [
         (
-            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv|wif|appl|evt|mbr)_[0-9a-hjkmnp-tv-z]{26}\b",
+            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv|wif|upl|appl|evt|mbr|lead|deal|cust|clm)_[0-9a-hjkmnp-tv-z]{26}\b",
             "<$1>",
         ),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
@@ -357,6 +357,106 @@ async fn one_of_everything() -> World {
 }
 
 #[tokio::test]
+async fn every_item_of_leads_stands_under_its_keys() {
+    let rules = json!({
+        "rules": [{ "code": "all", "strategy": { "kind": "round_robin" } }],
+        "idle_days": 2, "form": { "work_bits": 8 },
+    });
+    let desk = crate::routing::Desk::open(rules, &[json!({}), json!({})]).await;
+    for (domain, what) in [
+        ("offered.example", ""),
+        ("held.example", "accept"),
+        ("lost.example", "lost"),
+    ] {
+        let lead = json!({ "company": { "domain": domain, "name": domain, "country": "GB" } });
+        let lead = desk.bring(lead).await.expect(201);
+        let path = format!("/v1/leads/{}", lead.str("id"));
+        match what {
+            "accept" => {
+                let partner = desk.place(lead.str("partner"));
+                let accept = format!("{path}/accept");
+                let _ = desk
+                    .as_partner(partner, Method::POST, &accept)
+                    .await
+                    .expect(200);
+            }
+            "lost" => {
+                let body = json!({ "reason": "other" });
+                let tag = [("if-match", "\"1\"")];
+                let key = &desk.world.key;
+                let lost = format!("{path}/lost");
+                let lost = desk.world.ask(key, Method::POST, &lost, &tag, Some(&body));
+                let _ = lost.await.expect(200);
+            }
+            _ => {}
+        }
+    }
+    let path = desk.path("/leads:challenge");
+    let challenge = desk.world.get(&path).await.expect(200);
+    let challenge = challenge.str("challenge");
+    let nonce = (0..)
+        .map(|nonce: u32| nonce.to_string())
+        .find(|nonce| tributary::leads::form::work(challenge, nonce) >= 8);
+    let form = json!({
+        "challenge": challenge, "nonce": nonce,
+        "company": { "domain": "form.example" }, "contact": { "email": "a@form.example" },
+    });
+    let left = desk.world.post(&desk.path("/leads:form"), form).await;
+    let _ = left.expect(202);
+    let _ = desk.route_by(json!({ "rules": [] })).await.expect(200);
+    let queued = json!({ "company": { "domain": "queued.example" } });
+    let _ = desk.bring(queued).await.expect(201);
+    let hidden = [
+        (r"^LEADCOUNT#<prg>#\d\d ", "LEADCOUNT#<prg>#<part> "),
+        (r"LEADDUE#[0-3] ", "LEADDUE#<shard> "),
+        (r"^LEADFORM#[0-9a-f]{32} ", "LEADFORM#<challenge> "),
+        (
+            r"^LEADFORM#<prg>#[A-Za-z0-9_-]{22} HOUR#\d+",
+            "LEADFORM#<prg>#<address> HOUR#<hour>",
+        ),
+        (
+            r"^LEADFORM#<prg>#all HOUR#\d+",
+            "LEADFORM#<prg>#all HOUR#<hour>",
+        ),
+    ];
+    let lines: BTreeSet<String> = desk
+        .world
+        .scan("main")
+        .await
+        .iter()
+        .map(line)
+        .filter(|line| line.starts_with("LEAD"))
+        .map(|line| {
+            hidden.iter().fold(line, |line, (pattern, to)| {
+                Regex::new(pattern)
+                    .unwrap()
+                    .replace_all(&line, *to)
+                    .into_owned()
+            })
+        })
+        .collect();
+    let expected: BTreeSet<String> = LEADS.iter().map(|line| (*line).to_owned()).collect();
+    assert_eq!(lines, expected);
+}
+
+/// The items of leads.
+const LEADS: &[&str] = &[
+    "LEAD#<lead> CHANGED | list: LEADFEED#<prg> <time>#<lead>",
+    "LEAD#<lead> CONTACT",
+    "LEAD#<lead> LEAD | list: LEADS#<prg> <time>#<lead>",
+    "LEAD#<lead> LEAD | list: LEADS#<prg> <time>#<lead> | due: LEADDUE#<shard> <time>#<lead>",
+    "LEAD#<lead> LEAD | list: LEADS#<prg> <time>#<lead> | due: LEADQUEUE#<prg> <time>#<lead>",
+    "LEAD#<lead> OFFER#<ptr> | list: LEADS#<ptr> <time>#<lead>",
+    "LEAD#<lead> ROUTED#002",
+    "LEADCOUNT#<prg>#<part> TALLIES",
+    "LEADFORM#<challenge> SPENT",
+    "LEADFORM#<prg>#<address> HOUR#<hour>",
+    "LEADFORM#<prg>#all HOUR#<hour>",
+    "LEADRULES#<prg> RULES",
+    "LEADTURN#<prg> all",
+];
+
+#[tokio::test]
 async fn every_item_stands_under_the_keys_of_its_noun() {
     let world = one_of_everything().await;
     let main = world.scan("main").await;
@@ -386,6 +486,40 @@ async fn every_item_stands_under_the_keys_of_its_noun() {
     assert!(
         largest.values().all(|size| *size <= WRITE_UNIT),
         "{largest:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_imports_items_stand_under_its_key_and_wait_while_it_is_at_work() {
+    let world = World::start().await;
+    let (program, ..) = world
+        .program(
+            0,
+            json!([{ "kind": "percent", "event": "sale", "rate": "0.30" }]),
+        )
+        .await;
+    let path = format!("/v1/imports?program={program}&kind=accounts");
+    let file = json!("domain,country\nacme.com,GB\nrose.com,UK\n");
+    let _ = world.post(&path, file.clone()).await.expect(202);
+    world.settle().await;
+    let _ = world.post(&path, file).await.expect(202);
+    let items = world.scan("main").await;
+    let shapes: BTreeSet<String> = items
+        .iter()
+        .map(line)
+        .filter(|line| line.starts_with("UPLOAD#"))
+        .collect();
+    let expected = [
+        "UPLOAD#<upl> FAULTS#00000002",
+        "UPLOAD#<upl> PART#001",
+        "UPLOAD#<upl> ROW#00000002",
+        "UPLOAD#<upl> SIZE#001",
+        "UPLOAD#<upl> UPLOAD | list: UPLOADS#<prg> <time>#<upl>",
+        "UPLOAD#<upl> UPLOAD | list: UPLOADS#<prg> <time>#<upl> | due: WORK#imports <time>#<upl>",
+    ];
+    assert_eq!(
+        shapes.iter().map(String::as_str).collect::<Vec<_>>(),
+        expected
     );
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A visitor clicks a partner's link, a server posts the sale, the partner is credited under the plan, the
 //! hold passes, a payout batch is made, its file downloaded, the payout settled. Every figure is checked.
+//! Then the channel's half: [`crate::channel`].
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -141,7 +142,14 @@ pub async fn tour() -> Result<(), Off> {
     let server = tokio::spawn(async move { axum::serve(listener, service).await });
     let api = Api::new(&format!("http://{address}"), &key.text).map_err(never)?;
     let api = api.aloud(true);
-    let told = walk(&api, &InMemory(instance), "tour").await;
+    let stage = InMemory(instance);
+    let told = async {
+        let told = walk(&api, &stage, "tour").await?;
+        println!("\nThe channel's half: a deal and a lead.");
+        crate::channel::walk(&api, &stage, "tour").await?;
+        Ok(told)
+    };
+    let told = told.await;
     server.abort();
     let Told { statement, file } = told?;
     println!(

@@ -1,4 +1,4 @@
-//! `verify`: checks a deployment by using it: the tour, then many conversions with exact totals.
+//! `verify`: checks a deployment by using it: the tour, the channel's half of it, then many conversions with exact totals.
 
 use std::time::Duration;
 
@@ -54,6 +54,7 @@ pub async fn verify(options: &Verify) -> Result<(), Off> {
     };
     let name = format!("check-{}", stage.now().as_millisecond());
     walk(&api.clone().aloud(true), &stage, &name).await?;
+    crate::channel::walk(&api.clone().aloud(true), &stage, &name).await?;
     many(&api, &stage, &name, options.conversions.min(MOST)).await?;
     println!("\nThe deployment does what it must.");
     Ok(())
@@ -83,7 +84,7 @@ async fn alone(api: &Api) -> Result<(), Off> {
 
 /// Whether a check has named a program so: `Spring check-1772442000000` or `Many check-1772442000000`.
 fn is_own(name: &str) -> bool {
-    let stamp = ["Spring check-", "Many check-"]
+    let stamp = ["Spring check-", "Channel check-", "Many check-"]
         .iter()
         .find_map(|begin| name.strip_prefix(begin));
     stamp.is_some_and(|stamp| !stamp.is_empty() && stamp.bytes().all(|byte| byte.is_ascii_digit()))

@@ -39,7 +39,7 @@ const STEP_SECONDS: u64 = 15;
 const STEP_ROWS: u64 = 2_000;
 /// Bytes of what was wrong in a step: its report is one item, and DynamoDB holds 400 KB in one.
 const STEP_FAULT_BYTES: usize = 250_000;
-/// Rows whose marks are read together.
+/// Rows that are read together, and their marks.
 const GROUP: usize = 100;
 /// Rows that are looked at together before any takes effect.
 const LOOKS_AT_ONCE: usize = 16;
@@ -515,10 +515,12 @@ async fn run(app: &App, upload: &Upload, header: &Header) -> Result<Vec<Op>, Sto
     {
         let group = source.group(GROUP).await?;
         is_last = group.len() < GROUP;
-        let marks = group.iter().map(|(row, _)| store::row_key(upload.id, *row));
-        let marked = app.main.get_many(marks.collect::<Vec<_>>()).await?;
+        let (Some((first, _)), Some((last, _))) = (group.first(), group.last()) else {
+            break;
+        };
+        let marked = store::taken_rows(&app.main, upload.id, (*first, *last)).await?;
         for (row, cells) in group {
-            if marked.contains_key(&store::row_key(upload.id, row)) {
+            if marked.contains(&row) {
                 taken += 1;
                 continue;
             }
@@ -566,8 +568,8 @@ async fn take(
             return Err(Error::Busy(problem.detail().to_owned()));
         }
         // What stands in its way may be its own effect, of another step at the same moment.
-        let mark = store::row_key(upload.id, row);
-        if !app.main.get_many([mark]).await?.is_empty() {
+        let own = store::taken_rows(&app.main, upload.id, (row, row)).await?;
+        if !own.is_empty() {
             return Ok(Ok(Taken::Already));
         }
         if problem.code() != codes::CONFLICT {

@@ -1,5 +1,7 @@
 //! Keys and items of uploads.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::model::{
@@ -29,13 +31,12 @@ fn size_key(id: UploadId, number: usize) -> Key {
 }
 
 /// Says that a row has taken effect: put in the very transaction of its effect.
-#[must_use]
-pub fn row_key(id: UploadId, row: u64) -> Key {
-    Key::new(format!("UPLOAD#{id}"), format!("ROW#{row:06}"))
+fn row_key(id: UploadId, row: u64) -> Key {
+    Key::new(format!("UPLOAD#{id}"), format!("ROW#{row:08}"))
 }
 
 fn faults_key(id: UploadId, row: u64) -> Key {
-    Key::new(format!("UPLOAD#{id}"), format!("FAULTS#{row:06}"))
+    Key::new(format!("UPLOAD#{id}"), format!("FAULTS#{row:08}"))
 }
 
 fn list(program: ProgramId) -> String {
@@ -367,6 +368,26 @@ pub fn put_row(upload: &Upload, row: u64) -> Result<Op, Error> {
         sk,
         expires_at: parts_expire_at(upload),
     })?))
+}
+
+/// Which rows have taken effect, of those from `first` to `last`.
+///
+/// # Errors
+/// The table's.
+pub async fn taken_rows(
+    table: &Table,
+    id: UploadId,
+    (first, last): (u64, u64),
+) -> Result<HashSet<u64>, Error> {
+    #[derive(Deserialize)]
+    struct RowKey {
+        sk: String,
+    }
+    let Key { pk, sk: low } = row_key(id, first);
+    let range = Range::partition(Index::Base, pk, 200).between(low, row_key(id, last).sk);
+    let found: Vec<RowKey> = table.all(range).await?;
+    let row = |key: &RowKey| key.sk.strip_prefix("ROW#")?.parse().ok();
+    Ok(found.iter().filter_map(row).collect())
 }
 
 /// The faults of some rows, under the first row that was looked at for them.

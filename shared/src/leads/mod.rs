@@ -19,7 +19,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use distribute::{Onward, onward, tallied};
-pub use distribute::{Placed, Simulation, simulate};
+pub use distribute::{Placed, Simulation, candidate, simulate};
 use error::LeadError;
 use model::{
     Actor, Contact, Count, DeclineReason, End, Fault, Form, Inquiry, Lead, LossReason, Routing,

@@ -59,11 +59,11 @@ pub async fn find(app: &App, id: OperatorId) -> Result<OperatorRecord, OperatorE
 ///
 /// # Errors
 /// The table's.
-pub async fn known_among(
+pub async fn existing(
     app: &App,
     ids: impl IntoIterator<Item = OperatorId>,
 ) -> Result<BTreeSet<OperatorId>, table::Error> {
-    store::known(&app.main, ids).await
+    store::existing(&app.main, ids).await
 }
 
 /// A page of operators, newest first, and the position to go on from.
