@@ -114,10 +114,10 @@ fn models_are_pure() {
             shared.join("commissions/what_if.rs"),
             shared.join("customers/mail_domains.rs"),
             shared.join("customers/names.rs"),
-            shared.join("imports/rows.rs"),
-            shared.join("leads/routing.rs"),
             shared.join("deals/policy.rs"),
             shared.join("hours.rs"),
+            shared.join("imports/rows.rs"),
+            shared.join("leads/routing.rs"),
         ])
         .filter(|path| path.exists())
         .collect();
@@ -138,9 +138,9 @@ fn models_are_pure() {
         "use super::fold::",
         "use super::mail_domains::",
         "use super::model::",
+        "use super::policy::",
         "use super::rows::",
         "use super::routing::",
-        "use super::policy::",
     ];
     let others: Vec<String> = NOUNS
         .iter()

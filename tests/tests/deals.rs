@@ -863,6 +863,7 @@ async fn what_happens_to_a_deal_is_told_in_the_programs_feed() {
     let market = market(simple()).await;
     let deal = market.approved(&market.ada, "acme.com").await;
     market.clockwork_at("2026-05-01T09:00:00Z").await;
+    market.advance_to(market.world.now() + jiff::SignedDuration::from_secs(1));
     let sale = json!({ "amount": "10.00", "currency": "GBP" });
     let _ = market.decide(&deal, "won", sale).await.expect(200);
     market.advance_to(market.world.now() + jiff::SignedDuration::from_mins(1));

@@ -220,7 +220,7 @@ async fn demand_operators(app: &App, policy: &Policy) -> Result<(), DealError> {
     let stakes = policy.stakes.iter().enumerate();
     named.extend(stakes.map(|(at, stake)| (format!("stakes[{at}].operator"), stake.operator)));
     let ids = named.iter().map(|(_, id)| *id);
-    let known = operators::existing(app, ids).await?;
+    let known = operators::known_among(app, ids).await?;
     match named.into_iter().find(|(_, id)| !known.contains(id)) {
         Some((field, id)) => Err(DealError::OperatorUnknown(field, id)),
         None => Ok(()),

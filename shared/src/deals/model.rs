@@ -1260,10 +1260,10 @@ impl Deal {
             (State::Approved, Some(grant), _) if grant.until <= now => Some(Due::Expiry),
             (State::Approved, Some(grant), _) => {
                 // Of several that were missed the nearest is told.
-                let passed = REMINDERS
+                let mut passed = REMINDERS
                     .iter()
                     .filter(|days| days_before(grant.until, **days) <= now);
-                passed.last().copied().map(Due::Reminder)
+                passed.next_back().copied().map(Due::Reminder)
             }
             (_, _, Some(approval)) => {
                 let overdue = approval.stages.iter();

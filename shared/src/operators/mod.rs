@@ -59,11 +59,11 @@ pub async fn find(app: &App, id: OperatorId) -> Result<OperatorRecord, OperatorE
 ///
 /// # Errors
 /// The table's.
-pub async fn existing(
+pub async fn known_among(
     app: &App,
     ids: impl IntoIterator<Item = OperatorId>,
 ) -> Result<BTreeSet<OperatorId>, table::Error> {
-    store::existing(&app.main, ids).await
+    store::known(&app.main, ids).await
 }
 
 /// A page of operators, newest first, and the position to go on from.

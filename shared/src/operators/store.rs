@@ -209,7 +209,7 @@ pub async fn find_operator(table: &Table, id: OperatorId) -> Result<Option<Opera
 ///
 /// # Errors
 /// The table's.
-pub async fn existing(
+pub async fn known(
     table: &Table,
     ids: impl IntoIterator<Item = OperatorId>,
 ) -> Result<BTreeSet<OperatorId>, Error> {
