@@ -166,7 +166,12 @@ async fn lead(
     };
     let path = format!("/v1/leads/{}", text(&lead, "/id"));
     let blind = declines.api.get(&path).await?;
-    demand("the name of one who is not known yet", &blind, "/contact/name", "")?;
+    demand(
+        "the name of one who is not known yet",
+        &blind,
+        "/contact/name",
+        "",
+    )?;
     let reason = json!({ "reason": "other" });
     declines
         .api
@@ -177,7 +182,12 @@ async fn lead(
         .post(&format!("{path}/accept"), &json!({}))
         .await?;
     let contact = "/contact/name";
-    demand("whoever accepts learns who it is", &accepted, contact, "Tilda Tulip")?;
+    demand(
+        "whoever accepts learns who it is",
+        &accepted,
+        contact,
+        "Tilda Tulip",
+    )?;
     let sale = json!({ "amount": "1000.00", "currency": "GBP" });
     let won = api.act(&path, "won", &sale).await?;
     demand("the lead that was won", &won, "/stage", "won")?;
@@ -187,6 +197,10 @@ async fn lead(
             .await?,
         "/items/0/pending",
     );
-    let earned = if before.starts_with("2") { "2500.00" } else { "100.00" };
+    let earned = if before.starts_with("2") {
+        "2500.00"
+    } else {
+        "100.00"
+    };
     credited(api, stage, &conversion, accepts, earned).await
 }
