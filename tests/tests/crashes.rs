@@ -30,7 +30,7 @@ const PATIENCE: usize = 4;
 /// Minutes that pass until everything has recovered: together longer than any message stays invisible.
 pub(crate) const RECOVERY: [i64; 3] = [1, 4, 7];
 /// Of how many points in a row the ordinary tests live through one; the gate lives through all of them.
-const STRIDE: u64 = 16;
+const STRIDE: usize = 16;
 
 /// How a process dies at a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -690,16 +690,20 @@ impl Which {
     }
 }
 
+/// Of how many points in a row one is lived through.
+pub(crate) fn stride() -> usize {
+    std::env::var("TRIBUTARY_CRASH_STRIDE").map_or(STRIDE, |text| text.parse().unwrap())
+}
+
 /// Lives through every `TRIBUTARY_CRASH_STRIDE`th point, every one with 1.
 async fn every_point(which: Which, death: Death) {
-    let stride =
-        std::env::var("TRIBUTARY_CRASH_STRIDE").map_or(STRIDE, |text| text.parse().unwrap());
+    let stride = stride();
     let mut dry = Life::begin(None).await;
     which.live(&mut dry).await;
     let points = dry.killer.seen();
     assert!(points > 100, "only {points} points");
     let (mut tried, mut covered) = (0, 0);
-    for point in (0..points).step_by(usize::try_from(stride).unwrap()) {
+    for point in (0..points).step_by(stride) {
         let mut life = Life::begin(Some((point, death))).await;
         let lived = std::panic::AssertUnwindSafe(which.live(&mut life));
         let ended = futures_util::FutureExt::catch_unwind(lived).await;

@@ -138,6 +138,10 @@ pub(super) fn names(kind: Kind) -> Vec<&'static str> {
 /// A row as the request that states the same; empty cells state nothing.
 pub(super) fn object(kind: Kind, header: &Header, cells: &[String]) -> Value {
     let mut object = Map::new();
+    if kind == Kind::Leads {
+        // A company is told even where the contact's mailbox tells which.
+        object.insert("company".to_owned(), Value::Object(Map::new()));
+    }
     for (name, cell) in header.columns.iter().zip(cells) {
         let column = columns(kind).iter().find(|(known, ..)| known == name);
         if let Some((_, field, holds)) = column.filter(|_| !cell.is_empty()) {
