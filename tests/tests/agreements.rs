@@ -260,6 +260,7 @@ async fn steps_are_completed_by_what_happens_and_told_once() {
         .post(&pay, program)
         .await
         .problem(404, "not_found");
+    club.pass(1);
     let tax = json!({ "legal_name": "Ada Lovelace", "country": "GB", "tax_id": "1234567890",
         "address": { "line1": "1 Mill Lane", "city": "London", "postcode": "N1 1AA", "country": "GB" } });
     let path = format!("/v1/partners/{}/tax-profile", club.stand.partner);

@@ -189,7 +189,7 @@ pub struct AwardBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = DealFinding)]
 pub struct FindingView {
-    /// `agreement_missing`, `tier_too_low`, `certification_missing`, `out_of_territory`, `line_not_sold`,
+    /// `agreement_missing` (of a draft), `tier_too_low`, `certification_missing`, `out_of_territory`, `line_not_sold`,
     /// `duplicate`, `lead`, `direct` or `similar`; a partner reads the first five.
     pub kind: &'static str,
     /// The code or id of what it is about.
@@ -502,8 +502,6 @@ pub struct EligibilityBody {
     pub territory: Option<bool>,
     /// Only product lines that the partner sells; true unless told.
     pub product_line: Option<bool>,
-    /// Only with the program's agreement accepted; false unless told.
-    pub agreement: Option<bool>,
     /// What becomes of others: `review`, unless told, or `reject`.
     pub otherwise: Option<String>,
 }

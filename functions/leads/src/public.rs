@@ -1,12 +1,11 @@
 //! The public form: anybody may leave a lead who does some work for it.
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use tributary::edge::{App, Fields, Path, Problem, Reply, codes, parse_json, path_id, read_up_to};
+use tributary::edge::{
+    App, ClientAddress, Fields, Path, Problem, Reply, codes, parse_json, path_id, read_up_to,
+};
 use tributary::ids::ProgramId;
-use tributary::leads::error::LeadError;
 use tributary::leads::form::{self, MAX_CHALLENGE, MAX_NONCE};
-use tributary::leads::model::Form;
 use tributary::leads::{self, NewLead, wire};
 
 use crate::schema;
@@ -56,11 +55,11 @@ pub(crate) async fn challenge(
         (status = 404, description = "The program has no public form"),
         (status = 413, description = "`body_too_large`: more than 16 KB"),
         (status = 422, description = "Each wrong field with its reason; `challenge_invalid`, `work_missing`"),
-        (status = 429, description = "`too_many_requests`")))]
+        (status = 429, description = "`rate_limited`")))]
 pub(crate) async fn form(
     State(app): State<App>,
     Path(path): Path<String>,
-    headers: HeaderMap,
+    address: ClientAddress,
     request: Request,
 ) -> Result<Reply, Problem> {
     let program = form_program(&path)?;
@@ -89,29 +88,9 @@ pub(crate) async fn form(
             inquiry,
             contact,
         };
-        admitted(&app, new, terms, address(&headers), &challenge, until).await?;
+        leads::leave(&app, new, terms, &address.reference, &challenge, until).await?;
     }
     Ok(Reply::accepted(&schema::FormReceivedView {
         status: "received",
     }))
-}
-
-async fn admitted(
-    app: &App,
-    new: NewLead,
-    form: Form,
-    address: &str,
-    challenge: &str,
-    until: jiff::Timestamp,
-) -> Result<(), LeadError> {
-    leads::leave(app, new, form, address, challenge, until).await
-}
-
-/// The address that API Gateway saw, which it adds behind those that a client may claim.
-fn address(headers: &HeaderMap) -> &str {
-    let told = headers.get("x-forwarded-for");
-    let told = told.and_then(|value| value.to_str().ok());
-    told.and_then(|told| told.rsplit(',').next())
-        .unwrap_or_default()
-        .trim()
 }

@@ -46,6 +46,9 @@ pub enum DealError {
     /// What was said of the customer was erased.
     #[error("what was said of the customer was erased")]
     Erased,
+    /// Deals wait for the partner to accept the program's terms.
+    #[error("the program's terms in force are not accepted")]
+    TermsNotAccepted,
     /// The partner registered as many today as a day may bring.
     #[error("the partner has registered enough for today")]
     DailyLimit,
@@ -147,6 +150,9 @@ impl From<DealError> for Problem {
                 codes::WRONG_STATE,
                 "what was said of the customer was erased",
             ),
+            DealError::TermsNotAccepted => {
+                Self::new(codes::TERMS_NOT_ACCEPTED, codes::TERMS_NOT_ACCEPTED.meaning)
+            }
             DealError::DailyLimit => Self::new(codes::DAILY_LIMIT, codes::DAILY_LIMIT.meaning),
             DealError::OwnDuplicate(id) => Self::new(
                 codes::EXISTS,

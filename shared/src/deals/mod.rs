@@ -18,12 +18,14 @@ use std::sync::Arc;
 
 use error::DealError;
 use model::{
-    Actor, Beside, Deal, Entry, Finding, FindingKind, Happening, Held, MAX_FINDINGS, Rank,
+    Actor, Beside, Deal, Entry, Fault, Finding, FindingKind, Happening, Held, MAX_FINDINGS, Rank,
     RejectReason, Standing, State, Subject, Submission, Terms, eligibility, whole_second,
 };
 use policy::{Ineligible, MAX_DAYS, Order, Policy, Second, Step};
 pub use store::{DUE_SHARDS, Listed};
 
+use crate::agreements;
+use crate::agreements::model::Blocked;
 use crate::channel;
 use crate::channel::model::{ClaimKind, Profile, Settings};
 use crate::claims::model::CustomerClaim;
@@ -302,6 +304,8 @@ struct Registrant {
     policy: Arc<Policy>,
     settings: Arc<Settings>,
     profile: Option<Arc<Profile>>,
+    /// Whether deals wait for it to accept the program's terms.
+    blocked: bool,
 }
 
 async fn registrant(
@@ -314,12 +318,14 @@ async fn registrant(
         async { Ok(channel::settings(app, program).await?) },
         async { Ok(channel::profile(app, program, partner).await?) },
         async { Ok(partners::enrolled(app, partner, program).await?) },
+        async { Ok(agreements::block(app, program, partner, Blocked::Deals).await?) },
     );
-    let (policy, settings, profile, _) = found?;
+    let (policy, settings, profile, _, blocked) = found?;
     Ok(Registrant {
         policy,
         settings,
         profile,
+        blocked,
     })
 }
 
@@ -340,7 +346,7 @@ fn check_lines(settings: &Settings, subject: &Subject) -> Result<(), DealError> 
 
 impl Registrant {
     /// What the partner lacks for a deal.
-    fn lacks(&self, deal: &Deal, company: &Company, agreement: bool) -> Vec<Finding> {
+    fn lacks(&self, deal: &Deal, company: &Company) -> Vec<Finding> {
         let nothing: &[String] = &[];
         let profile = self.profile.as_deref();
         let territories = profile.map_or(&[][..], |profile| &profile.territories);
@@ -349,7 +355,7 @@ impl Registrant {
             .as_ref()
             .map_or(territories.is_empty(), |place| covered(territories, place));
         let standing = Standing {
-            agreement,
+            agreement: !self.blocked,
             tier: profile.and_then(|profile| profile.tier.as_deref()),
             tiers: &self.settings.tiers,
             certifications: profile.map_or(nothing, |profile| &profile.certifications),
@@ -377,7 +383,7 @@ impl Registrant {
 /// program says; somebody else's registration at the same moment is `Moved`: ask again.
 ///
 /// # Errors
-/// `NoPolicy`, `Partner` of one who is not active in the program, `NoLines`, `Unknown`, `NoIdentifier`,
+/// `NoPolicy`, `Partner` of one who is not active in the program, `TermsNotAccepted`, `NoLines`, `Unknown`, `NoIdentifier`,
 /// `OwnDuplicate`, `DailyLimit`, `Moved`, the table's.
 pub async fn register(app: &App, new: NewDeal, by: Actor, is_draft: bool) -> Decided {
     let NewDeal {
@@ -386,7 +392,12 @@ pub async fn register(app: &App, new: NewDeal, by: Actor, is_draft: bool) -> Dec
         subject,
         details,
     } = new;
-    let who = registrant(app, program, partner).await?;
+    let lines = subject.product_lines.clone();
+    let (who, sight) = futures_util::future::try_join(
+        registrant(app, program, partner),
+        sight(app, program, &details.company, &lines, is_draft),
+    )
+    .await?;
     check_lines(&who.settings, &subject)?;
     let now = app.now();
     let draft = Deal {
@@ -419,10 +430,9 @@ pub async fn register(app: &App, new: NewDeal, by: Actor, is_draft: bool) -> Dec
         }],
         version: 1,
     };
-    let (deal, follows) = if is_draft {
-        (draft, Vec::new())
-    } else {
-        hand_in(app, &who, &draft, &details, by).await?
+    let (deal, follows) = match sight {
+        None => (draft, Vec::new()),
+        Some(sight) => hand_in(app, &who, &sight, &draft, &details, by).await?,
     };
     let mut writes: Vec<_> = store::put(&deal, &details)?
         .into_iter()
@@ -490,9 +500,18 @@ pub async fn amend(app: &App, known: Known, based_on: u64, amended: Amended) -> 
 pub async fn submit(app: &App, known: Known, based_on: u64, by: Actor) -> Decided {
     let Known { deal, details } = demand_version(known, based_on)?;
     let details = details.ok_or(DealError::Erased)?;
-    let who = registrant(app, deal.program, deal.partner).await?;
+    if deal.state != State::Draft {
+        return Err(Fault::State(deal.state).into());
+    }
+    let lines = &deal.subject.product_lines;
+    let (who, sight) = futures_util::future::try_join(
+        registrant(app, deal.program, deal.partner),
+        sight(app, deal.program, &details.company, lines, false),
+    )
+    .await?;
     check_lines(&who.settings, &deal.subject)?;
-    let (changed, follows) = hand_in(app, &who, &deal, &details, by).await?;
+    let sight = sight.unwrap_or_default();
+    let (changed, follows) = hand_in(app, &who, &sight, &deal, &details, by).await?;
     let mut writes = follow(&deal, &changed)?;
     writes.extend(follows);
     Ok(Change {
@@ -504,29 +523,46 @@ pub async fn submit(app: &App, known: Known, based_on: u64, by: Actor) -> Decide
     })
 }
 
+/// What is known of the customer of a deal that is handed in; of a draft's nothing is looked up.
+async fn sight(
+    app: &App,
+    program: ProgramId,
+    company: &Company,
+    lines: &[String],
+    is_draft: bool,
+) -> Result<Option<Sight>, DealError> {
+    if is_draft {
+        return Ok(None);
+    }
+    if company.identifiers.is_empty() {
+        return Err(DealError::NoIdentifier);
+    }
+    Ok(Some(registry::look(app, program, company, lines).await?))
+}
+
 /// The draft handed in and weighed, and what is written beside it.
 async fn hand_in(
     app: &App,
     who: &Registrant,
+    sight: &Sight,
     draft: &Deal,
     details: &Details,
     by: Actor,
 ) -> Result<(Deal, Vec<Write<DealError>>), DealError> {
-    let company = &details.company;
-    if company.identifiers.is_empty() {
-        return Err(DealError::NoIdentifier);
+    if who.blocked {
+        return Err(DealError::TermsNotAccepted);
     }
+    let company = &details.company;
     let now = app.now();
     let policy = &who.policy;
     let lines = &draft.subject.product_lines;
-    let sight = registry::look(app, draft.program, company, lines).await?;
     let (customer, known) = sight.known(company, app.fresh(), now)?;
-    let rivals = rivals_of(&sight, draft.partner)?;
-    let mut findings = who.lacks(draft, company, agreed(app, draft).await?);
+    let rivals = rivals_of(sight, draft.partner)?;
+    let mut findings = who.lacks(draft, company);
     let lacks = findings
         .iter()
         .find_map(|finding| finding.kind.ineligible());
-    findings.extend(seen(&sight, company, draft.partner));
+    findings.extend(seen(sight, company, draft.partner));
     findings.truncate(MAX_FINDINGS);
     let rival = rivals.first().copied();
     let unheard = findings.is_empty();
@@ -567,11 +603,6 @@ async fn hand_in(
     }
     writes.extend(told(app, &deal, draft.timeline.len())?);
     Ok((deal, writes))
-}
-
-/// Whether the partner has accepted the program's agreement as far as deals are blocked without it.
-async fn agreed(_app: &App, _deal: &Deal) -> Result<bool, DealError> {
-    Ok(true)
 }
 
 /// Others' deals for the same, each once; the partner's own is an error.
@@ -982,7 +1013,7 @@ pub async fn preview(app: &App, known: &Known) -> Result<Preview, DealError> {
         None => who.policy.route(deal.subject.case()),
     };
     let lacks = match details {
-        Some(details) => who.lacks(deal, &details.company, agreed(app, deal).await?),
+        Some(details) => who.lacks(deal, &details.company),
         None => Vec::new(),
     };
     let domain = details.as_ref().and_then(Details::domain);

@@ -5,7 +5,7 @@ use crate::clock::{Date, Timestamp, days_after, days_before};
 use crate::ids::{ConversionId, CustomerId, DealId, OperatorId, PartnerId, ProgramId};
 use crate::money::{Money, MoneyError, Rate, Rounding};
 
-use super::policy::{Benefit, Case, Order, Policy, Step};
+use super::policy::{Benefit, Case, MAX_STEPS, Order, Policy, Step};
 use crate::hours::WorkingHours;
 
 /// Characters of a deal's name.
@@ -222,7 +222,7 @@ pub struct Entry {
 /// What a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FindingKind {
-    /// The program's agreement is not accepted.
+    /// The program's terms, which deals wait for, are not accepted.
     AgreementMissing,
     /// The partner's tier is below the one required.
     TierTooLow,
@@ -326,7 +326,7 @@ pub fn hints(findings: &[Finding]) -> Hints {
 /// What a partner is and has, as the channel profile says.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing<'a> {
-    /// Whether the program's agreement is accepted.
+    /// Whether the program's terms that deals wait for are accepted.
     pub agreement: bool,
     /// Its tier.
     pub tier: Option<&'a str>,
@@ -354,8 +354,8 @@ pub fn eligibility(policy: &Policy, standing: Standing<'_>, lines: &[String]) ->
             evidence,
         });
     };
-    if rules.agreement && !standing.agreement {
-        let evidence = "the program's agreement is not accepted".to_owned();
+    if !standing.agreement {
+        let evidence = "the program's terms in force are not accepted".to_owned();
         note(FindingKind::AgreementMissing, None, evidence);
     }
     if rules.territory && !standing.in_territory {
@@ -858,7 +858,7 @@ impl Deal {
     ) -> Result<Self, Fault> {
         self.demand(&[State::Submitted, State::InReview])?;
         // An answer, consents and a decision shall still have their place.
-        if self.timeline.len() + super::policy::MAX_STEPS * 2 + 12 > MAX_TIMELINE {
+        if self.timeline.len() + MAX_STEPS * 2 + 12 > MAX_TIMELINE {
             return Err(Fault::TooMuch);
         }
         let what = Happening::InformationRequested;
@@ -1260,10 +1260,10 @@ impl Deal {
             (State::Approved, Some(grant), _) if grant.until <= now => Some(Due::Expiry),
             (State::Approved, Some(grant), _) => {
                 // Of several that were missed the nearest is told.
-                let passed = REMINDERS
+                let mut passed = REMINDERS
                     .iter()
                     .filter(|days| days_before(grant.until, **days) <= now);
-                passed.last().copied().map(Due::Reminder)
+                passed.next_back().copied().map(Due::Reminder)
             }
             (_, _, Some(approval)) => {
                 let overdue = approval.stages.iter();

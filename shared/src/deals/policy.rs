@@ -138,8 +138,6 @@ pub struct Eligibility {
     pub territory: bool,
     /// Only product lines that the partner sells.
     pub product_line: bool,
-    /// Only with the program's agreement accepted.
-    pub agreement: bool,
     /// What becomes of others.
     pub otherwise: Ineligible,
 }

@@ -104,7 +104,6 @@ fn eligibility_unsaid() -> Eligibility {
         requirements: Vec::new(),
         territory: true,
         product_line: true,
-        agreement: false,
         otherwise: Ineligible::Review,
     }
 }
@@ -184,13 +183,11 @@ fn eligibility(f: &mut Fields<'_>) -> Option<Eligibility> {
     let requirements = objects(f, "requirements", MAX_RULES, requirement);
     let territory = f.opt_flag("territory").unwrap_or(unsaid.territory);
     let product_line = f.opt_flag("product_line").unwrap_or(unsaid.product_line);
-    let agreement = f.opt_flag("agreement").unwrap_or(unsaid.agreement);
     let otherwise = f.opt_choice("otherwise", INELIGIBLE);
     Some(Eligibility {
         requirements: requirements?,
         territory,
         product_line,
-        agreement,
         otherwise: otherwise.unwrap_or(unsaid.otherwise),
     })
 }
@@ -445,7 +442,6 @@ pub fn policy_json(policy: &Policy, currency: Currency) -> Value {
         requirements,
         territory,
         product_line,
-        agreement,
         otherwise,
     } = eligibility;
     let requirements = requirements.iter().map(|rule| {
@@ -485,7 +481,7 @@ pub fn policy_json(policy: &Policy, currency: Currency) -> Value {
         "answer_days": answer_days, "dispute_days": dispute_days, "max_per_day": daily,
         "eligibility": {
             "requirements": requirements.collect::<Vec<_>>(), "territory": territory,
-            "product_line": product_line, "agreement": agreement,
+            "product_line": product_line,
             "otherwise": name_of(INELIGIBLE, *otherwise),
         },
         "benefit": benefit_json(benefit), "second": second_json(second),
@@ -646,7 +642,7 @@ mod tests {
             "dispute_days": 10, "max_per_day": 5,
             "eligibility": {
                 "requirements": [{ "product_lines": ["crm"], "tier": "gold", "certifications": ["crm-pro"] }],
-                "territory": false, "product_line": false, "agreement": true, "otherwise": "reject",
+                "territory": false, "product_line": false, "otherwise": "reject",
             },
             "benefit": { "kind": "commission", "event": "deal" },
             "second": { "kind": "co_register", "share": "0.30" },

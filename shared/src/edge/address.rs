@@ -24,7 +24,7 @@ impl FromRequestParts<App> for ClientAddress {
 
     async fn from_request_parts(parts: &mut RequestParts, app: &App) -> Result<Self, Problem> {
         let address = address(parts);
-        let counted = address.map_or_else(|| "unknown".to_owned(), |address| network(address));
+        let counted = address.map_or_else(|| "unknown".to_owned(), network);
         Ok(Self {
             reference: app.keyring.reference("address", &counted),
             text: address.map(|address| address.to_string()),

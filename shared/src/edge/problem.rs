@@ -145,7 +145,6 @@ codes! {
     RATE_LIMITED "rate_limited" 429 "Too many of these came from there within an hour; try again later.";
     CHALLENGE_INVALID "challenge_invalid" 422 "The challenge was not issued for this form, is too old or was answered before.";
     WORK_MISSING "work_missing" 422 "The nonce does not do the work that the challenge asks for.";
-    TOO_MANY_REQUESTS "too_many_requests" 429 "As many came in as an hour may bring; try again later.";
     DAILY_LIMIT "daily_limit" 429 "As many were registered today as a day may bring; go on tomorrow.";
     INTERNAL "internal" 500 "Something failed here; the request id finds it in the log.";
     BUSY "busy" 503 "The store is busy or an index is behind; repeat the request, nothing was lost.";

@@ -128,7 +128,7 @@ impl From<LeadError> for Problem {
                 "was answered before; get a new one",
             ),
             LeadError::TooMany(until) => Self::new(
-                codes::TOO_MANY_REQUESTS,
+                codes::RATE_LIMITED,
                 format!("too many came in within this hour; the next begins at {until}"),
             ),
             LeadError::AmountMissing => Self::field(

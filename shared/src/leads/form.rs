@@ -1,8 +1,6 @@
 //! The public form's gate: a challenge that the keyring signs, work that whoever answers it has done, and
 //! counters an hour. No third party is asked, and no address is kept.
 
-use std::net::IpAddr;
-
 use sha2::{Digest, Sha256};
 
 use super::error::LeadError;
@@ -111,8 +109,8 @@ pub fn work(challenge: &str, nonce: &str) -> u32 {
     bits
 }
 
-/// The writes that let one lead in: its challenge is spent, and its address and the form have one more in
-/// this hour.
+/// The writes that let one lead in: its challenge is spent, and its address (what stands for it, see
+/// [`crate::edge::ClientAddress`]) and the form have one more in this hour.
 ///
 /// # Errors
 /// Never.
@@ -128,11 +126,10 @@ pub fn admit(
     let next = Timestamp::from_second((hour + 1) * 3_600).unwrap_or(Timestamp::MAX);
     let digest = Sha256::digest(challenge.as_bytes());
     let spend = store::spend(&hex(&digest[..16]), until)?;
-    let of = app.keyring.reference("lead-address", &network(address));
     Ok(vec![
         Write::new(spend, |_| LeadError::ChallengeSpent),
         Write::new(
-            store::count(program, &of, hour, form.per_address),
+            store::count(program, address, hour, form.per_address),
             move |_| LeadError::TooMany(next),
         ),
         Write::new(
@@ -140,18 +137,6 @@ pub fn admit(
             move |_| LeadError::TooMany(next),
         ),
     ])
-}
-
-/// Whose an address is: itself, or of IPv6 the network that one customer is given.
-fn network(address: &str) -> String {
-    match address.trim().parse() {
-        Ok(IpAddr::V6(address)) => address.segments()[..4]
-            .iter()
-            .map(|part| format!("{part:x}:"))
-            .collect(),
-        Ok(IpAddr::V4(address)) => address.to_string(),
-        Err(_) => String::new(),
-    }
 }
 
 #[cfg(test)]
@@ -200,13 +185,5 @@ mod tests {
                 "{challenge}"
             );
         }
-    }
-
-    #[test]
-    fn addresses_of_one_network_count_together() {
-        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
-        assert_ne!(network("203.0.113.7"), network("203.0.113.8"));
-        assert_eq!(network("unknown"), network(""));
     }
 }

@@ -841,7 +841,6 @@ mod tests {
         assert_eq!(while_full[0], 0);
         assert!(while_full[1].abs_diff(200) <= 1 && while_full[2].abs_diff(100) <= 1);
         candidates[0].tally.open = 0;
-        let mut desk = desk;
         for leads in [1_usize, 2, 6, 30, 561] {
             let back = desk.count(&candidates, leads);
             // Half of what comes in is its share: never more than two leads beyond it, whatever it missed.

@@ -40,7 +40,6 @@ fn policy(chains: Vec<Chain>) -> Policy {
             requirements: Vec::new(),
             territory: true,
             product_line: true,
-            agreement: false,
             otherwise: Ineligible::Review,
         },
         benefit: Benefit::Commission {
@@ -472,7 +471,6 @@ fn who_wrote_a_deal_or_has_a_stake_in_it_is_known() {
 fn what_a_partner_lacks_is_found_with_its_evidence() {
     let mut policy = policy(vec![]);
     let tiers = ["silver", "gold"].map(str::to_owned);
-    policy.eligibility.agreement = true;
     let requirement = |lines: &[&str], tier: &str, certification: &str| Requirement {
         product_lines: lines.iter().map(|line| (*line).to_owned()).collect(),
         tier: Some(tier.to_owned()),
