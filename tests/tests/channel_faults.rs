@@ -246,8 +246,12 @@ impl Run {
             self.references += 1;
         }
         let reference = format!("r-{}", self.references);
-        let company = self.rng.usize(..COMPANIES.len());
-        let body = json!({ "reference": reference, "company": { "domain": COMPANIES[company] } });
+        // Mostly somebody new: the same company with an open lead is that lead.
+        let domain = match self.rng.u32(..3) {
+            0 => COMPANIES[self.rng.usize(..COMPANIES.len())].to_owned(),
+            _ => format!("lead-{}-faults.com", self.references),
+        };
+        let body = json!({ "reference": reference, "company": { "domain": domain } });
         let path = format!("/v1/programs/{}/leads", self.program);
         let key = self.world.key.clone();
         let answer = self.insist(&key, &path, None, &body).await;
