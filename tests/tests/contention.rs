@@ -31,7 +31,12 @@ impl Intercept for HalfConflict {
 
     fn after(&self, call: &Call<'_>, outcome: Result<&Value, &AwsError>) -> Delivery {
         if let ("ReceiveMessage", Ok(answer)) = (call.operation, outcome) {
-            for message in answer["Messages"].as_array().into_iter().flatten() {
+            let messages = answer["Messages"].as_array().into_iter().flatten();
+            let of_money = |message: &&Value| {
+                let body = message["Body"].as_str().unwrap_or_default();
+                body.contains("conversion")
+            };
+            for message in messages.filter(of_money) {
                 self.received.fetch_add(1, Ordering::SeqCst);
                 if message["Attributes"]["ApproximateReceiveCount"] != "1" {
                     self.received_again.fetch_add(1, Ordering::SeqCst);
