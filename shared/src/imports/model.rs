@@ -170,9 +170,7 @@ pub enum HeaderFault {
 /// The column that a cell of the header names: capitals, blanks and dashes do not matter.
 #[must_use]
 pub fn column_name(cell: &str) -> String {
-    cell.trim()
-        .to_lowercase()
-        .replace(|letter: char| letter == ' ' || letter == '-', "_")
+    cell.trim().to_lowercase().replace([' ', '-'], "_")
 }
 
 /// The columns that a header names, each one of `known` and once.
