@@ -404,18 +404,18 @@ impl Run {
 
         // Whoever asks for what nobody has gets it; of two, one.
         let before = self.standing().await;
-        for customer in 0..CUSTOMERS.len() {
-            for line in 0..LINES.len() {
+        for (customer, domain) in CUSTOMERS.iter().enumerate() {
+            for (line, code) in LINES.iter().enumerate() {
                 let about = (customer, line);
                 let both =
                     futures_util::future::join(self.ask_for(0, about), self.ask_for(1, about));
                 let (one, other) = both.await;
                 self.deals.extend(one.into_iter().chain(other));
                 let after = self.standing().await;
-                let named = (CUSTOMERS[customer].to_owned(), LINES[line].to_owned());
+                let named = ((*domain).to_owned(), (*code).to_owned());
                 let held = before.get(&named);
                 // A lead's claim to its customer goes before a new deal.
-                let is_claimed = COMPANIES.contains(&CUSTOMERS[customer]);
+                let is_claimed = COMPANIES.contains(domain);
                 match (after.get(&named), held) {
                     (Some(now), Some(before)) => assert_eq!(now, before, "{named:?}"),
                     (Some(_), None) => {}

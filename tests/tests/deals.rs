@@ -310,7 +310,7 @@ struct Unruly(AtomicU64);
 impl Intercept for Unruly {
     fn before(&self, call: &Call<'_>) -> Verdict {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
-        if call.operation == "TransactWriteItems" && number % 3 == 0 {
+        if call.operation == "TransactWriteItems" && number.is_multiple_of(3) {
             let items = call.request["TransactItems"].as_array().map_or(1, Vec::len);
             return Verdict::Answer(AwsError::transaction_conflict(items));
         }

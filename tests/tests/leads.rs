@@ -584,7 +584,7 @@ async fn the_crm_reads_every_change_and_the_sheet_has_no_formula() {
     let _ = desk.accept(0, &id).await.expect(200);
     desk.moved(1).await;
     let changed = feed(&on).await;
-    assert_eq!(ids(&changed), [id.clone()]);
+    assert_eq!(ids(&changed), std::slice::from_ref(&id));
     assert_eq!(changed.items()[0]["stage"], "accepted");
     let sheet = desk
         .world
