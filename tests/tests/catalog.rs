@@ -605,6 +605,9 @@ async fn the_documented_bodies_have_the_fields_that_are_read() {
         .str("operator")
         .to_owned();
     let link = tributary::programs::model::Link::id_of(&stand.link).to_string();
+    let form = json!({ "open": true, "page_url": "https://vendor.example/apply?token={token}", "fields": [] });
+    let path = format!("/v1/programs/{}/application-form", stand.program);
+    let _ = world.put(&path, form).await.expect(200);
     let keys = format!("/v1/partners/{}/keys", stand.partner);
     let key = world.post(&keys, json!({})).await.expect(201);
     let key = key.str("key").to_owned();
@@ -612,12 +615,14 @@ async fn the_documented_bodies_have_the_fields_that_are_read() {
     let member = json!({ "name": "Mia", "email": "mia@partner.example", "role": "member" });
     let member = world.post(&members, member).await.expect(201);
     let member = member.str("id").to_owned();
-    let mut compared = 0;
+    let (mut compared, mut differ) = (0, Vec::new());
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let body = &operation["requestBody"]["content"]["application/json"]["schema"];
             // Whether a postback's unknown fields are refused is up to its dialect.
-            if body.is_null() || path.starts_with("/v1/postbacks") {
+            // An answer to an application's questions is read by who its token says is answering.
+            let by_token = path.ends_with("/applications:answer");
+            if body.is_null() || path.starts_with("/v1/postbacks") || by_token {
                 continue;
             }
             let id = match path.split('/').nth(2).unwrap() {
@@ -650,18 +655,15 @@ async fn the_documented_bodies_have_the_fields_that_are_read() {
             let answer = world
                 .ask(key, method.clone(), &address, tag, Some(&odd))
                 .await;
-            assert_eq!(
-                answer.status.as_u16(),
-                422,
-                "{method} {path}: {}",
-                answer.text
-            );
             let told = answer.body["errors"]
                 .as_array()
-                .unwrap()
-                .iter()
-                .find(|error| error["field"] == "no_such_field")
-                .unwrap_or_else(|| panic!("{method} {path}: {}", answer.text));
+                .into_iter()
+                .flatten()
+                .find(|error| error["field"] == "no_such_field");
+            let Some(told) = told else {
+                differ.push(format!("{method} {path}: {}", answer.text));
+                continue;
+            };
             let known = told["reason"]
                 .as_str()
                 .unwrap()
@@ -675,10 +677,15 @@ async fn the_documented_bodies_have_the_fields_that_are_read() {
             documented.retain(|name| !(path.ends_with("/payout-method") && *name == "wallet"));
             known.sort_unstable();
             documented.sort_unstable();
-            assert_eq!(known, documented, "{method} {path}");
+            if known != documented {
+                differ.push(format!(
+                    "{method} {path}: {known:?} are read, {documented:?} documented"
+                ));
+            }
             compared += 1;
         }
     }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
     assert!(compared >= 12, "{compared} bodies were compared");
 }
 

@@ -806,3 +806,27 @@ async fn with_half_of_all_transactions_in_conflict_no_lead_is_lost_and_none_acce
         assert_eq!(theirs.items().len(), 1, "{}", theirs.text);
     }
 }
+
+#[tokio::test]
+async fn whoever_has_not_accepted_the_terms_that_ask_for_it_is_passed_over_and_accepts_nothing() {
+    let desk = desk(2).await;
+    let (before, first) = desk.brought("before.example").await;
+    let terms = json!({ "title": "Partner terms", "text": "1. Be kind.", "blocks": ["leads"] });
+    let terms = desk.world.post(&desk.path("/agreements"), terms).await;
+    let hash = terms.expect(201).str("hash").to_owned();
+    desk.moved(1).await;
+    let refused = desk.accept(first, &before).await;
+    let _ = refused.problem(409, "terms_not_accepted");
+    let lead = json!({ "company": { "domain": "nobody.example" } });
+    let waiting = desk.bring(lead).await.expect(201);
+    assert_eq!(waiting.str("stage"), "vendor_queue");
+
+    let other = 1 - first;
+    let accepted = desk.path("/agreements/1/acceptances");
+    let accepted = desk.tell(other, &accepted, json!({ "hash": hash })).await;
+    assert!(accepted.status.is_success(), "{}", accepted.text);
+    desk.moved(1).await;
+    for domain in ["one.example", "two.example"] {
+        assert_eq!(desk.brought(domain).await.1, other, "{domain}");
+    }
+}

@@ -167,7 +167,12 @@ fn reapply(f: &mut Fields<'_>) -> Option<Reapply> {
         ("after_days", "after_days"),
         ("never", "never"),
     ];
-    match f.opt_choice("reapply", &words) {
+    let word = f.opt_choice("reapply", &words);
+    if word != Some("after_days") && f.raw("reapply_days").is_some() {
+        let reason = "goes with reapply: after_days";
+        f.refuse(codes::UNKNOWN_FIELD, "reapply_days", reason);
+    }
+    match word {
         Some("after_days") => {
             let days = f.integer("reapply_days", 1, i64::from(MAX_REAPPLY_DAYS))?;
             Some(Reapply::AfterDays(u32::try_from(days).ok()?))

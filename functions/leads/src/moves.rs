@@ -66,7 +66,7 @@ where
     params(("id" = String, Path, description = "The lead's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     responses((status = 200, description = "Accepted", body = schema::LeadView),
-        (status = 409, description = "`already_accepted`, `offer_expired`, `customer_claimed`, `wrong_state`")))]
+        (status = 409, description = "`already_accepted`, `offer_expired`, `customer_claimed`, `wrong_state`, `terms_not_accepted`")))]
 pub(crate) async fn accept(
     State(app): State<App>,
     partner: PartnerPrincipal,

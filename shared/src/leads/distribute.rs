@@ -11,6 +11,8 @@ use super::model::{Actor, Count, Lead, MAX_OFFERS, Routing, Why};
 use super::routing::{Candidate, Credits, Need, Past, Route, Rule, Strategy, Tally, route};
 use super::store::{self, Listed, Standing};
 use super::{event, moving, wire};
+use crate::agreements;
+use crate::agreements::model::Blocked;
 use crate::channel;
 use crate::channel::model::{ClaimKind, Profile, Settings};
 use crate::claims::model::{Occasion, resolve};
@@ -256,6 +258,15 @@ async fn is_active(
     Ok(is_active && enrolment.is_some())
 }
 
+/// Whether a partner that the rules choose may be offered leads: active, and without terms of the program that
+/// block them until it accepts.
+async fn may_take(app: &App, program: ProgramId, partner: PartnerId) -> Result<bool, table::Error> {
+    if !is_active(app, program, partner).await? {
+        return Ok(false);
+    }
+    Ok(!agreements::block(app, program, partner, Blocked::Leads).await?)
+}
+
 /// The rules that go in turn and are for a lead: whose turn it is under them has to be known.
 fn in_turn<'a>(rules: &'a [Rule], need: &Need) -> Vec<&'a str> {
     rules
@@ -333,7 +344,7 @@ impl<'a> Desk<'a> {
             let Some(chosen) = found.routed.choice else {
                 return Ok(found);
             };
-            if is_active(self.app, self.program, chosen).await? {
+            if may_take(self.app, self.program, chosen).await? {
                 return Ok(found);
             }
             if self.barred.len() >= MAX_BARRED {

@@ -21,6 +21,9 @@ pub enum LeadError {
     /// The program has no public form.
     #[error("the program has no form")]
     NoForm,
+    /// Leads wait for the partner to accept the program's terms.
+    #[error("the program's terms in force are not accepted")]
+    TermsNotAccepted,
     /// Something is there already, and the change does not say on which version it is based.
     #[error("the change does not name the version it is based on")]
     VersionMissing,
@@ -105,6 +108,9 @@ impl From<LeadError> for Problem {
                 format!("the program's channel has no {name}"),
             ),
             LeadError::Fault(fault) => refused(fault),
+            LeadError::TermsNotAccepted => {
+                Self::new(codes::TERMS_NOT_ACCEPTED, codes::TERMS_NOT_ACCEPTED.meaning)
+            }
             LeadError::Claimed => {
                 Self::new(codes::CUSTOMER_CLAIMED, codes::CUSTOMER_CLAIMED.meaning)
             }

@@ -28,6 +28,8 @@ use model::{
 use routing::Rule;
 pub use store::Listed;
 
+use crate::agreements;
+use crate::agreements::model::Blocked;
 use crate::channel;
 use crate::channel::model::{ClaimKind, Settings};
 use crate::claims::model::CustomerClaim;
@@ -524,13 +526,16 @@ async fn look(app: &App, known: &Known) -> Result<Sight, table::Error> {
 /// program's days.
 ///
 /// # Errors
-/// `NotFound`, `Fault`, `Claimed`, `Moved` (ask again), the table's.
+/// `NotFound`, `TermsNotAccepted`, `Fault`, `Claimed`, `Moved` (ask again), the table's.
 pub async fn accept(
     app: &App,
     partner: PartnerId,
     id: LeadId,
 ) -> Result<Change<Known, LeadError>, LeadError> {
     let known = find_offered(app, partner, id).await?;
+    if agreements::block(app, known.lead.program, partner, Blocked::Leads).await? {
+        return Err(LeadError::TermsNotAccepted);
+    }
     let now = app.now();
     let routing = routing(app, known.lead.program).await?;
     let lead = known.lead.accepted(partner, routing.idle_at(now), now)?;
