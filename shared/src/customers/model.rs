@@ -12,6 +12,8 @@ pub const MAX_DOMAIN: usize = 253;
 pub const MAX_EMAIL: usize = 254;
 /// The longest part before the `@` (RFC 5321), in characters.
 const MAX_LOCAL_PART: usize = 64;
+/// Labels of a domain under which somebody may be known: the list's longest suffix has five.
+const MAX_LABELS: usize = 6;
 /// The longest tax id that is taken, in characters, with its country; the longest in use has 15.
 pub const MAX_TAX_ID: usize = 24;
 /// The longest id of an account in the vendor's CRM, in characters.
@@ -104,6 +106,42 @@ impl Identifier {
     /// # Errors
     /// Why it is no mailbox.
     pub fn email(text: &str) -> Result<Self, IdentifierFault> {
+        let found = Self::email_to_look_up(text)?;
+        let host = found.value.rsplit_once('@').map_or("", |(_, host)| host);
+        if psl::domain_str(host).is_none() {
+            return Err(IdentifierFault::PublicSuffix);
+        }
+        Ok(found)
+    }
+
+    /// The domains by which a host may be known, from the host itself to its last two labels: one of them is what
+    /// its company registered. For looking up alone, where the Public Suffix List need not be at hand: nothing is
+    /// ever known by a public suffix.
+    ///
+    /// # Errors
+    /// Why it is no host.
+    pub fn domains_to_look_up(text: &str) -> Result<Vec<Self>, IdentifierFault> {
+        let host = ascii_host(host_of(text.trim()))?;
+        let labels = host.split('.').count();
+        let mut rest = host.as_str();
+        let mut found = Vec::new();
+        for left in (2..=labels).rev() {
+            if left <= MAX_LABELS {
+                found.push(Self {
+                    kind: IdentifierKind::Domain,
+                    value: rest.to_owned(),
+                });
+            }
+            rest = rest.split_once('.').map_or("", |(_, rest)| rest);
+        }
+        Ok(found)
+    }
+
+    /// A mailbox in its one form, whoever its host is of: for looking up alone.
+    ///
+    /// # Errors
+    /// Why it is no mailbox.
+    pub fn email_to_look_up(text: &str) -> Result<Self, IdentifierFault> {
         let text = text.trim();
         if text.is_empty() {
             return Err(IdentifierFault::Empty);
@@ -113,9 +151,6 @@ impl Identifier {
         }
         let (local, domain) = text.rsplit_once('@').ok_or(IdentifierFault::Malformed)?;
         let domain = ascii_host(domain)?;
-        if psl::domain_str(&domain).is_none() {
-            return Err(IdentifierFault::PublicSuffix);
-        }
         let domain = same_mailboxes(&domain);
         let is_dotted_well = local.split('.').all(|part| !part.is_empty());
         let is_plain = local
@@ -335,6 +370,25 @@ mod tests {
 
     fn tax_id(text: &str, country: Option<&str>) -> Result<String, IdentifierFault> {
         Identifier::tax_id(text, country).map(|found| found.value)
+    }
+
+    #[test]
+    fn what_is_looked_up_holds_what_is_known() {
+        for text in [
+            "https://shop.eu.example.co.uk:8443/en",
+            "acme.de",
+            "a.b.c.d.e.f.g.acme.de",
+        ] {
+            let known = Identifier::domain(text).unwrap();
+            let looked_up = Identifier::domains_to_look_up(text).unwrap();
+            assert!(looked_up.contains(&known), "{text}: {looked_up:?}");
+            assert!(looked_up.len() < MAX_LABELS, "{text}");
+        }
+        assert_eq!(
+            Identifier::email_to_look_up("Ada+x@Acme.de"),
+            Identifier::email("ada@acme.de")
+        );
+        assert!(Identifier::domains_to_look_up("localhost").is_err());
     }
 
     #[test]

@@ -91,12 +91,38 @@ pub fn identifiers(
     is_sound.then(|| found.into_iter().flatten().collect())
 }
 
-fn read(
+/// Reads the same only to find who is known by it: of a domain, or a mailbox's where none is stated, all that it may
+/// be known by. The Public Suffix List is not linked by that.
+pub fn to_look_up(
+    f: &mut Fields<'_>,
+    names: [&'static str; 4],
+    country: Option<&str>,
+) -> Vec<Identifier> {
+    let [of_crm, of_tax, of_domain, of_email] = names;
+    let crm_id = read(f, of_crm, MAX_CRM_ID, Identifier::crm_id);
+    let tax_id = read(f, of_tax, 2 * MAX_TAX_ID, |text| {
+        Identifier::tax_id(text, country)
+    });
+    let domains = read(f, of_domain, MAX_SITE, Identifier::domains_to_look_up);
+    let email = read(f, of_email, MAX_EMAIL, Identifier::email_to_look_up);
+    let hosts = || {
+        let (_, host) = email.as_ref()?.value().rsplit_once('@')?;
+        Identifier::domains_to_look_up(host).ok()
+    };
+    let domains = domains.or_else(hosts).unwrap_or_default();
+    [crm_id, tax_id, email]
+        .into_iter()
+        .flatten()
+        .chain(domains)
+        .collect()
+}
+
+fn read<T>(
     f: &mut Fields<'_>,
     name: &'static str,
     max: usize,
-    read: impl Fn(&str) -> Result<Identifier, IdentifierFault>,
-) -> Option<Identifier> {
+    read: impl Fn(&str) -> Result<T, IdentifierFault>,
+) -> Option<T> {
     let text = f.opt_text(name, max)?;
     match read(&text) {
         Ok(found) => Some(found),

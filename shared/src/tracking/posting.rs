@@ -12,7 +12,7 @@ use super::model::{
 };
 use crate::clock::Timestamp;
 use crate::customers::hashed;
-use crate::customers::wire::identifiers;
+use crate::customers::wire::to_look_up;
 use crate::edge::{ALL_CODES, Fields, Keyring, Problem, codes};
 use crate::partners::model::is_country;
 use crate::programs::model::{Coupon, Dialect, Program, is_event};
@@ -240,7 +240,7 @@ fn described(
         codes::COUNTRY_UNKNOWN.meaning,
         |text| is_country(text).then(|| text.to_owned()),
     );
-    let identifiers = identifiers(f, IDENTIFIERS, country.as_deref()).unwrap_or_default();
+    let identifiers = to_look_up(f, IDENTIFIERS, country.as_deref());
     let identifiers = identifiers
         .iter()
         .map(|identifier| hashed(keyring, identifier))

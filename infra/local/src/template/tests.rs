@@ -41,6 +41,7 @@ fn the_data_template_defines_its_queues() {
     let template = parse(DATA_TEMPLATE);
     template.set_physical("CommissionsDeadLetters.Arn", "arn:dead");
     template.set_physical("PayoutsDeadLetters.Arn", "arn:other");
+    template.set_physical("ChannelDeadLetters.Arn", "arn:third");
     let queues = template.queues().unwrap();
     let work = queues
         .iter()
@@ -107,7 +108,9 @@ fn after_a_restore_the_data_templates_outputs_name_the_new_tables() {
 
 #[test]
 fn a_reference_without_a_value_names_its_place() {
-    let error = parse(DATA_TEMPLATE).queues().unwrap_err();
+    let template = parse(DATA_TEMPLATE);
+    template.set_physical("ChannelDeadLetters.Arn", "arn:third");
+    let error = template.queues().unwrap_err();
     assert_eq!(
         error.to_string(),
         "CommissionsQueue.RedrivePolicy: refers to CommissionsDeadLetters.Arn, which has no value here"
