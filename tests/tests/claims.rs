@@ -223,7 +223,34 @@ async fn whoever_has_the_strongest_claim_has_the_customer_and_every_other_is_tol
             .any(|loser| loser["reason"] == "outranked")
     );
     let before = whose(&world, &stand, then).await;
-    assert!(before.body["winner"].is_null() || before.body["winner"].is_object());
+    assert_eq!(before.body["winner"], Value::Null);
+    let losers = before.body["losers"].as_array().unwrap();
+    assert!(
+        losers.iter().all(|loser| loser["reason"] == "not_yet"),
+        "{losers:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_ended_and_begins_anew_was_nobodys_between() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let account = json!({ "customer": acme(), "opportunity": "006B" });
+    let first = declare(&world, &stand, account.clone()).await.expect(200);
+    let end = format!("/v1/claims/{}/end", first.str("id"));
+    let _ = world.post(&end, json!({})).await.expect(200);
+    world.advance_days(1).await;
+    let between = world.now().to_string();
+    world.advance_days(1).await;
+    let again = declare(&world, &stand, account).await.expect(200);
+    assert_eq!(again.str("id"), first.str("id"));
+    let then = json!({ "customer": acme(), "at": between });
+    assert_eq!(
+        whose(&world, &stand, then).await.body["winner"],
+        Value::Null
+    );
+    let now = whose(&world, &stand, json!({ "customer": acme() })).await;
+    assert_eq!(now.str("/winner/kind"), "direct");
 }
 
 #[tokio::test]

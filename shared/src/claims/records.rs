@@ -153,8 +153,14 @@ async fn save(
             claim
         }
         Some(before) => {
+            // What had ended begins anew: between the two it was nobody's.
+            let has_ended = before.until.is_some_and(|until| until <= claim.from);
             let claim = CustomerClaim {
-                from: before.from.min(claim.from),
+                from: if has_ended {
+                    claim.from
+                } else {
+                    before.from.min(claim.from)
+                },
                 version: before.version + 1,
                 ..claim
             };
