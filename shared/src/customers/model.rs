@@ -71,6 +71,13 @@ pub enum IdentifierFault {
 }
 
 impl Identifier {
+    /// What was recognised before and stored in its one form. It is not looked at again: what identifies a customer
+    /// may be read otherwise by now, and what is stored must stay readable.
+    #[must_use]
+    pub fn known(kind: IdentifierKind, value: String) -> Self {
+        Self { kind, value }
+    }
+
     /// Of what kind.
     #[must_use]
     pub fn kind(&self) -> IdentifierKind {

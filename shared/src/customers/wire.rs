@@ -145,8 +145,31 @@ fn read<T>(
 /// # Errors
 /// What is wrong with the text.
 pub fn stored(text: &str) -> Result<Company, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Fields::read(&value, described).map_err(|problem| problem.detail().to_owned())
+    let mut value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut identifiers = Vec::new();
+    for (field, kind) in [
+        ("crm_id", IdentifierKind::CrmId),
+        ("tax_id", IdentifierKind::TaxId),
+        ("domain", IdentifierKind::Domain),
+    ] {
+        let taken = value.as_object_mut().and_then(|map| map.remove(field));
+        let Some(Value::String(text)) = taken else {
+            continue;
+        };
+        let text = match kind {
+            IdentifierKind::TaxId => text
+                .split_at_checked(2)
+                .map(|(country, number)| format!("{country}:{number}"))
+                .ok_or("a tax id without its country")?,
+            _ => text,
+        };
+        identifiers.push(Identifier::known(kind, text));
+    }
+    let company = Fields::read(&value, described).map_err(|problem| problem.detail().to_owned())?;
+    Ok(Company {
+        identifiers,
+        ..company
+    })
 }
 
 /// A customer as it reads back. A mailbox is left out: it is a person's, and kept apart.
@@ -182,4 +205,27 @@ pub fn company_json(company: &Company) -> Value {
         map.insert(field.to_owned(), json!(value));
     }
     Value::Object(map)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_taken_reads_back() {
+        for said in [
+            json!({ "name": "Acme", "country": "US", "domain": "https://www.acme.com", "tax_id": "123456789012345678901234" }),
+            json!({ "tax_id": "GB 123 456 789", "crm_id": "001A" }),
+            json!({ "country": "CH", "tax_id": "CHE-123.456.788 MWST", "region": "ZH", "postcode": "8001" }),
+            json!({ "country": "GR", "tax_id": "EL123456789", "latitude": "37.98", "longitude": "23.73" }),
+        ] {
+            let company = Fields::read(&said, company).unwrap();
+            let text = company_json(&company).to_string();
+            assert_eq!(stored(&text).unwrap(), company, "{text}");
+        }
+        // Also what would not be taken any more, such as a domain that became a public suffix.
+        let before = json!({ "domain": "co.uk" }).to_string();
+        assert_eq!(stored(&before).unwrap().identifiers[0].value(), "co.uk");
+    }
 }

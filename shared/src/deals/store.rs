@@ -827,8 +827,9 @@ fn details(item: Item) -> Result<Option<Details>, Error> {
     };
     let mut company: Company = stored(&company).map_err(Error::Malformed)?;
     if let Some(mailbox) = mailbox {
-        let mailbox = Identifier::email(&mailbox).map_err(|_| malformed("mailbox"))?;
-        company.identifiers.push(mailbox);
+        company
+            .identifiers
+            .push(Identifier::known(IdentifierKind::Email, mailbox));
     }
     Ok(Some(Details {
         name,
