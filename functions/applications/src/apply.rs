@@ -67,7 +67,8 @@ pub(crate) async fn confirm(
     let program: ProgramId = path_id(&path, "program")?;
     let text = read::only_token(&body.0)?;
     let change = applications::confirm(&app, program, &address.reference, &text).await?;
-    let once = once.of(&address.reference, &json!({}));
+    // Whoever sends another token from the same network asks for something else.
+    let once = once.of(&address.reference, &json!({ "token": text }));
     let view = |confirmed: &applications::Confirmed, token| schema::ConfirmedView {
         application: schema::application(&Known {
             application: confirmed.application.clone(),

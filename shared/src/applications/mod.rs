@@ -340,7 +340,8 @@ pub async fn apply(
         limited(store::count(&format!("APPLY#{program}"), PER_FORM, now)),
     ];
     let asked = match before {
-        Some((before, _)) if !before.may_be_followed(now) => {
+        // What nobody confirmed in time binds nobody, least of all whoever comes by another's link.
+        Some((before, Some(_))) if !before.may_be_followed(now) && !before.has_lapsed(now) => {
             // What was said first stays: only who holds the token may change it.
             let asked = Application {
                 version: before.version + 1,
@@ -417,8 +418,9 @@ pub async fn invite(
     let reference = email_reference(app, &email)?;
     let latest = store::latest(&app.main, program, &reference).await?;
     if let Some(id) = latest
-        && let Some((before, _)) = store::find(&app.main, id).await?
+        && let Some((before, Some(_))) = store::find(&app.main, id).await?
         && before.stage() != Stage::Rejected
+        && !before.has_lapsed(app.now())
     {
         return Err(ApplicationError::Exists(id));
     }
@@ -792,9 +794,15 @@ async fn upline(
             .find(|version| version.effective_from <= now);
         standing.is_some_and(|version| !version.terms.levels.is_empty())
     });
-    let enrolled = partners::enrolled(app, referrer, application.program).await;
-    // One who has left or is suspended by now earns nothing by others either.
-    Ok((pays_levels && enrolled.is_ok()).then_some(referrer))
+    if !pays_levels {
+        return Ok(None);
+    }
+    match partners::enrolled(app, referrer, application.program).await {
+        Ok(_) => Ok(Some(referrer)),
+        Err(partners::error::PartnerError::Table(error)) => Err(error.into()),
+        // One who has left or is suspended by now earns nothing by others either.
+        Err(_) => Ok(None),
+    }
 }
 
 // ---- Operators

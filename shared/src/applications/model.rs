@@ -662,6 +662,12 @@ impl Application {
         }
     }
 
+    /// Whether it was begun and never confirmed, and its token has run out.
+    #[must_use]
+    pub fn has_lapsed(&self, now: Timestamp) -> bool {
+        self.stage() == Stage::Visited && self.token_until <= now
+    }
+
     /// Whether a rejected applicant may apply again at that moment.
     #[must_use]
     pub fn may_be_followed(&self, now: Timestamp) -> bool {

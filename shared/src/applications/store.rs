@@ -17,6 +17,8 @@ use crate::table::{
 
 /// Others that are known by the same thing and are told of, at most.
 const MAX_KNOWN: usize = 10;
+/// Rows of somebody known that are read at a time.
+const KNOWN_PAGE: usize = 50;
 
 fn application_key(id: ApplicationId) -> Key {
     Key::new(format!("APPL#{id}"), "APPLICATION")
@@ -795,18 +797,29 @@ pub async fn known_by(
         ended_at: Option<Timestamp>,
     }
     let partition = crate::partners::store::identity_partition(reference);
-    let range = Range::partition(Index::Base, partition, 2 * MAX_KNOWN);
-    let page = table.page(&range).await?;
+    // Partners come before applications, so that however often somebody applies, none is crowded out.
+    let mut range = Range::partition(Index::Base, partition, KNOWN_PAGE).newest_first();
     let mut found = Vec::new();
-    for item in page.items {
-        let known: KnownItem = from_item(item)?;
-        let is_foreign = known.program.is_some_and(|other| other != program);
-        let is_own = known.email.as_deref() == Some(email);
-        if !is_foreign && !is_own && known.ended_at.is_none() && found.len() < MAX_KNOWN {
-            found.push((gate, known.sk));
+    loop {
+        let page = table.page(&range).await?;
+        let mut last = None;
+        for item in page.items {
+            let known: KnownItem = from_item(item)?;
+            let is_foreign = known.program.is_some_and(|other| other != program);
+            let is_own = known.email.as_deref() == Some(email);
+            last = Some(known.sk.clone());
+            if !is_foreign && !is_own && known.ended_at.is_none() {
+                found.push((gate, known.sk));
+            }
+            if found.len() >= MAX_KNOWN {
+                return Ok(found);
+            }
+        }
+        match last {
+            Some(last) if page.more => range = range.below(last),
+            _ => return Ok(found),
         }
     }
-    Ok(found)
 }
 
 /// Makes an application known by something, beside the email it is of.

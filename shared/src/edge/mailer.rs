@@ -94,6 +94,14 @@ impl Mailer {
             Ok(_) => Ok(()),
             // SES may repeat an address in its message, which no log may hold.
             Err(SdkError::ServiceError(context)) => match context.err() {
+                // A sender that is not verified yet is the deployment's fault: the mail waits for it.
+                SendEmailError::MessageRejected(rejected)
+                    if rejected
+                        .message()
+                        .is_some_and(|message| message.contains("not verified")) =>
+                {
+                    Err(MailError::Later("the sender is not verified".to_owned()))
+                }
                 SendEmailError::MessageRejected(_) | SendEmailError::BadRequestException(_) => {
                     Err(MailError::Refused("the service refuses it".to_owned()))
                 }
