@@ -25,7 +25,8 @@ pub async fn due(app: &App, now: Timestamp) -> Result<usize, DealError> {
     let mut failed = None;
     for shard in 0..store::DUE_SHARDS {
         for id in store::due(&app.main, shard, now, MAX_DUE).await? {
-            match one(app, id, now).await {
+            // Due is what the schedule's time says; done it is now.
+            match one(app, id, now.max(app.now())).await {
                 Ok(steps) => done += steps,
                 Err(error) => {
                     tracing::error!(%error, deal = %id, "what is due for a deal was not done; it is tried again");
