@@ -227,7 +227,11 @@ pub async fn receive(app: &App, new: NewLead) -> Result<Change<Received, LeadErr
             writes: Vec::new(),
         });
     }
-    let (customer, known) = sight.known(&inquiry.company, app.fresh(), now)?;
+    let (customer, mut known) = sight.known(&inquiry.company, app.fresh(), now)?;
+    if inquiry.source == model::Source::Form && !sight.customers.is_empty() {
+        // What anybody says of a known customer makes it known by nothing more.
+        known.clear();
+    }
     let lead = Lead {
         id,
         program,
@@ -533,6 +537,9 @@ pub async fn accept(
     id: LeadId,
 ) -> Result<Change<Known, LeadError>, LeadError> {
     let known = find_offered(app, partner, id).await?;
+    partners::enrolled(app, partner, known.lead.program)
+        .await
+        .map_err(LeadError::Partner)?;
     if agreements::block(app, known.lead.program, partner, Blocked::Leads).await? {
         return Err(LeadError::TermsNotAccepted);
     }
@@ -964,7 +971,9 @@ pub async fn due(app: &App, now: Timestamp) -> Result<PassedOn, LeadError> {
     for shard in 0..store::DUE_SHARDS {
         let (ids, _) = store::due(&app.main, shard, now, DUE_PAGE).await?;
         for id in ids {
-            match pass_on(app, id, now).await {
+            // Due is what the schedule's time says; done it is now, so that feeds have it behind what was before
+            // and whoever is next has all its minutes.
+            match pass_on(app, id, now.max(app.now())).await {
                 Ok(Some(EventKind::LeadReclaimed)) => passed.reclaimed += 1,
                 Ok(Some(_)) => passed.expired += 1,
                 Ok(None) => {}

@@ -486,7 +486,16 @@ fn asked(
     reference: Option<String>,
     need: Option<String>,
 ) -> Option<(Inquiry, Contact)> {
-    let company = f.object("company", described);
+    let company = f.object("company", |f| {
+        let company = described(f);
+        for name in ["crm_id", "tax_id"] {
+            if source == Source::Form && f.raw(name).is_some() {
+                let reason = "is not asked for in a form";
+                f.refuse(codes::UNKNOWN_FIELD, name, reason);
+            }
+        }
+        company
+    });
     let employees = f.opt_integer("employees", 1, MAX_EMPLOYEES);
     let product_lines = codes_of(f, "product_lines", MAX_LINES);
     let language = f.opt_parsed(
@@ -497,7 +506,10 @@ fn asked(
         |text| is_language(text).then(|| text.to_owned()),
     );
     let (contact, company) = (contact?, company?);
-    let company = with_mailbox(company, contact.email.as_deref());
+    let mut company = with_mailbox(company, contact.email.as_deref());
+    if source == Source::Form {
+        company.identifiers = one_identity(company.identifiers);
+    }
     if company.identifiers.is_empty() && (company.name.is_none() || company.place.is_none()) {
         f.refuse(
             codes::REQUIRED,
@@ -537,6 +549,17 @@ pub fn with_mailbox(mut company: Company, email: Option<&str>) -> Company {
         company.identifiers.push(mailbox);
     }
     company
+}
+
+/// Of what anybody says in a form that by which a company is known as one: its people's mailbox with that mailbox's
+/// own domain, else the domain that is stated, else the mailbox. A form shall not make two companies one.
+fn one_identity(said: Vec<Identifier>) -> Vec<Identifier> {
+    let of = |kind| said.iter().find(|one| one.kind() == kind).cloned();
+    let (domain, mailbox) = (of(IdentifierKind::Domain), of(IdentifierKind::Email));
+    match mailbox.as_ref().and_then(Identifier::company_domain) {
+        Some(own) => [Some(own), mailbox].into_iter().flatten().collect(),
+        None => domain.or(mailbox).into_iter().collect(),
+    }
 }
 
 fn contact(f: &mut Fields<'_>, needs_email: bool) -> Option<Contact> {
