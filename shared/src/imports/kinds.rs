@@ -176,6 +176,9 @@ fn place(object: &mut Map<String, Value>, field: &str, value: Value) {
     }
 }
 
+/// Faults of one row that are reported.
+const MAX_FAULTS: usize = 10;
+
 /// What is wrong with a row, by its columns.
 pub(super) fn faults(kind: Kind, row: u64, problem: &Problem) -> Vec<Fault> {
     let fault = |field: String, code: &str, reason: &str| Fault {
@@ -191,7 +194,8 @@ pub(super) fn faults(kind: Kind, row: u64, problem: &Problem) -> Vec<Fault> {
         .errors()
         .iter()
         .map(|error| fault(column_of(kind, &error.field), error.code, &error.reason));
-    each.collect()
+    // Whoever mends these sees the next ones; a row of fifty wrong entries shall not fill the report.
+    each.take(MAX_FAULTS).collect()
 }
 
 /// The column of a field such as `product_lines[2]`; the field itself where it is none's.

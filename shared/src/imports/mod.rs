@@ -38,7 +38,7 @@ const STEP_SECONDS: u64 = 15;
 /// Rows of a step, so that progress is seen.
 const STEP_ROWS: u64 = 2_000;
 /// Bytes of what was wrong in a step: its report is one item, and DynamoDB holds 400 KB in one.
-const STEP_FAULT_BYTES: usize = 250_000;
+const STEP_FAULT_BYTES: usize = 150_000;
 /// Rows that are read together, and their marks.
 const GROUP: usize = 100;
 /// Rows that are looked at together before any takes effect.
