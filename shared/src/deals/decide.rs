@@ -279,7 +279,12 @@ pub async fn win(
         Some(beside) => Some(find(app, beside.deal).await?.deal),
         None => None,
     };
-    let other = other.filter(|other| other.state == State::Approved);
+    // One whose protection has passed has it no more, whether clockwork has come by or not.
+    let stands = |other: &Deal| {
+        let grant = other.grant.as_ref();
+        other.state == State::Approved && grant.is_some_and(|grant| grant.until > now)
+    };
+    let other = other.filter(stands);
     let (mine, theirs) = match (&deal.beside, &other) {
         (Some(beside), Some(_)) => split(amount, beside.share)?,
         _ => (amount, Money::zero(amount.currency())),
@@ -293,16 +298,33 @@ pub async fn win(
     let mut writes = follow(&deal, &won)?;
     writes.extend(conversion);
     writes.extend(told(app, &won, deal.timeline.len())?);
+    writes.extend(set_free(app, &deal, now).await?);
     if let Some(other) = other {
         let (theirs, conversion) = event.won(app, &other, theirs, None).await?;
         writes.extend(store::change(&other, &theirs)?.into_iter().map(write));
         writes.extend(conversion);
         writes.extend(told(app, &theirs, other.timeline.len())?);
+        writes.extend(set_free(app, &other, now).await?);
     }
     Ok(Change {
         value: Known { deal: won, details },
         writes,
     })
+}
+
+/// What a deal held, given back as it is won: what the customer buys next is another matter, and what it bought is
+/// paid by the win.
+async fn set_free(
+    app: &App,
+    won: &Deal,
+    now: Timestamp,
+) -> Result<Vec<Write<DealError>>, DealError> {
+    let mut writes = Vec::new();
+    if let Some(held) = won.held.as_ref().filter(|held| held.until > now) {
+        writes.extend(hold(won, held).give_back(now).into_iter().map(write));
+    }
+    writes.extend(change_claim(app, won, |claim| claim.until = Some(now)).await?);
+    Ok(writes)
 }
 
 /// A sale, as far as both who share it have it in common.

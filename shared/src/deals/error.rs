@@ -178,7 +178,7 @@ impl From<DealError> for Problem {
             DealError::ConversionExists => Self::field(
                 codes::EXISTS,
                 "transaction_id",
-                "a conversion of that transaction stands there; name another one, or leave it out",
+                "a conversion of that transaction stands there, and is paid as that: correct it, or name another transaction",
             ),
             DealError::Unattributed(reason) => Self::new(
                 codes::WRONG_STATE,

@@ -1057,6 +1057,7 @@ impl Deal {
         }
         let mut deal = self.after(Happening::Won, by, now, None);
         deal.state = State::Won;
+        deal.held = None;
         deal.won = Some((amount, conversion));
         Ok(deal)
     }

@@ -110,8 +110,8 @@ pub(super) async fn settle(
     said: (Actor, Option<String>),
     now: Timestamp,
 ) -> Result<(Deal, Vec<Write<DealError>>), DealError> {
-    // Two share at most.
-    let is_split = matches!(award, Award::Split { .. });
+    // Two share at most, and of two who share none goes without the other.
+    let is_split = matches!(award, Award::Split { .. } | Award::Challenger);
     if let Some(holder) = holder
         .as_ref()
         .filter(|holder| holder.beside.is_some() && is_split)
