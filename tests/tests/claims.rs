@@ -448,3 +448,27 @@ async fn an_answer_is_two_round_trips() {
     // Whose the identifiers are and who holds them, then what there is of the customer.
     assert_eq!(calls, ["BatchGetItem", "Query"]);
 }
+
+#[tokio::test]
+async fn a_referral_is_renewed_when_it_has_ended_and_so_many_are_named_a_day() {
+    let world = World::start().await;
+    let stand = world.stand().await;
+    let key = key_of(&world, &stand.partner).await;
+    let referral = json!({ "customer": acme() });
+    let first = refer(&world, &key, &stand, &referral).await.expect(200);
+    world.advance_days(91).await;
+    let again = refer(&world, &key, &stand, &referral).await.expect(200);
+    assert_eq!(again.str("id"), first.str("id"));
+    assert_eq!(again.body["version"], 2);
+    let whose = whose(&world, &stand, referral).await;
+    assert_eq!(whose.str("/winner/partner"), stand.partner);
+    world.advance_days(1).await;
+    for number in 0..100 {
+        let body = json!({ "customer": { "domain": format!("c{number}.example") } });
+        let _ = refer(&world, &key, &stand, &body).await.expect(200);
+    }
+    let body = json!({ "customer": { "domain": "one-more.example" } });
+    let _ = refer(&world, &key, &stand, &body)
+        .await
+        .problem(429, "daily_limit");
+}

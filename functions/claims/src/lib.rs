@@ -113,6 +113,7 @@ async fn declare(
     request_body = schema::ReferralBody,
     responses((status = 200, description = "Registered", body = schema::ClaimView),
         (status = 404, description = "`not_found`: no such program, or the partner is not in it"),
+        (status = 429, description = "`daily_limit`: a partner names at most 100 customers a day"),
         (status = 422, description = "`not_enrolled` where an operator names the partner, `partner_suspended`, `reference_unknown` for a product line")))]
 async fn refer(
     State(app): State<App>,

@@ -31,6 +31,9 @@ pub enum ClaimError {
     /// The customer has as many accounts and opportunities as it may have.
     #[error("the customer has too many open opportunities")]
     TooMany,
+    /// The partner named as many customers as it may name in a day.
+    #[error("the partner named too many customers today")]
+    DailyLimit,
     /// Somebody else registered the same customer at the same moment, again and again.
     #[error("it changed at the same moment")]
     Moved,
@@ -65,6 +68,7 @@ impl From<ClaimError> for Problem {
                 codes::LIMIT_REACHED,
                 "the customer has as many open opportunities as one may have; end some",
             ),
+            ClaimError::DailyLimit => Self::new(codes::DAILY_LIMIT, codes::DAILY_LIMIT.meaning),
             ClaimError::Moved => Self::new(codes::CONFLICT, codes::CONFLICT.meaning),
             ClaimError::Table(error) => error.into(),
         }

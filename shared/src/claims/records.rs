@@ -21,6 +21,9 @@ use crate::programs::model::{AttributionModel, Program};
 use crate::table::Op;
 use crate::tracking::model::ClickToken;
 
+/// Customers that a partner may name in a day of UTC in a program: more are nobody's acquaintances.
+pub const REFERRALS_A_DAY: i64 = 100;
+
 /// What the vendor says of an account of its own.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -165,6 +168,14 @@ async fn save(
                 ..claim
             };
             ops.push(change_claim(&claim)?);
+            // It is no longer seen from what the customer is not named by any more.
+            let left: Vec<String> = before
+                .hashes
+                .iter()
+                .filter(|hash| !claim.hashes.contains(hash))
+                .cloned()
+                .collect();
+            ops.extend(store::unseen(&app.main, &claim, &left).await?);
             claim
         }
     };
@@ -174,7 +185,7 @@ async fn save(
 /// Registers that a partner named a customer. Naming it again changes nothing: the first day counts.
 ///
 /// # Errors
-/// `ProgramNotFound`, `NotEnrolled`, `PartnerSuspended`, `ProductLineUnknown`, `Moved`, the table's.
+/// `ProgramNotFound`, `NotEnrolled`, `PartnerSuspended`, `ProductLineUnknown`, `DailyLimit`, `Moved`, the table's.
 pub async fn refer(
     app: &App,
     program: ProgramId,
@@ -203,11 +214,23 @@ pub async fn refer(
         true => None,
         false => store::find_record(&app.main, id).await?,
     };
-    if let Some(before) = before {
-        return Ok(Change {
-            value: before,
-            writes: Vec::new(),
-        });
+    let stands = |before: &CustomerClaim| {
+        let covers = before.product_lines.is_empty()
+            || (!product_lines.is_empty()
+                && product_lines
+                    .iter()
+                    .all(|line| before.product_lines.contains(line)));
+        covers && before.until.is_none_or(|until| until > now)
+    };
+    match before {
+        Some(before) if stands(&before) => {
+            return Ok(Change {
+                value: before,
+                writes: Vec::new(),
+            });
+        }
+        Some(before) => return renewed(&settings, before, product_lines, ops, now),
+        None => {}
     }
     let claim = CustomerClaim {
         program,
@@ -227,6 +250,51 @@ pub async fn refer(
     };
     ops.push(store::put_record(id, &claim)?);
     ops.push(put_claim(&claim)?);
+    let count = store::count_referral(program, partner, REFERRALS_A_DAY, now);
+    let counted = Write::new(count, |_| ClaimError::DailyLimit);
+    Ok(Change {
+        value: claim,
+        writes: std::iter::once(counted)
+            .chain(ops.into_iter().map(moved))
+            .collect(),
+    })
+}
+
+/// A referral that has ended, from now on again; or one that stands, for further product lines too.
+fn renewed(
+    settings: &Settings,
+    before: CustomerClaim,
+    product_lines: Vec<String>,
+    mut ops: Vec<Op>,
+    now: Timestamp,
+) -> Result<Change<CustomerClaim, ClaimError>, ClaimError> {
+    let until = Some(days_after(now, settings.referral_days));
+    let version = before.version + 1;
+    let claim = if before.until.is_some_and(|until| until <= now) {
+        CustomerClaim {
+            product_lines,
+            from: now,
+            until,
+            version,
+            ..before
+        }
+    } else {
+        let mut lines = before.product_lines.clone();
+        lines.extend(product_lines.iter().cloned());
+        lines.sort();
+        lines.dedup();
+        CustomerClaim {
+            // Named for all of them, it is for all.
+            product_lines: if product_lines.is_empty() {
+                Vec::new()
+            } else {
+                lines
+            },
+            version,
+            ..before
+        }
+    };
+    ops.push(change_claim(&claim)?);
     Ok(Change {
         value: claim,
         writes: ops.into_iter().map(moved).collect(),
@@ -281,7 +349,7 @@ pub async fn end(app: &App, id: ClaimId) -> Result<Change<CustomerClaim, ClaimEr
     };
     let mut ops = vec![change_claim(&claim)?];
     if claim.kind == ClaimKind::Direct {
-        ops.extend(store::unseen(&app.main, &claim, now).await?);
+        ops.extend(store::unseen(&app.main, &claim, &claim.hashes).await?);
     }
     Ok(Change {
         value: claim,

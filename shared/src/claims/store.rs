@@ -9,7 +9,7 @@ use super::model::{CustomerClaim, EVERY_LINE, Slot};
 use super::registry::Hold;
 use crate::channel::model::ClaimKind;
 use crate::channel::wire::{stored_territories, territories_json};
-use crate::clock::{Timestamp, days_after, parse, stamp};
+use crate::clock::{Timestamp, date_of, days_after, parse, stamp};
 use crate::customers::store::pointer_key;
 use crate::ids::{ClaimId, CustomerId, LinkId, PartnerId, ProgramId};
 use crate::table::{
@@ -81,8 +81,8 @@ pub async fn clicks(
 
 // ---- Claims that are registered
 
-/// Registered claims of a customer that are read; more than a customer comes by in years.
-const MAX_REGISTERED: usize = 200;
+/// Registered claims of a customer that are read at a time: more than one comes by in years.
+const REGISTERED_PAGE: usize = 200;
 
 fn registered_partition(program: ProgramId, customer: CustomerId) -> String {
     format!("CLAIMS#{program}#{customer}")
@@ -247,7 +247,7 @@ pub async fn find_claim(
         .transpose()
 }
 
-/// The registered claims to a customer, ended ones included. One round trip.
+/// The registered claims to a customer, ended ones included. One round trip, unless there are very many.
 ///
 /// # Errors
 /// The table's.
@@ -257,13 +257,9 @@ pub async fn claims_of(
     customer: CustomerId,
 ) -> Result<Vec<CustomerClaim>, Error> {
     let partition = registered_partition(program, customer);
-    let page = table
-        .page(&Range::partition(Index::Base, partition, MAX_REGISTERED))
-        .await?;
-    page.items
-        .into_iter()
-        .map(|item| registered(from_item(item)?))
-        .collect()
+    let range = Range::partition(Index::Base, partition, REGISTERED_PAGE);
+    let found = table.all::<RegisteredItem>(range).await?;
+    found.into_iter().map(registered).collect()
 }
 
 /// A page of a program's registered claims, newest first, below a position; and the position to go on from.
@@ -369,6 +365,22 @@ pub async fn find_record(table: &Table, id: ClaimId) -> Result<Option<CustomerCl
         .transpose()
 }
 
+/// Days after which a day's count of referrals may go.
+const COUNT_DAYS: u32 = 2;
+
+/// The change that counts one more customer that a partner named in the day of `now`, refused where there are
+/// `most` already.
+#[must_use]
+pub fn count_referral(program: ProgramId, partner: PartnerId, most: i64, now: Timestamp) -> Op {
+    let day = date_of(now);
+    let key = Key::new(format!("CLAIM#{program}#{partner}#{day}"), "COUNT");
+    let update = Update::at(key)
+        .add("named", 1)
+        .set("expires_at", int(days_after(now, COUNT_DAYS).as_second()))
+        .only_if(Condition::default().and_absent_or_below("named", int(most)));
+    Op::Update(update)
+}
+
 /// A page of a partner's referrals, newest first, below a position; and the position to go on from.
 ///
 /// # Errors
@@ -404,25 +416,25 @@ pub async fn page_of_referrals(
     Ok((found, position.map(|entry| entry.sort.clone())))
 }
 
-/// The changes by which a claim of the vendor's own that ended is no longer seen from its identifiers.
+/// The changes by which a claim of the vendor's own is no longer seen from these identifiers.
 ///
 /// # Errors
 /// The table's.
 pub(super) async fn unseen(
     table: &Table,
     claim: &CustomerClaim,
-    now: Timestamp,
+    hashes: &[String],
 ) -> Result<Vec<Op>, Error> {
-    let keys: Vec<Key> = claim
-        .hashes
+    let keys: Vec<Key> = hashes
         .iter()
         .map(|hash| direct_key(claim.program, hash))
         .collect();
     let mut items = table.get_many(keys.clone()).await?;
     let mut ops = Vec::new();
-    for (hash, key) in claim.hashes.iter().zip(&keys) {
+    for (hash, key) in hashes.iter().zip(&keys) {
         if let Some(item) = items.remove(key) {
-            let direct = direct(item)?.with(claim, now);
+            let mut direct = direct(item)?;
+            direct.holds.remove(&claim.id);
             ops.push(save_direct(claim.program, hash, direct)?);
         }
     }
@@ -453,8 +465,12 @@ fn slot_key(program: ProgramId, hash: &str, kind: ClaimKind, line: &str) -> Key 
 
 /// Under which keys slots of an identifier stand, for these product lines: deals' for each, and the one lead's.
 pub(super) fn slot_keys(program: ProgramId, hash: &str, lines: &[String]) -> Vec<Key> {
-    let mut keys: Vec<Key> = lines
+    // What was registered before the program told its product lines apart holds for all of them.
+    let every = EVERY_LINE.to_owned();
+    let all = lines
         .iter()
+        .chain((!lines.contains(&every)).then_some(&every));
+    let mut keys: Vec<Key> = all
         .map(|line| slot_key(program, hash, ClaimKind::Deal, line))
         .collect();
     keys.push(slot_key(program, hash, ClaimKind::Lead, EVERY_LINE));
