@@ -14,6 +14,7 @@ use super::problem::{Problem, codes};
 use crate::ids::{KeyId, MemberId, OperatorId, PartnerId, digest};
 use crate::operators;
 use crate::operators::model::{Holder, KeyRecord, Scope, Scopes};
+use crate::partners;
 
 const KEY_PREFIX: &str = "tbk_";
 const SECRET_DIGITS: usize = 32;
@@ -169,13 +170,14 @@ impl Principal {
     }
 }
 
+fn refused() -> Problem {
+    Problem::new(
+        codes::UNAUTHENTICATED,
+        "send `Authorization: Bearer <key>` with a valid key",
+    )
+}
+
 async fn key_record(parts: &RequestParts, app: &App) -> Result<Arc<KeyRecord>, Problem> {
-    let refused = || {
-        Problem::new(
-            codes::UNAUTHENTICATED,
-            "send `Authorization: Bearer <key>` with a valid key",
-        )
-    };
     let bearer = parts
         .headers
         .get(header::AUTHORIZATION)
@@ -206,11 +208,18 @@ impl FromRequestParts<App> for Principal {
                 key: record.id,
                 scopes: record.scopes.clone(),
             }),
-            Holder::Partner(id) => Self::Partner(PartnerPrincipal {
-                id,
-                key: record.id,
-                member: record.member,
-            }),
+            Holder::Partner(id) => {
+                // A ban ends the keys that it finds; one that was issued in that moment opens nothing either.
+                let partner = partners::partner(app, id).await?;
+                if !partner.is_some_and(|partner| partner.status.may_enter()) {
+                    return Err(refused());
+                }
+                Self::Partner(PartnerPrincipal {
+                    id,
+                    key: record.id,
+                    member: record.member,
+                })
+            }
         })
     }
 }
