@@ -429,6 +429,58 @@ async fn who_is_left_of_two_has_the_deal_and_its_slots_alone() {
 }
 
 #[tokio::test]
+async fn a_customer_has_one_first_registrant_whatever_it_is_known_by() {
+    let market = market(simple()).await;
+    let account =
+        json!({ "customer": { "domain": "acme.com", "tax_id": "DE123456789", "crm_id": "001A" } });
+    let path = format!("/v1/programs/{}/accounts", market.program);
+    let _ = market.world.post(&path, account).await.expect(200);
+    let first = market
+        .register(&market.ada, &market.deal("acme.com"))
+        .await
+        .expect(201);
+    let mut by_tax_id = market.deal("acme.com");
+    by_tax_id["customer"] =
+        json!({ "name": "Acme GmbH", "country": "DE", "tax_id": "123 456 789" });
+    let second = market.register(&market.bob, &by_tax_id).await.expect(201);
+    assert_eq!(second.str("state"), "rejected");
+    let shown = market.read(second.str("id")).await;
+    assert_eq!(shown.str("after"), first.str("id"));
+}
+
+#[tokio::test]
+async fn a_deal_that_is_won_gives_its_customer_back() {
+    let market = market(simple()).await;
+    let deal = market.approved(&market.ada, "acme.com").await;
+    let sale = json!({ "amount": "100.00", "currency": "GBP" });
+    let _ = market.decide(&deal, "won", sale).await.expect(200);
+    let path = format!("/v1/programs/{}/claims:resolve", market.program);
+    let whose = json!({ "customer": { "domain": "acme.com" } });
+    let whose = market.world.post(&path, whose).await.expect(200);
+    assert_eq!(whose.body["winner"], Value::Null);
+    for seller in [&market.bob, &market.ada] {
+        let next = market.register(seller, &market.deal("acme.com")).await;
+        let next = next.expect(201);
+        assert_eq!(next.str("state"), "submitted");
+        let back = market
+            .act(&seller.key, next.str("id"), "withdraw", json!({}))
+            .await;
+        let _ = back.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_deal_with_the_longest_tax_id_is_read_like_any_other() {
+    let market = market(simple()).await;
+    let mut long = market.deal("acme.com");
+    long["customer"]["country"] = json!("US");
+    long["customer"]["tax_id"] = json!("123456789012345678901234");
+    let deal = market.register(&market.ada, &long).await.expect(201);
+    let shown = market.read(deal.str("id")).await;
+    assert_eq!(shown.str("/customer/domain"), "acme.com");
+}
+
+#[tokio::test]
 async fn a_second_registrant_may_bring_less() {
     let policy = json!({
         "benefit": { "kind": "discount", "rate": "0.20" },

@@ -145,6 +145,36 @@ pub async fn look(
     Ok(sight)
 }
 
+/// Adds to a look what deals hold of its customers themselves, by whichever identifiers these were registered. Of a
+/// customer that nobody knew there is nothing to read.
+///
+/// # Errors
+/// The table's.
+pub async fn look_at_customers(
+    app: &App,
+    program: ProgramId,
+    sight: &mut Sight,
+    product_lines: &[String],
+) -> Result<(), Error> {
+    let now = app.now();
+    let lines = lines(product_lines);
+    let keys: Vec<_> = sight
+        .customers
+        .iter()
+        .flat_map(|customer| store::slot_keys(program, &customer.to_string(), &lines))
+        .collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut items = app.main.get_many(keys.clone()).await?;
+    for key in keys {
+        if let Some(item) = items.remove(&key) {
+            sight.slots.extend(store::slot(item, now)?);
+        }
+    }
+    Ok(())
+}
+
 async fn alike(app: &App, company: &Company) -> Result<Vec<Similar>, Error> {
     let (Some(name), Some(country)) = (&company.name, company.country()) else {
         return Ok(Vec::new());

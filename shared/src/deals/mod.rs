@@ -537,7 +537,9 @@ async fn sight(
     if company.identifiers.is_empty() {
         return Err(DealError::NoIdentifier);
     }
-    Ok(Some(registry::look(app, program, company, lines).await?))
+    let mut sight = registry::look(app, program, company, lines).await?;
+    registry::look_at_customers(app, program, &mut sight, lines).await?;
+    Ok(Some(sight))
 }
 
 /// The draft handed in and weighed, and what is written beside it.
@@ -566,11 +568,14 @@ async fn hand_in(
     findings.truncate(MAX_FINDINGS);
     let rival = rivals.first().copied();
     let unheard = findings.is_empty();
+    // Its customer is held too: another partner may know the same one by something else.
+    let mut identifiers = sight.hashes().to_vec();
+    identifiers.push(customer.to_string());
     let submission = Submission {
         customer,
-        identifiers: sight.hashes().to_vec(),
+        identifiers: identifiers.clone(),
         held: rival.is_none().then(|| Held {
-            identifiers: sight.hashes().to_vec(),
+            identifiers,
             product_lines: lines.clone(),
             until: days_after(whole_second(now), MAX_DAYS),
         }),
@@ -636,7 +641,7 @@ fn seen(sight: &Sight, company: &Company, partner: PartnerId) -> Vec<Finding> {
         let name = IDENTIFIER_KINDS
             .iter()
             .find(|(_, known)| Some(*known) == kind);
-        name.map_or("", |(name, _)| *name)
+        name.map_or("customer", |(name, _)| *name)
     };
     let slots = sight.slots.iter().map(|slot| (slot, ""));
     let accounts = sight.accounts.iter();
