@@ -830,3 +830,40 @@ async fn whoever_has_not_accepted_the_terms_that_ask_for_it_is_passed_over_and_a
         assert_eq!(desk.brought(domain).await.1, other, "{domain}");
     }
 }
+
+#[tokio::test]
+async fn who_is_suspended_after_the_offer_accepts_nothing_and_learns_nothing() {
+    let desk = desk(1).await;
+    let (id, first) = desk.brought("late.example").await;
+    let suspend = format!("/v1/partners/{}/suspend", desk.partners[first].0);
+    let _ = desk.world.post(&suspend, json!({})).await.expect(200);
+    desk.moved(1).await;
+    let refused = desk.accept(first, &id).await;
+    assert!(refused.status.is_client_error(), "{}", refused.text);
+    assert!(!refused.text.contains("late.example"), "{}", refused.text);
+    assert_eq!(desk.lead(&id).await.str("stage"), "offered");
+}
+
+#[tokio::test]
+async fn what_a_form_says_makes_no_two_companies_one() {
+    let desk = desk(1).await;
+    let (_, holder) = desk.brought("client.example").await;
+    let said = json!({
+        "company": { "domain": "client.example", "tax_id": "GB123456789" },
+        "contact": { "email": "x@prospect.example" },
+    });
+    let refused = desk.leave("203.0.113.9", said).await;
+    let refused = refused.problem(422, "unknown_field");
+    assert_eq!(refused.str("/errors/0/field"), "company.tax_id");
+    let said = json!({
+        "company": { "domain": "client.example" },
+        "contact": { "email": "x@prospect.example" },
+    });
+    let _ = desk.leave("203.0.113.9", said).await.expect(202);
+    let resolve = desk.path("/claims:resolve");
+    let asked = |domain: &str| json!({ "customer": { "domain": domain } });
+    let client = desk.world.post(&resolve, asked("client.example")).await;
+    let prospect = desk.world.post(&resolve, asked("prospect.example")).await;
+    assert_ne!(client.body["customers"], prospect.body["customers"]);
+    assert_eq!(holder, 0);
+}
