@@ -112,7 +112,7 @@ pub(crate) struct Line<'a> {
 }
 
 impl Line<'_> {
-    async fn ask(&self, world: &World, key: &str) -> Answer {
+    pub(crate) async fn ask(&self, world: &World, key: &str) -> Answer {
         let method = self.method.clone();
         world
             .ask(key, method, self.path, self.headers, self.body)

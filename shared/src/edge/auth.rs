@@ -197,38 +197,45 @@ async fn key_record(parts: &RequestParts, app: &App) -> Result<Arc<KeyRecord>, P
     }
 }
 
+/// Whose key it is; a partner's standing is not looked at.
+async fn holder(parts: &RequestParts, app: &App) -> Result<Principal, Problem> {
+    let record = key_record(parts, app).await?;
+    Ok(match record.holder {
+        Holder::Operator(id) => Principal::Operator(Operator {
+            id,
+            key: record.id,
+            scopes: record.scopes.clone(),
+        }),
+        Holder::Partner(id) => Principal::Partner(PartnerPrincipal {
+            id,
+            key: record.id,
+            member: record.member,
+        }),
+    })
+}
+
 impl FromRequestParts<App> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut RequestParts, app: &App) -> Result<Self, Problem> {
-        let record = key_record(parts, app).await?;
-        Ok(match record.holder {
-            Holder::Operator(id) => Self::Operator(Operator {
-                id,
-                key: record.id,
-                scopes: record.scopes.clone(),
-            }),
-            Holder::Partner(id) => {
-                // A ban ends the keys that it finds; one that was issued in that moment opens nothing either.
-                let partner = partners::partner(app, id).await?;
-                if !partner.is_some_and(|partner| partner.status.may_enter()) {
-                    return Err(refused());
-                }
-                Self::Partner(PartnerPrincipal {
-                    id,
-                    key: record.id,
-                    member: record.member,
-                })
+        let principal = holder(parts, app).await?;
+        if let Self::Partner(own) = &principal {
+            // A ban ends the keys that it finds; one that was issued in that moment opens nothing either.
+            let partner = partners::partner(app, own.id).await?;
+            if !partner.is_some_and(|partner| partner.status.may_enter()) {
+                return Err(refused());
             }
-        })
+        }
+        Ok(principal)
     }
 }
 
 impl FromRequestParts<App> for Operator {
     type Rejection = Problem;
 
+    // Nothing is read of a partner, who does not come in here anyway: many functions may not read partners.
     async fn from_request_parts(parts: &mut RequestParts, app: &App) -> Result<Self, Problem> {
-        match <Principal as FromRequestParts<App>>::from_request_parts(parts, app).await? {
+        match holder(parts, app).await? {
             Principal::Operator(operator) => Ok(operator),
             Principal::Partner(_) => Err(Problem::new(
                 codes::FORBIDDEN,

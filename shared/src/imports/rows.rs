@@ -137,7 +137,7 @@ pub fn row(bytes: &[u8], separator: Separator, is_last: bool) -> Found {
                 return Found::Cut;
             }
             if at == At::Quoted {
-                return given_up(bytes, RowFault::QuoteOpen);
+                return given_up(bytes, is_last, RowFault::QuoteOpen);
             }
             if is_long {
                 return Found::NoCsv;
@@ -180,18 +180,23 @@ pub fn row(bytes: &[u8], separator: Separator, is_last: bool) -> Found {
     }
     cells.push(cell);
     if misplaced {
-        return given_up(bytes, RowFault::QuoteMisplaced);
+        return given_up(bytes, is_last, RowFault::QuoteMisplaced);
     }
     Found::Row(texts(cells), next)
 }
 
 /// A row that a quote runs away with ends at its first line's end: what it swallowed are rows of their own.
-fn given_up(bytes: &[u8], fault: RowFault) -> Found {
+fn given_up(bytes: &[u8], is_last: bool, fault: RowFault) -> Found {
     let within = &bytes[..bytes.len().min(MAX_ROW_BYTES)];
-    let end = within.iter().position(|byte| *byte == b'\n');
+    let end = within.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
     let taken = match end {
-        Some(end) => end + 1,
-        None if within.len() == bytes.len() => bytes.len(),
+        Some(end) if bytes[end] == b'\n' => end + 1,
+        Some(end) => match bytes.get(end + 1) {
+            Some(b'\n') => end + 2,
+            None if !is_last => return Found::Cut,
+            _ => end + 1,
+        },
+        None if within.len() == bytes.len() && is_last => bytes.len(),
         None => return Found::NoCsv,
     };
     Found::Row(Err(fault), taken)
@@ -314,6 +319,34 @@ mod tests {
     }
 
     #[test]
+    fn a_broken_row_ends_where_its_line_does_whatever_ends_lines_and_however_it_comes() {
+        for end in ["\n", "\r\n", "\r"] {
+            let file = format!("a,b{end}\"x\"y,1{end}\"open,2{end}last,3{end}");
+            let expected = [
+                cells(&["a", "b"]),
+                Err(RowFault::QuoteMisplaced),
+                Err(RowFault::QuoteOpen),
+                cells(&["last", "3"]),
+            ];
+            for piece in [1, 2, 3, 1_000] {
+                let rows = all(file.as_bytes(), Separator::Comma, piece);
+                assert_eq!(rows, expected, "{end:?} in pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_proptest_found_is_read_alike_in_any_pieces() {
+        let file = b"\"\"\x0e\r\0\0\0";
+        let rows = all(file, Separator::Comma, 1);
+        assert_eq!(
+            rows,
+            [Err(RowFault::QuoteMisplaced), Err(RowFault::ControlCharacter)]
+        );
+        assert_eq!(rows, all(file, Separator::Comma, 10_000));
+    }
+
+    #[test]
     fn a_quote_that_nothing_closes_swallows_one_row_of_a_long_file() {
         let mut file = b"\"open,1\n".to_vec();
         for number in 0..20_000 {
@@ -422,6 +455,15 @@ mod tests {
             let rows = all(&file, Separator::Comma, piece);
             prop_assert_eq!(&rows, &all(&file, Separator::Comma, 10_000));
             prop_assert!(rows.len() <= file.len());
+        }
+
+        #[test]
+        fn any_quotes_and_line_ends_are_read_alike_in_any_pieces(
+            file in "[\",;\r\n a]{0,60}",
+            piece in 1_usize..20,
+        ) {
+            let rows = all(file.as_bytes(), Separator::Comma, piece);
+            prop_assert_eq!(rows, all(file.as_bytes(), Separator::Comma, 10_000));
         }
     }
 }
