@@ -24,6 +24,7 @@ pub mod invoices;
 pub mod leads;
 pub mod ledger;
 pub mod mail;
+pub mod merges;
 pub mod onboarding;
 pub mod operators;
 pub mod partners;

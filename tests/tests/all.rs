@@ -28,6 +28,7 @@ mod loss;
 mod main_job;
 mod matrix;
 mod members;
+mod merges;
 mod models;
 mod money;
 mod payouts;

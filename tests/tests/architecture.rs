@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 24] = [
+const NOUNS: [&str; 25] = [
     "agreements",
     "applications",
     "channel",
@@ -17,6 +17,7 @@ const NOUNS: [&str; 24] = [
     "leads",
     "ledger",
     "mail",
+    "merges",
     "onboarding",
     "operators",
     "partners",

@@ -165,6 +165,12 @@ async fn recruited(world: &World, stand: &Stand) {
         .post(&format!("{partner}/onboarding/course"), course)
         .await
         .expect(200);
+    let twin =
+        json!({ "name": "Ada", "email": "ada@example.com", "country": "GB", "kind": "affiliate" });
+    let twin = world.post("/v1/partners", twin).await.expect(201);
+    let merge = format!("/v1/partners/{}/merge", twin.str("id"));
+    let into = json!({ "into": stand.partner, "reason": "one firm" });
+    let _ = world.post(&merge, into).await.expect(200);
     let member = json!({ "name": "Ida", "email": "ida@mill.example", "role": "owner" });
     let _ = world
         .post(&format!("{partner}/members"), member)
@@ -524,7 +530,7 @@ async fn an_imports_items_stand_under_its_key_and_wait_while_it_is_at_work() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 84] = [
+const EXPECTED: [&str; 85] = [
     "APPL#<appl> APPLICANT",
     "APPL#<appl> APPLICANT | list: REFERRED#<prg>#<ptr> <time>#<appl>",
     "APPL#<appl> APPLICATION | list: APPLS#<prg> <time>#<appl> | due: APPLS#<prg>#in_review <time>#<appl>",
@@ -585,6 +591,7 @@ const EXPECTED: [&str; 84] = [
     "PTR#<ptr> CONTACT",
     "PTR#<ptr> ENROL#<prg>",
     "PTR#<ptr> MEMBER#<mbr>",
+    "PTR#<ptr> MERGE | due: MERGES <time>#<ptr>",
     "PTR#<ptr> ONBOARDING#<prg>",
     "PTR#<ptr> PARTNER | list: PARTNERS <time>#<ptr>",
     "PTR#<ptr> PAYOUT_HOLD",

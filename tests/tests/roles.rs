@@ -737,6 +737,76 @@ async fn disputes(court: &Court, program: &str, partner: &str, conversion: &str)
     let _ = court.ask_as(key, "GET /v1/disputes", &[], "", None).await;
 }
 
+/// One account of two: a place below somebody, a link, a coupon, a deal, a lead and money change hands.
+async fn merges(court: &Court) {
+    let world = &court.world;
+    let (program, token, _) = world
+        .program(
+            0,
+            json!([{ "kind": "percent", "event": "sale", "rate": "0.30" }]),
+        )
+        .await;
+    let (una, ..) = world.partner_in(&program, "Una").await;
+    let (ann, _, coupon) = world.partner_in(&program, "Ann").await;
+    let below = json!({ "program": program, "upline": una });
+    let path = format!("/v1/partners/{ann}/enrolments");
+    let placed = world.post(&path, below).await;
+    assert!(placed.status.is_success(), "{}", placed.text);
+    let ben =
+        json!({ "name": "Ben", "email": "ann@example.com", "country": "GB", "kind": "affiliate" });
+    let ben = world.post("/v1/partners", ben).await.expect(201);
+    let ben = ben.str("id");
+    let policy = json!({ "benefit": { "kind": "commission", "event": "sale" } });
+    let path = format!("/v1/programs/{program}/deal-policy");
+    let _ = world.put(&path, policy).await.expect(200);
+    let deal = json!({
+        "program": program, "name": "Rollout", "amount": "1000.00", "currency": "GBP",
+        "customer": { "name": "Loom Ltd", "country": "GB", "domain": "loom.example" },
+    });
+    let key = format!("/v1/partners/{ann}/keys");
+    let key = world.post(&key, json!({})).await.expect(201);
+    let deal = world.ask(key.str("key"), Method::POST, "/v1/deals", &[], Some(&deal));
+    let deal = deal.await.expect(201);
+    let tag = [("if-match", deal.headers["etag"].to_str().unwrap())];
+    let path = format!("/v1/deals/{}/approve", deal.str("id"));
+    let no = json!({});
+    let approved = world.ask(&world.key, Method::POST, &path, &tag, Some(&no));
+    let _ = approved.await.expect(200);
+    let profile = format!("/v1/partners/{ann}/profiles/{program}");
+    let _ = world.put(&profile, json!({})).await;
+    let rules = json!([{ "code": "hers", "strategy": { "kind": "fixed", "partner": ann } }]);
+    let path = format!("/v1/programs/{program}/routing");
+    let _ = world.put(&path, json!({ "rules": rules })).await;
+    let stand = tributary_tests::Stand {
+        program: program.clone(),
+        token,
+        signing_secret: String::new(),
+        partner: ann.clone(),
+        link: String::new(),
+        coupon,
+    };
+    let _ = world.sale(&stand, "ann-1", "10.00").await;
+    world.settle().await;
+    court.days_pass(1).await;
+    let lead =
+        json!({ "company": { "name": "Reed Ltd", "country": "GB", "domain": "reed.example" } });
+    let path = format!("/v1/programs/{program}/leads");
+    let _ = world.post(&path, lead).await.expect(201);
+    let body = json!({ "into": ben, "reason": "one firm" });
+    let route = "POST /v1/partners/{id}/merge";
+    let _ = court.ask(route, &[&ann], "", Some(body)).await;
+    // At once what follows, later the money.
+    for days in [0, 1, 1] {
+        court.days_pass(days).await;
+    }
+    let route = "GET /v1/partners/{id}/merge";
+    let merge = court.ask(route, &[&ann], "", None).await;
+    for what in ["enrolments", "links", "coupons", "deals", "leads"] {
+        assert_eq!(merge.body[what], 1, "{what}: {}", merge.text);
+    }
+    assert_eq!(merge.str("/moved/0/amount"), "3.00");
+}
+
 /// A deal's way, by its partner and by operators in its place: shared, disputed, won, lost and expired.
 async fn deals(court: &Court) {
     let program = json!({ "name": "Resale", "currency": "GBP", "attribution": { "model": "last_click", "window_days": 30 } });
@@ -1792,6 +1862,7 @@ pub(crate) async fn walk(court: &Court) {
     deals(court).await;
     leads(court, &id, &ada).await;
     imports(court, &id).await;
+    merges(court).await;
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use tributary::events;
 use tributary::imports;
 use tributary::invoices;
 use tributary::leads;
+use tributary::merges;
 use tributary::payouts::make_due;
 use tributary::reports::journal;
 
@@ -49,6 +50,8 @@ pub struct Summary {
     pub stalled: usize,
     /// Periods that were closed for good.
     pub periods: usize,
+    /// Steps by which what is a merged partner's follows it.
+    pub merged: usize,
     /// Leads that went on to the next candidate.
     pub leads: leads::PassedOn,
 }
@@ -71,6 +74,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
     let stalled = imports::requeue(&app, tick.time).await;
     let periods = journal::close_due(&app, tick.time).await;
     let leads = leads::due(&app, tick.time).await;
+    let merged = merges::due(&app, tick.time).await;
     let summary = Summary {
         released: released?,
         batches: batches?,
@@ -84,6 +88,7 @@ pub async fn handle(app: App, tick: Tick) -> Result<Summary, lambda_runtime::Err
         stalled: stalled?,
         periods: periods?,
         leads: leads?,
+        merged: merged?,
     };
     tracing::info!(?summary, "clockwork ran");
     Ok(summary)

@@ -38,7 +38,7 @@ pub(crate) async fn trace(
     let view = explained::trace(&app, id(&path)?).await?;
     Ok(Reply::ok(&match &principal {
         Principal::Operator(_) => view,
-        Principal::Partner(own) if own.id == view.partner => view.for_partner(),
+        Principal::Partner(own) if own.owns(view.partner) => view.for_partner(),
         Principal::Partner(_) => return Err(Problem::not_found("commission")),
     }))
 }

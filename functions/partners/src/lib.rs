@@ -3,6 +3,7 @@
 mod enrolments;
 mod keys;
 mod members;
+mod merge;
 mod money;
 mod payout_hold;
 mod payout_method;
@@ -33,6 +34,10 @@ pub fn routes() -> Router<App> {
         .route("/v1/partners/{id}/reinstate", post(reinstate))
         .route("/v1/partners/{id}/ban", post(ban))
         .route("/v1/partners/{id}/archive", post(archive))
+        .route(
+            "/v1/partners/{id}/merge",
+            post(merge::merge).get(merge::find),
+        )
         .route("/v1/partners/{id}/erasure", post(members::erase))
         .route(
             "/v1/partners/{id}/members",
@@ -71,7 +76,7 @@ pub fn routes() -> Router<App> {
 #[derive(OpenApi)]
 #[openapi(
     paths(
-        create, list, find, amend, suspend, reinstate, ban, archive,
+        create, list, find, amend, suspend, reinstate, ban, archive, merge::merge, merge::find,
         members::add, members::list, members::find, members::amend, members::remove, members::erase,
         enrolments::enrol, enrolments::list,
         keys::issue, keys::list, keys::revoke,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use tributary::edge::ApiKey;
+use tributary::merges::model::Merge;
 use tributary::operators::model::KeyRecord;
 use tributary::partners::Known;
 use tributary::partners::members::Person;
@@ -41,7 +42,7 @@ pub struct PartnerPatchBody {
 
 /// A partner.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Partner, example = json!({"id": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "name": "Ada's Reviews", "email": "ada@example.com", "country": "GB", "kind": "affiliate", "status": "active", "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
+#[schema(as = Partner, example = json!({"id": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "name": "Ada's Reviews", "email": "ada@example.com", "country": "GB", "kind": "affiliate", "status": "active", "merged_into": null, "absorbed": [], "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
 pub struct PartnerView {
     /// Id.
     pub id: String,
@@ -55,6 +56,10 @@ pub struct PartnerView {
     pub kind: &'static str,
     /// `active`, `suspended` (earns nothing new and is not paid), `banned` (the same, and its keys are ended) or `archived` (earns nothing new and is paid what it has earned).
     pub status: &'static str,
+    /// The partner that it was merged into, for good.
+    pub merged_into: Option<String>,
+    /// The partners that were merged into it.
+    pub absorbed: Vec<String>,
     /// Since when.
     pub created_at: String,
     /// Counts changes; also the `ETag`.
@@ -331,6 +336,62 @@ pub struct AddressView {
     pub country: String,
 }
 
+/// Which partner takes another over.
+#[derive(ToSchema)]
+#[schema(as = NewMerge, example = json!({"into": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "reason": "Two accounts of one firm"}))]
+pub struct NewMergeBody {
+    /// The partner that takes over.
+    pub into: String,
+    /// Why, at most 200 characters; both partners read it in their statements' explanations.
+    pub reason: String,
+}
+
+/// A merge of one partner into another, and how far it is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Merge, example = json!({"from": "ptr_01kar52v4e8qzr5n3m6x7p9tdd", "into": "ptr_01kar52v4e8qzr5n3m6x7p9tdc", "reason": "Two accounts of one firm", "operator": "opr_01kar52v4e8qzr5n3m6x7p9tdc", "merged_at": "2026-11-23T07:00:00Z", "settled": true, "enrolments": 0, "links": 2, "coupons": 1, "deals": 1, "leads": 0, "moved": [{"program": "prg_01kar52v4e8qzr5n3m6x7p9tdc", "amount": "120.50", "currency": "EUR", "transfers": 1}], "version": 16}))]
+pub struct MergeView {
+    /// Who was merged.
+    pub from: String,
+    /// Into whom.
+    pub into: String,
+    /// Why.
+    pub reason: String,
+    /// Who did it.
+    pub operator: String,
+    /// When.
+    pub merged_at: String,
+    /// Whether all has followed that there was; what becomes payable later still does.
+    pub settled: bool,
+    /// Programs in which the other took its place.
+    pub enrolments: u32,
+    /// Links that are the other's now.
+    pub links: u32,
+    /// Coupons that are the other's now.
+    pub coupons: u32,
+    /// Open deals that are the other's now.
+    pub deals: u32,
+    /// Leads that were offered anew.
+    pub leads: u32,
+    /// What of the balance has moved, by program.
+    pub moved: Vec<MovedView>,
+    /// Counts changes; also the `ETag`.
+    pub version: u64,
+}
+
+/// What of a merged partner's balance has moved in a program.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MovedBalance)]
+pub struct MovedView {
+    /// The program.
+    pub program: String,
+    /// How much in all; below zero where more was taken back than earned.
+    pub amount: String,
+    /// Its currency.
+    pub currency: &'static str,
+    /// In how many adjustments of each partner.
+    pub transfers: u32,
+}
+
 pub(crate) fn partner(known: &Known) -> PartnerView {
     let Known { partner, contact } = known;
     let Partner {
@@ -338,6 +399,8 @@ pub(crate) fn partner(known: &Known) -> PartnerView {
         kind,
         country,
         status,
+        merged_into,
+        absorbed,
         created_at,
         version,
     } = partner;
@@ -352,8 +415,38 @@ pub(crate) fn partner(known: &Known) -> PartnerView {
         country: country.clone(),
         kind: kind.name(),
         status: status.name(),
+        merged_into: merged_into.map(|into| into.to_string()),
+        absorbed: absorbed.iter().map(ToString::to_string).collect(),
         created_at: created_at.to_string(),
         version: *version,
+    }
+}
+
+pub(crate) fn merge(merge: &Merge) -> MergeView {
+    let [enrolments, links, coupons, deals, leads] = merge.followed;
+    MergeView {
+        from: merge.from.to_string(),
+        into: merge.into.to_string(),
+        reason: merge.reason.clone(),
+        operator: merge.by.to_string(),
+        merged_at: merge.at.to_string(),
+        settled: merge.is_settled(),
+        enrolments,
+        links,
+        coupons,
+        deals,
+        leads,
+        moved: merge
+            .moved
+            .iter()
+            .map(|moved| MovedView {
+                program: moved.program.to_string(),
+                amount: moved.amount.to_string(),
+                currency: moved.amount.currency().code(),
+                transfers: moved.parts,
+            })
+            .collect(),
+        version: merge.version,
     }
 }
 

@@ -300,7 +300,7 @@ pub struct BatchLineView {
 pub struct LeftOutView {
     /// Who.
     pub partner: String,
-    /// `suspended`, `on_hold`, `negative_balance`, `nothing_to_pay`, `below_minimum`, `no_payout_method`,
+    /// `merged` (into another partner, who is paid instead), `suspended`, `on_hold`, `negative_balance`, `nothing_to_pay`, `below_minimum`, `no_payout_method`,
     /// `payout_method_differs` (it wants to be paid otherwise than this batch pays),
     /// `payout_method_refused` (its wallet or name cannot stand in the file), `outside_sepa` (its IBAN is of
     /// a country that SEPA does not reach) or `amount_over_format` (more than one payment of the file can be).

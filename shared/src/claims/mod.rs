@@ -1,4 +1,5 @@
-//! Claims: whose customer a conversion's is, and why.
+//! Claims: whose customer a conversion's is, and why. What is a partner's that was merged into another is the
+//! other's.
 
 pub mod error;
 pub mod model;
@@ -209,6 +210,7 @@ async fn by_word(
     occurred_at: Timestamp,
 ) -> Result<Candidate, Error> {
     let Credited { partner, word } = credited;
+    let partner = partners::heir(app, partner).await?;
     let source = Source {
         partner,
         disabled_at: None,
@@ -239,13 +241,14 @@ async fn by_coupon(
     let found = programs::coupon(app, program.id, code).await?;
     let source = match &found {
         None => None,
-        Some(coupon) => Some(Source {
-            partner: coupon.partner,
-            disabled_at: coupon.disabled_at,
-            partner_fault: plan(app, program, coupon.partner, None, occurred_at)
-                .await?
-                .err(),
-        }),
+        Some(coupon) => {
+            let partner = partners::heir(app, coupon.partner).await?;
+            Some(Source {
+                partner,
+                disabled_at: coupon.disabled_at,
+                partner_fault: plan(app, program, partner, None, occurred_at).await?.err(),
+            })
+        }
     };
     let coupon = Coupon::id_of(program.id, code);
     Ok(Candidate {
@@ -266,13 +269,16 @@ async fn by_click(
         .filter(|link| link.program == program.id);
     let source = match &found {
         None => None,
-        Some(link) => Some(Source {
-            partner: link.partner,
-            disabled_at: link.disabled_at,
-            partner_fault: plan(app, program, link.partner, Some(link), occurred_at)
-                .await?
-                .err(),
-        }),
+        Some(link) => {
+            let partner = partners::heir(app, link.partner).await?;
+            Some(Source {
+                partner,
+                disabled_at: link.disabled_at,
+                partner_fault: plan(app, program, partner, Some(link), occurred_at)
+                    .await?
+                    .err(),
+            })
+        }
     };
     Ok(Candidate {
         evidence: Evidence::Click { link, at },

@@ -748,6 +748,8 @@ mod tests {
             kind: PartnerKind::Affiliate,
             country: "GB".to_owned(),
             status,
+            merged_into: None,
+            absorbed: Vec::new(),
             created_at: since,
             version: 1,
         };

@@ -440,7 +440,7 @@ pub async fn answer(app: &App, id: ProgramId, question: Question) -> Result<Answ
     let registered = sight
         .customers
         .iter()
-        .map(|customer| claims_of(&app.main, id, *customer));
+        .map(|customer| claims_of(app, id, *customer));
     let (registered, clicks) = futures_util::future::try_join(
         futures_util::future::try_join_all(registered),
         stored_clicks(app, &program, reference.as_deref(), at),

@@ -15,9 +15,10 @@ use crate::customers::names::similarity;
 use crate::customers::store::{named_alike, point, pointed, pointer_key, put};
 use crate::edge::App;
 use crate::ids::{CustomerId, PartnerId, ProgramId};
+use crate::partners;
 use crate::table::{Error, Op};
 
-pub use super::store::{change_claim, claims_of, find_claim, put_claim};
+pub use super::store::{change_claim, find_claim, put_claim};
 
 /// How alike two names are from which on somebody should look: see README, "Names of companies".
 pub const ALIKE: u16 = 800;
@@ -74,9 +75,28 @@ pub async fn claims_to(
     customers.dedup();
     let claims = customers
         .into_iter()
-        .map(|customer| claims_of(&app.main, program, customer));
+        .map(|customer| claims_of(app, program, customer));
     let claims = futures_util::future::try_join_all(claims).await?;
     Ok(claims.into_iter().flatten().collect())
+}
+
+/// The registered claims to a customer, ended ones included. Those of a partner that was merged into another are the
+/// other's.
+///
+/// # Errors
+/// The table's.
+pub async fn claims_of(
+    app: &App,
+    program: ProgramId,
+    customer: CustomerId,
+) -> Result<Vec<CustomerClaim>, Error> {
+    let mut claims = store::claims_of(&app.main, program, customer).await?;
+    for claim in &mut claims {
+        if let Some(partner) = claim.partner {
+            claim.partner = Some(partners::heir(app, partner).await?);
+        }
+    }
+    Ok(claims)
 }
 
 /// Looks a customer up: whose its identifiers are, who holds them for these product lines, and whose names are

@@ -1,7 +1,7 @@
 //! What an operator does by hand: adjustments, and holds that are moved.
 
 use super::error::CommissionError;
-use super::model::{Extra, Outcome, Source, level_id};
+use super::model::{Extra, Outcome, Source, State, level_id};
 use super::{account_ops, store};
 use crate::clock::Timestamp;
 use crate::edge::App;
@@ -38,6 +38,8 @@ pub enum Series {
     Operators,
     /// Disputes, each its own.
     Disputes,
+    /// Merges of partners, each its own.
+    Merges,
 }
 
 impl Series {
@@ -45,8 +47,32 @@ impl Series {
         match self {
             Self::Operators => "adjustment",
             Self::Disputes => "dispute",
+            Self::Merges => "merge",
         }
     }
+}
+
+/// The id of the line of an adjustment.
+fn line_id(series: Series, partner: PartnerId, program: ProgramId, id: &str) -> ConversionId {
+    let (partner, program) = (partner.to_string(), program.to_string());
+    ConversionId::derived(&[&partner, &program, series.name(), id])
+}
+
+/// Whether an adjustment is made and waits to become payable.
+///
+/// # Errors
+/// The table's.
+pub async fn is_pending(
+    app: &App,
+    series: Series,
+    partner: PartnerId,
+    program: ProgramId,
+    id: &str,
+) -> Result<bool, CommissionError> {
+    let key = store::outcome_key(line_id(series, partner, program, id));
+    let found = app.main.get_many([key]).await?.into_values().next();
+    let line = found.map(store::outcome).transpose()?;
+    Ok(line.is_some_and(|line| line.state == State::Held))
 }
 
 /// What came of an adjustment.
@@ -117,12 +143,7 @@ pub async fn adjustment(
         currency: amount.currency(),
     };
     let line = Extra {
-        id: ConversionId::derived(&[
-            &partner.to_string(),
-            &program.to_string(),
-            series.name(),
-            &adjustment_id,
-        ]),
+        id: line_id(series, partner, program, &adjustment_id),
         source: Source::Adjustment { by, reason, about },
         account,
         plan: None,

@@ -768,6 +768,34 @@ async fn change_claim(
     Ok(Some(write(registry::change_claim(&claim)?)))
 }
 
+/// The writes by which a deal that is not closed is another partner's: the one whose it was has been merged into that
+/// one. Its slots and its claim go with it. None for a closed one.
+///
+/// # Errors
+/// The table's.
+pub async fn inherit(
+    app: &App,
+    known: &Known,
+    to: PartnerId,
+    now: Timestamp,
+) -> Result<Vec<Op>, DealError> {
+    let deal = &known.deal;
+    let is_open = deal.state.is_live() || deal.state == State::Draft;
+    let is_disputed = deal.dispute.as_ref().is_some_and(|one| one.ended.is_none());
+    if !is_open && !is_disputed {
+        return Ok(Vec::new());
+    }
+    let changed = deal.inherited(to, now);
+    let mut ops = store::change(deal, &changed)?;
+    ops.push(store::list_with(&changed));
+    if let Some(held) = changed.held.as_ref().filter(|held| held.until > now) {
+        ops.extend(hold(&changed, held).keep(held.until));
+    }
+    let claim = change_claim(app, deal, |claim| claim.partner = Some(to)).await?;
+    ops.extend(claim.map(|write| write.op));
+    Ok(ops)
+}
+
 /// The events that tell of what happened to a deal after so many entries of its timeline.
 fn told(app: &App, deal: &Deal, before: usize) -> Result<Vec<Write<DealError>>, DealError> {
     let mut writes = Vec::new();
@@ -798,7 +826,8 @@ fn event(app: &App, deal: &Deal, entry: &Entry) -> Option<Event> {
         | Happening::ReviewStarted
         | Happening::StepApproved
         | Happening::Shared
-        | Happening::Alone => return None,
+        | Happening::Alone
+        | Happening::Merged => return None,
     };
     let event = Event::new(app.fresh(), kind, deal.id, entry.at)
         .in_program(deal.program)

@@ -181,6 +181,8 @@ pub enum Happening {
     DisputeRaised,
     /// That is decided.
     DisputeDecided,
+    /// Its partner was merged into another, whose it is from then on.
+    Merged,
 }
 
 /// Happenings by their names.
@@ -204,6 +206,7 @@ pub const HAPPENINGS: &[(&str, Happening)] = &[
     ("alone", Happening::Alone),
     ("dispute_raised", Happening::DisputeRaised),
     ("dispute_decided", Happening::DisputeDecided),
+    ("merged", Happening::Merged),
 ];
 
 /// An entry of a timeline.
@@ -1274,6 +1277,15 @@ impl Deal {
             }
             (_, _, None) => None,
         }
+    }
+
+    /// The deal after its partner was merged into another, whose it is from now on.
+    #[must_use]
+    pub fn inherited(&self, to: PartnerId, now: Timestamp) -> Self {
+        let note = Some(self.partner.to_string());
+        let mut deal = self.after(Happening::Merged, Actor::Rule, now, note);
+        deal.partner = to;
+        deal
     }
 
     /// The deal after its partner was reminded.

@@ -893,6 +893,17 @@ pub fn change_details(deal: &Deal, details: &Details) -> Result<Op, Error> {
     Ok(Op::Update(update.only_if(Condition::exists())))
 }
 
+/// The write by which a deal is listed with whom it is of.
+#[must_use]
+pub fn list_with(deal: &Deal) -> Op {
+    let update = Update::at(details_key(deal.id));
+    Op::Update(
+        update
+            .set("list_pk", text(partition(Listed::Partner(deal.partner))))
+            .only_if(Condition::exists()),
+    )
+}
+
 /// The write that counts a registration of a partner's day; refused once there are `most`.
 #[must_use]
 pub fn count(deal: &Deal, most: u32, day: Date, now: Timestamp) -> Op {

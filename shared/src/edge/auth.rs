@@ -130,6 +130,15 @@ pub struct PartnerPrincipal {
     pub key: KeyId,
     /// The person of the partner whose key it is; `None` for the partner's own.
     pub member: Option<MemberId>,
+    absorbed: Vec<PartnerId>,
+}
+
+impl PartnerPrincipal {
+    /// Whether what is that partner's is its own: it is that one, or that one was merged into it.
+    #[must_use]
+    pub fn owns(&self, partner: PartnerId) -> bool {
+        self.id == partner || self.absorbed.contains(&partner)
+    }
 }
 
 /// Either of the two: for routes that both read.
@@ -164,7 +173,7 @@ impl Principal {
     ) -> Result<(), Problem> {
         match self {
             Self::Operator(operator) => operator.demand(scopes),
-            Self::Partner(own) if own.id == partner => Ok(()),
+            Self::Partner(own) if own.owns(partner) => Ok(()),
             Self::Partner(_) => Err(Problem::not_found(what)),
         }
     }
@@ -210,6 +219,7 @@ async fn holder(parts: &RequestParts, app: &App) -> Result<Principal, Problem> {
             id,
             key: record.id,
             member: record.member,
+            absorbed: Vec::new(),
         }),
     })
 }
@@ -218,13 +228,12 @@ impl FromRequestParts<App> for Principal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut RequestParts, app: &App) -> Result<Self, Problem> {
-        let principal = holder(parts, app).await?;
-        if let Self::Partner(own) = &principal {
+        let mut principal = holder(parts, app).await?;
+        if let Self::Partner(own) = &mut principal {
             // A ban ends the keys that it finds; one that was issued in that moment opens nothing either.
             let partner = partners::partner(app, own.id).await?;
-            if !partner.is_some_and(|partner| partner.status.may_enter()) {
-                return Err(refused());
-            }
+            let partner = partner.filter(|partner| partner.status.may_enter());
+            own.absorbed = partner.ok_or_else(refused)?.absorbed.clone();
         }
         Ok(principal)
     }

@@ -218,6 +218,7 @@ kinds! {
     PartnerReinstated "partner.reinstated" Partner "partner" "A partner is active again." [OPERATOR];
     PartnerBanned "partner.banned" Partner "partner" "A partner was banned: its keys open nothing any more." [OPERATOR];
     PartnerArchived "partner.archived" Partner "partner" "A partner was archived: it keeps and is paid what it earned, and earns nothing new." [OPERATOR];
+    PartnerMerged "partner.merged" Partner "partner" "A partner was merged into another: what is its and what it earns from then on is the other's." [always("into", "The other partner."), OPERATOR];
     PartnerErased "partner.erased" Partner "partner" "The personal data of a partner or of one of its people was erased." [maybe("member", "The member; absent where it was the partner's own contact."), OPERATOR];
     PartnerMemberAdded "partner.member_added" Partner "partner" "A person was added to a partner." [always("member", "The member."), always("role", "owner, manager or member.")];
     PartnerMemberRemoved "partner.member_removed" Partner "partner" "A person was removed from a partner." [always("member", "The member.")];

@@ -341,7 +341,10 @@ mod tests {
         let rows = all(file, Separator::Comma, 1);
         assert_eq!(
             rows,
-            [Err(RowFault::QuoteMisplaced), Err(RowFault::ControlCharacter)]
+            [
+                Err(RowFault::QuoteMisplaced),
+                Err(RowFault::ControlCharacter)
+            ]
         );
         assert_eq!(rows, all(file, Separator::Comma, 10_000));
     }

@@ -198,7 +198,7 @@ async fn holder(
         .collect();
     let registered = match sight {
         Some(sight) => match sight.customers.first() {
-            Some(customer) => registry::claims_of(&app.main, program, *customer).await?,
+            Some(customer) => registry::claims_of(app, program, *customer).await?,
             None => Vec::new(),
         },
         None => registry::claims_to(app, program, &lead.hashes).await?,
@@ -231,9 +231,14 @@ async fn holder(
     // Of equal ones a registered claim, which was decided; it stands behind.
     found.reverse();
     found.sort_by_key(|holder| settings.rank(holder.kind));
-    for holder in found {
+    for mut holder in found {
         let is_active = match holder.partner {
-            Some(partner) => is_active(app, program, partner).await?,
+            Some(partner) => {
+                // A slot that has not changed hands yet, of one that was merged into another.
+                let partner = partners::heir(app, partner).await?;
+                holder.partner = Some(partner);
+                is_active(app, program, partner).await?
+            }
             None => true,
         };
         if is_active {

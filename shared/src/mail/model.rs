@@ -60,6 +60,7 @@ templates! {
     PartnerReinstated "partner.reinstated" Partner;
     PartnerBanned "partner.banned" Partner;
     PartnerArchived "partner.archived" Partner;
+    PartnerMerged "partner.merged" Partner;
     PartnerMemberAdded "partner.member_added" Partner;
     PartnerPayoutMethodSet "partner.payout_method_set" Partner;
     PartnerOnboarded "partner.onboarded" Partner;

@@ -33,6 +33,21 @@ pub enum PartnerError {
     /// The partner is banned.
     #[error("the partner is banned")]
     Banned,
+    /// The partner was merged into another.
+    #[error("the partner was merged into {0}")]
+    Merged(PartnerId),
+    /// Whom a partner is to be merged into was merged itself, into that one.
+    #[error("the other was merged into {0}")]
+    IntoMerged(PartnerId),
+    /// Whom a partner is to be merged into is not active.
+    #[error("the other is not active")]
+    IntoInactive,
+    /// As many partners were merged into one as may be.
+    #[error("too many partners were merged into it")]
+    TooManyMerged,
+    /// The partner's payouts are held back.
+    #[error("the partner's payouts are on hold")]
+    OnHold,
     /// The partner may still earn.
     #[error("the partner is active")]
     StillActive,
@@ -125,6 +140,27 @@ impl From<PartnerError> for Problem {
                 codes::PARTNER_SUSPENDED,
                 "partner",
                 codes::PARTNER_SUSPENDED.meaning,
+            ),
+            PartnerError::Merged(into) => Self::new(
+                codes::WRONG_STATE,
+                format!("the partner was merged into {into}, for good"),
+            ),
+            PartnerError::IntoMerged(into) => Self::field(
+                codes::WRONG_STATE,
+                "into",
+                format!("was merged itself, into {into}"),
+            ),
+            PartnerError::IntoInactive => Self::field(
+                codes::PARTNER_SUSPENDED,
+                "into",
+                "is not active: what is taken over could not be paid",
+            ),
+            PartnerError::TooManyMerged => {
+                Self::new(codes::LIMIT_REACHED, codes::LIMIT_REACHED.meaning)
+            }
+            PartnerError::OnHold => Self::new(
+                codes::WRONG_STATE,
+                "the partner's payouts are on hold; lift the hold first",
             ),
             PartnerError::Banned => Self::new(codes::WRONG_STATE, "the partner is banned"),
             PartnerError::StillActive => Self::new(

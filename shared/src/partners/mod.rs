@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use error::PartnerError;
 use model::{
-    Account, Contact, Enrolment, MAX_UPLINES, Partner, PartnerKind, PartnerStatus, PayInstruction,
-    PayoutHold, PayoutMethod, Relocation, TaxDetails, TaxProfile, Upline, UplineFault,
-    VatTreatment,
+    Account, Contact, Enrolment, MAX_ABSORBED, MAX_UPLINES, Partner, PartnerKind, PartnerStatus,
+    PayInstruction, PayoutHold, PayoutMethod, Relocation, TaxDetails, TaxProfile, Upline,
+    UplineFault, VatTreatment,
 };
 
 use crate::clock::Timestamp;
@@ -115,6 +115,8 @@ pub fn create(app: &App, new: NewPartner) -> Result<Change<Known, PartnerError>,
         kind,
         country,
         status: PartnerStatus::Active,
+        merged_into: None,
+        absorbed: Vec::new(),
         created_at: app.now(),
         version: 1,
     };
@@ -324,7 +326,7 @@ pub async fn amend(
 /// of its keys.
 ///
 /// # Errors
-/// `NotFound`, `Moved`, the table's.
+/// `NotFound`, `Merged`, `Moved`, the table's.
 pub async fn set_status(
     app: &App,
     id: PartnerId,
@@ -332,6 +334,9 @@ pub async fn set_status(
     by: OperatorId,
 ) -> Result<Change<Known, PartnerError>, PartnerError> {
     let Known { partner, contact } = find(app, id).await?;
+    if let Some(into) = partner.merged_into {
+        return Err(PartnerError::Merged(into));
+    }
     if partner.status == status {
         return Ok(Change {
             value: Known { partner, contact },
@@ -456,7 +461,10 @@ pub async fn enrol(
         store::find_enrolment(&app.main, partner, placement.program),
     )
     .await?;
-    found.ok_or(PartnerError::NotFound(partner))?;
+    let found = found.ok_or(PartnerError::NotFound(partner))?;
+    if let Some(into) = found.merged_into {
+        return Err(PartnerError::Merged(into));
+    }
     place(app, partner, enrolled, placement).await
 }
 
@@ -652,15 +660,135 @@ pub async fn uplines(
 ) -> Result<Vec<PartnerId>, table::Error> {
     let mut found = Vec::new();
     let mut last = partner;
-    while found.len() < most {
+    // Whoever was merged into another stands where it stood, for that one: the way up is as long as ever.
+    for _ in 0..MAX_UPLINES.min(most) {
         let enrolment = enrolment(app, last, program).await?;
         let Some(upline) = enrolment.and_then(|enrolment| enrolment.upline_at(at)) else {
             break;
         };
-        found.push(upline);
+        let heir = heir(app, upline).await?;
+        if heir != partner && !found.contains(&heir) {
+            found.push(heir);
+        }
         last = upline;
     }
     Ok(found)
+}
+
+/// Who has what is a partner's by now: itself, or whom it was merged into, however often; from the caches.
+///
+/// # Errors
+/// The table's.
+pub async fn heir(app: &App, id: PartnerId) -> Result<PartnerId, table::Error> {
+    let mut last = id;
+    // No partner has more merged into it, so no chain is longer.
+    for _ in 0..=MAX_ABSORBED {
+        match partner(app, last).await? {
+            Some(partner) => match partner.merged_into {
+                Some(into) => last = into,
+                None => break,
+            },
+            None => break,
+        }
+    }
+    Ok(last)
+}
+
+/// The change by which one partner is merged into another, on the versions of both that were read.
+///
+/// # Errors
+/// `Merged` of one that is already, `IntoMerged`, `Banned`, `Suspended` of the other, `OnHold`, `TooManyMerged`, the
+/// table's.
+pub async fn merged(
+    app: &App,
+    from: Partner,
+    into: Partner,
+) -> Result<(Partner, Partner, Vec<Op>), PartnerError> {
+    if let Some(other) = from.merged_into {
+        return Err(PartnerError::Merged(other));
+    }
+    if let Some(other) = into.merged_into {
+        return Err(PartnerError::IntoMerged(other));
+    }
+    if from.status == PartnerStatus::Banned {
+        return Err(PartnerError::Banned);
+    }
+    if !into.status.may_earn() {
+        return Err(PartnerError::IntoInactive);
+    }
+    if into.absorbed.len() + from.absorbed.len() >= MAX_ABSORBED {
+        return Err(PartnerError::TooManyMerged);
+    }
+    // What is held back of one must not be paid through the other.
+    if payout_hold(app, from.id).await?.is_some() {
+        return Err(PartnerError::OnHold);
+    }
+    let mut absorbed = into.absorbed.clone();
+    absorbed.push(from.id);
+    absorbed.extend(&from.absorbed);
+    let into = Partner {
+        absorbed,
+        version: into.version + 1,
+        ..into
+    };
+    let from = Partner {
+        status: PartnerStatus::Archived,
+        merged_into: Some(into.id),
+        version: from.version + 1,
+        ..from
+    };
+    let ops = vec![store::change_partner(&from)?, store::change_partner(&into)?];
+    app.cache.forget(&partner_name(from.id));
+    app.cache.forget(&partner_name(into.id));
+    Ok((from, into, ops))
+}
+
+/// Lets the cache know no more of an enrolment that has just changed.
+pub fn forget_enrolment(app: &App, partner: PartnerId, program: ProgramId) {
+    app.cache.forget(&enrolment_name(partner, program));
+}
+
+/// Puts a partner where another stands in a program: under the same plans since the same times, and below the same
+/// upline, unless that is itself or stands below it. Nothing where it is in the program already.
+///
+/// # Errors
+/// `Moved` (ask again), the table's.
+pub async fn inherit(app: &App, from: &Enrolment, to: PartnerId) -> Result<Vec<Op>, PartnerError> {
+    let standing = store::find_enrolment(&app.main, to, from.program).await?;
+    if standing.is_some() {
+        return Ok(Vec::new());
+    }
+    let planned = Enrolment {
+        partner: to,
+        uplines: Vec::new(),
+        created_at: app.now(),
+        version: 1,
+        ..from.clone()
+    };
+    let upline = from.upline_at(app.now()).filter(|upline| *upline != to);
+    let placed = below(app, planned.clone(), upline, Timestamp::MIN).await;
+    let (placed, tree) = match placed {
+        Err(
+            PartnerError::UplineCycle(_)
+            | PartnerError::UplineTooDeep
+            | PartnerError::UplineNotEnrolled(_),
+        ) => (planned, None),
+        placed => placed?,
+    };
+    let uplines = placed.uplines.into_iter();
+    let placed = Enrolment {
+        uplines: uplines
+            .map(|upline| Upline {
+                from: None,
+                ..upline
+            })
+            .collect(),
+        version: 1,
+        ..placed
+    };
+    let mut ops = vec![store::save_enrolment(&placed)?];
+    ops.extend(tree);
+    Ok(ops)
 }
 
 /// A page of a partner's enrolments, by program, and the position to go on from.

@@ -212,11 +212,18 @@ pub struct Partner {
     pub country: String,
     /// Whether it earns.
     pub status: PartnerStatus,
+    /// The partner that has taken over what is its, for good.
+    pub merged_into: Option<PartnerId>,
+    /// The partners that were merged into it, in their order, with all that had been merged into those.
+    pub absorbed: Vec<PartnerId>,
     /// Since when.
     pub created_at: Timestamp,
     /// Counts changes.
     pub version: u64,
 }
+
+/// Partners that may be merged into one.
+pub const MAX_ABSORBED: usize = 20;
 
 /// Name and email, erasable.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -65,6 +65,10 @@ struct PartnerItem {
     suspended: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     status: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    merged_into: Option<PartnerId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    absorbed: Vec<PartnerId>,
     created_at: Timestamp,
     version: u64,
 }
@@ -127,6 +131,8 @@ fn partner_item(partner: &Partner) -> PartnerItem {
         kind,
         country,
         status,
+        merged_into,
+        absorbed,
         created_at,
         version,
     } = partner.clone();
@@ -141,6 +147,8 @@ fn partner_item(partner: &Partner) -> PartnerItem {
         country,
         suspended: status != PartnerStatus::Active,
         status: Some(status.name().to_owned()),
+        merged_into,
+        absorbed,
         created_at,
         version,
     }
@@ -165,6 +173,8 @@ fn partner(item: PartnerItem) -> Result<Partner, Error> {
         country,
         suspended,
         status,
+        merged_into,
+        absorbed,
         created_at,
         version,
     } = item;
@@ -178,6 +188,8 @@ fn partner(item: PartnerItem) -> Result<Partner, Error> {
         kind: named(PARTNER_KINDS, &kind)?,
         country,
         status,
+        merged_into,
+        absorbed,
         created_at,
         version,
     })

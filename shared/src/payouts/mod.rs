@@ -1125,12 +1125,17 @@ async fn payee(
     rail: Rail,
 ) -> Result<(Payee, Option<(Account, PayInstruction)>), PayoutError> {
     // A partner that cannot be read any more is not paid.
-    let suspended = match partners::partner(app, partner).await {
-        Ok(found) => found.is_none_or(|partner| !partner.status.is_paid()),
+    let (suspended, merged) = match partners::partner(app, partner).await {
+        Ok(found) => (
+            found
+                .as_ref()
+                .is_none_or(|partner| !partner.status.is_paid()),
+            found.is_some_and(|partner| partner.merged_into.is_some()),
+        ),
         Err(error @ (table::Error::Busy(_) | table::Error::Failed(_))) => return Err(error.into()),
         Err(error) => {
             tracing::error!(%error, %partner, "a partner cannot be read; it is left out");
-            true
+            (true, false)
         }
     };
     let (instruction, hold) = futures_util::future::join(
@@ -1163,6 +1168,7 @@ async fn payee(
         .map(|(fitted, _)| fitted.as_ref().map(|_| ()).map_err(|reason| *reason));
     let payee = Payee {
         suspended,
+        merged,
         on_hold,
         method,
     };

@@ -943,6 +943,8 @@ pub fn tally(
 pub struct Payee {
     /// Whether it earns and is paid.
     pub suspended: bool,
+    /// Whether it was merged into another, who is paid what is its.
+    pub merged: bool,
     /// Whether its payouts are on hold.
     pub on_hold: bool,
     /// Whether the batch's rail reaches the account that it wants to be paid into, or why not; `None` when it
@@ -953,6 +955,8 @@ pub struct Payee {
 /// Why a partner is left out of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeftOut {
+    /// It was merged into another, who is paid instead.
+    Merged,
     /// It is suspended.
     Suspended,
     /// Its payouts are on hold.
@@ -977,7 +981,8 @@ pub enum LeftOut {
 
 impl LeftOut {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
+        Self::Merged,
         Self::Suspended,
         Self::OnHold,
         Self::NegativeBalance,
@@ -994,6 +999,7 @@ impl LeftOut {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Merged => "merged",
             Self::Suspended => "suspended",
             Self::OnHold => "on_hold",
             Self::NegativeBalance => "negative_balance",
@@ -1014,6 +1020,9 @@ impl LeftOut {
 /// # Errors
 /// Why it is left out.
 pub fn decide(minor: i64, payee: Payee, terms: Terms) -> Result<Money, LeftOut> {
+    if payee.merged {
+        return Err(LeftOut::Merged);
+    }
     if payee.suspended {
         return Err(LeftOut::Suspended);
     }
@@ -1217,6 +1226,7 @@ mod tests {
 
     const READY: Payee = Payee {
         suspended: false,
+        merged: false,
         on_hold: false,
         method: Some(Ok(())),
     };
@@ -1317,6 +1327,12 @@ mod tests {
                 Err(reason)
             );
         }
+        let merged = Payee {
+            merged: true,
+            suspended: true,
+            ..READY
+        };
+        assert_eq!(decide(9_900, merged, terms("50.00")), Err(LeftOut::Merged));
         let held = Payee {
             on_hold: true,
             ..READY
@@ -1692,7 +1708,7 @@ mod tests {
             method in prop::option::of(prop::sample::select(vec![Ok(()), Err(LeftOut::OutsideSepa)])),
         ) {
             let terms = Terms { minimum: Money::new(minimum, gbp()), rail: Rail::Paypal };
-            let payee = Payee { suspended, on_hold: false, method };
+            let payee = Payee { suspended, merged: false, on_hold: false, method };
             let is_payable = !suspended && minor > 0 && minor >= minimum && method == Some(Ok(()));
             match decide(minor, payee, terms) {
                 Ok(paid) => {

@@ -540,6 +540,34 @@ pub async fn links(
     Ok(store::links(&app.main, partner, below, limit).await?)
 }
 
+/// The change by which a link is another partner's.
+///
+/// # Errors
+/// Never for a well-formed link.
+pub fn inherit_link(app: &App, link: Link, to: PartnerId) -> Result<table::Op, table::Error> {
+    let link = Link {
+        partner: to,
+        version: link.version + 1,
+        ..link
+    };
+    app.cache.forget(&link_name(link.id));
+    store::change_link(&link)
+}
+
+/// The change by which a coupon is another partner's.
+///
+/// # Errors
+/// Never for a well-formed coupon.
+pub fn inherit_coupon(app: &App, coupon: Coupon, to: PartnerId) -> Result<table::Op, table::Error> {
+    let coupon = Coupon {
+        partner: to,
+        version: coupon.version + 1,
+        ..coupon
+    };
+    app.cache.forget(&coupon_name(coupon.id));
+    store::change_coupon(&coupon)
+}
+
 /// Leads a link elsewhere, if its version is `based_on`.
 ///
 /// # Errors
