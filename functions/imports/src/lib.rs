@@ -243,8 +243,8 @@ async fn start(
 
 /// Stop an import.
 ///
-/// What has taken effect stays. One at work stops with its present step: until then it is `cancelling`. A second
-/// time changes nothing. Asks for the scope `channel`.
+/// What has taken effect stays, and no further row does. One at work is `cancelling` until it is counted how many did.
+/// A second time changes nothing. Asks for the scope `channel`.
 #[utoipa::path(post, path = "/v1/imports/{id}/cancel", tag = "imports", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The import's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),

@@ -24,7 +24,7 @@ use crate::clock::{Timestamp, minutes_after};
 use crate::edge::{App, Change, Problem, Queue, SEND_BATCH, Write, codes};
 use crate::ids::{OperatorId, ProgramId, UploadId};
 use crate::programs;
-use crate::table::{Error, Op, Refusal, TransactError};
+use crate::table::{Error, Op, Refusal, TransactError, pause_before};
 
 use error::ImportError;
 use model::{
@@ -44,7 +44,7 @@ const GROUP: usize = 100;
 /// Rows that are looked at together before any takes effect.
 const LOOKS_AT_ONCE: usize = 16;
 /// Tries of a row that others are in the way of.
-const MAX_TRIES: usize = 8;
+const MAX_TRIES: u32 = 8;
 /// Minutes without a step after which an upload is queued again: more than a step takes.
 const STILL_MINUTES: i64 = 3;
 /// Uploads that are looked at to be queued again.
@@ -83,7 +83,8 @@ pub async fn create_whole(
     content: Vec<u8>,
 ) -> Result<Change<Upload, ImportError>, ImportError> {
     known(app, program).await?;
-    let header = header(kind, &content)?;
+    let unreadable = || ImportError::Header(vec![HeaderFault::Unreadable], kinds::names(kind));
+    let header = header(kind, &content, true)?.ok_or_else(unreadable)?;
     let upload = Upload::new(app.fresh(), (program, kind), name, by, app.now());
     let bytes = u32::try_from(content.len()).unwrap_or(u32::MAX);
     // That it takes parts is not to be checked of what is only now made.
@@ -161,9 +162,7 @@ pub async fn start(
     if !missing.is_empty() {
         return Err(ImportError::PartsMissing(missing));
     }
-    let first = store::part(&app.main, id, 1).await?;
-    let first = first.ok_or_else(|| ImportError::PartsMissing(vec![1]))?;
-    let header = header(upload.kind, &first)?;
+    let header = header_in_parts(app, &upload, last).await?;
     let stage = upload.stage;
     let sizes = sizes.into_iter().map(|(_, bytes)| bytes).collect();
     let started = upload
@@ -176,10 +175,27 @@ pub async fn start(
     })
 }
 
-/// What a file's first row says.
-fn header(kind: Kind, start: &[u8]) -> Result<Header, ImportError> {
+/// What the first row says of a file that comes in parts: it may be cut anywhere, also in that row.
+async fn header_in_parts(app: &App, upload: &Upload, parts: usize) -> Result<Header, ImportError> {
+    let mut start = Vec::new();
+    for number in 1..=parts {
+        let part = store::part(&app.main, upload.id, number).await?;
+        start.extend(part.ok_or_else(|| ImportError::PartsMissing(vec![number]))?);
+        if let Some(header) = header(upload.kind, &start, number == parts)? {
+            return Ok(header);
+        }
+    }
+    let known = kinds::names(upload.kind);
+    Err(ImportError::Header(vec![HeaderFault::Unreadable], known))
+}
+
+/// What a file's first row says; `None` where it ends behind `start`, and the file does not.
+fn header(kind: Kind, start: &[u8], is_last: bool) -> Result<Option<Header>, ImportError> {
     if start.is_empty() {
         return Err(ImportError::PartEmpty);
+    }
+    if start.len() < rows::MARK.len() && !is_last {
+        return Ok(None);
     }
     // UTF-16 says so in its first two bytes, or has a zero in each letter of a header.
     if start.starts_with(&[0xFF, 0xFE]) || start.starts_with(&[0xFE, 0xFF]) || start.contains(&0) {
@@ -189,23 +205,25 @@ fn header(kind: Kind, start: &[u8]) -> Result<Header, ImportError> {
     let mark = rows::mark(start);
     let separator = Separator::of(&start[mark..]);
     let unreadable = |known| ImportError::Header(vec![HeaderFault::Unreadable], known);
-    match rows::row(&start[mark..], separator, true) {
+    match rows::row(&start[mark..], separator, is_last) {
         Found::Row(Ok(cells), bytes) => {
             let columns =
                 columns(&cells, &known).map_err(|faults| ImportError::Header(faults, known))?;
             let offset = u64::try_from(mark + bytes).unwrap_or(u64::MAX);
-            Ok(Header {
+            Ok(Some(Header {
                 columns,
                 separator,
                 end: Place { offset, row: 2 },
-            })
+            }))
         }
+        Found::Cut if !is_last => Ok(None),
         Found::Row(Err(RowFault::NotUtf8), _) => Err(ImportError::NotUtf8),
         Found::Row(Err(_), _) | Found::Cut | Found::End | Found::NoCsv => Err(unreadable(known)),
     }
 }
 
-/// Stops an upload: what has taken effect stays. One at work stops with its present step.
+/// Stops an upload: what has taken effect stays. Of one at work no further row takes effect from here on; how many
+/// did is counted next.
 ///
 /// # Errors
 /// `NotFound`, `WrongState`, `Moved`, the table's.
@@ -232,7 +250,7 @@ pub async fn cancel(app: &App, id: UploadId) -> Result<Change<Upload, ImportErro
         Stage::Receiving | Stage::Done | Stage::Refused | Stage::Failed(_) => {}
     }
     let stopped = upload
-        .cancelled(app.now())
+        .cancelled(0, app.now())
         .ok_or(ImportError::WrongState(stage))?;
     let change = Write::new(store::change(&stopped)?, |_| ImportError::Moved);
     Ok(Change {
@@ -320,6 +338,8 @@ pub async fn requeue(app: &App, now: Timestamp) -> Result<usize, Error> {
 enum Stopped {
     /// For good.
     Failed(Failure),
+    /// The upload has moved meanwhile: it was cancelled, or another step was first.
+    Overtaken,
     /// For now.
     Table(Error),
 }
@@ -339,7 +359,13 @@ pub async fn advance(app: &App, id: UploadId) -> Result<(), Error> {
         return Ok(());
     };
     if upload.cancelling && upload.stage.is_at_work() {
-        let Some(stopped) = upload.cancelled(app.now()) else {
+        // Since that was asked the version is another, and with the old one no row takes effect: what is marked
+        // beyond the last step's end is all that a step under way has taken.
+        let begun = match upload.stage {
+            Stage::Running => store::taken_beyond(&app.main, id, upload.place.row).await?,
+            _ => 0,
+        };
+        let Some(stopped) = upload.cancelled(begun, app.now()) else {
             return Ok(());
         };
         return commit_step(app, vec![store::change(&stopped)?]).await;
@@ -358,6 +384,7 @@ pub async fn advance(app: &App, id: UploadId) -> Result<(), Error> {
             let failed = upload.counted(Err(failure), app.now());
             vec![store::change(&failed)?]
         }
+        Err(Stopped::Overtaken) => return Ok(()),
         Err(Stopped::Table(error)) => return Err(error),
     };
     commit_step(app, ops).await
@@ -493,11 +520,12 @@ fn weight(faults: &[Fault]) -> usize {
     each.sum()
 }
 
-/// Whether a row takes effect now, or has before.
+/// Whether a row takes effect now, or has before, or does not any more because the upload has moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Taken {
     New,
     Already,
+    Overtaken,
 }
 
 /// Lets the next rows take effect.
@@ -526,6 +554,7 @@ async fn run(app: &App, upload: &Upload, header: &Header) -> Result<Vec<Op>, Sto
             }
             match take(app, upload, header, (row, cells)).await? {
                 Ok(Taken::New | Taken::Already) => taken += 1,
+                Ok(Taken::Overtaken) => return Err(Stopped::Overtaken),
                 Err(found) => {
                     refused += 1;
                     bytes += weight(&found);
@@ -559,7 +588,8 @@ async fn take(
         Ok(wanted) => wanted,
         Err(problem) => return Ok(Err(kinds::faults(upload.kind, row, &problem))),
     };
-    for _ in 0..MAX_TRIES {
+    for round in 0..MAX_TRIES {
+        pause_before(round).await;
         let problem = match kinds::take(app, upload, row, wanted.clone()).await {
             Ok(taken) => return Ok(Ok(taken)),
             Err(problem) => problem,
@@ -579,7 +609,7 @@ async fn take(
     Err(Error::Busy("a row finds others in its way".to_owned()))
 }
 
-/// Commits what a row does, together with the mark that it was taken.
+/// Commits what a row does, together with the mark that it was taken, as far as the upload is where its step read it.
 async fn commit<T, E: Into<Problem>>(
     app: &App,
     upload: &Upload,
@@ -588,14 +618,16 @@ async fn commit<T, E: Into<Problem>>(
 ) -> Result<Taken, Problem> {
     let mark = store::put_row(upload, row)?;
     let ops = change.writes.iter().map(|write| write.op.clone());
-    let ops: Vec<Op> = ops.chain([mark]).collect();
+    let ops: Vec<Op> = ops.chain([mark, store::stands(upload)]).collect();
     let refusals = match app.main.transact(&ops).await {
         Ok(()) => return Ok(Taken::New),
         Err(TransactError::Table(error)) => return Err(error.into()),
         Err(TransactError::Refused(refusals)) => refusals,
     };
-    if let Some(Refusal::Condition(_)) = refusals.last() {
-        return Ok(Taken::Already);
+    match refusals.as_slice() {
+        [.., Refusal::Condition(_)] => return Ok(Taken::Overtaken),
+        [.., Refusal::Condition(_), _] => return Ok(Taken::Already),
+        _ => {}
     }
     for (write, refusal) in change.writes.iter().zip(&refusals) {
         if let Refusal::Condition(old) = refusal {

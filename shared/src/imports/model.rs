@@ -349,11 +349,12 @@ impl Upload {
         self.moved(now)
     }
 
-    /// The upload stopped; `None` when it has ended.
+    /// The upload stopped, of whose rows so many took effect in a step that did not end; `None` when it has ended.
     #[must_use]
-    pub fn cancelled(mut self, now: Timestamp) -> Option<Self> {
+    pub fn cancelled(mut self, begun: u64, now: Timestamp) -> Option<Self> {
         match self.stage {
             Stage::Receiving | Stage::Checking | Stage::Running => {
+                self.taken += begun;
                 self.stage = Stage::Cancelled;
                 Some(self.moved(now))
             }
@@ -431,7 +432,7 @@ mod tests {
         let done = halfway.stepped(None, 1, 1, now);
         assert_eq!((done.stage, done.taken, done.refused), (Stage::Done, 2, 1));
         assert_eq!(done.place.offset, 30);
-        assert!(done.cancelled(now).is_none());
+        assert!(done.cancelled(0, now).is_none());
     }
 
     #[test]
@@ -473,9 +474,9 @@ mod tests {
     fn what_has_not_ended_can_be_stopped() {
         let now = Timestamp::UNIX_EPOCH;
         for upload in [upload(), running()] {
-            let stopped = upload.cancelled(now).unwrap();
+            let stopped = upload.cancelled(0, now).unwrap();
             assert_eq!(stopped.stage, Stage::Cancelled);
-            assert!(stopped.cancelled(now).is_none());
+            assert!(stopped.cancelled(0, now).is_none());
         }
     }
 

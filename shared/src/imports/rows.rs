@@ -4,7 +4,7 @@
 //! read is one row; the next one is read as if nothing had been.
 
 /// What Excel and others put in front of UTF-8.
-const MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
+pub const MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 /// Bytes of a row. A quote that nothing closes swallows no more than that before its row is given up.
 pub const MAX_ROW_BYTES: usize = 64 * 1024;
 

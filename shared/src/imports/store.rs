@@ -18,6 +18,9 @@ use crate::table::{
 /// Where uploads at work are found.
 const WORK: &str = "WORK#imports";
 
+/// The largest number that a row's key has a place for; a file of the most bytes has fewer lines.
+const LAST_ROW: u64 = 99_999_999;
+
 fn key(id: UploadId) -> Key {
     Key::new(format!("UPLOAD#{id}"), "UPLOAD")
 }
@@ -294,12 +297,23 @@ pub fn change(upload: &Upload) -> Result<Op, Error> {
     ))
 }
 
-/// Asks an upload at work to stop. The steps' own changes leave that as it is.
+/// Asks an upload at work to stop, wherever it is. Its version moves on, so that a step under way takes no further row
+/// and does not end.
 #[must_use]
 pub fn ask_to_stop(upload: &Upload) -> Op {
     let is_there = Condition::equals("stage", text(upload.stage.name()));
-    let asked = Update::at(key(upload.id)).set("cancelling", AttributeValue::Bool(true));
+    let asked = Update::at(key(upload.id))
+        .set("cancelling", AttributeValue::Bool(true))
+        // Twice is as good as once: only that it is another version counts.
+        .add("version", 1);
     Op::Update(asked.only_if(is_there))
+}
+
+/// Demands that an upload stands where it was read.
+#[must_use]
+pub fn stands(upload: &Upload) -> Op {
+    let version = i64::try_from(upload.version).unwrap_or(i64::MAX);
+    Op::Check(key(upload.id), Condition::equals("version", int(version)))
 }
 
 /// The writes of a part, in place of an earlier one of its number: the last of them is that the upload takes parts.
@@ -388,6 +402,15 @@ pub async fn taken_rows(
     let found: Vec<RowKey> = table.all(range).await?;
     let row = |key: &RowKey| key.sk.strip_prefix("ROW#")?.parse().ok();
     Ok(found.iter().filter_map(row).collect())
+}
+
+/// How many rows have taken effect, from `first` on: at most those of one step.
+///
+/// # Errors
+/// The table's.
+pub async fn taken_beyond(table: &Table, id: UploadId, first: u64) -> Result<u64, Error> {
+    let found = taken_rows(table, id, (first, LAST_ROW)).await?;
+    Ok(u64::try_from(found.len()).unwrap_or(u64::MAX))
 }
 
 /// The faults of some rows, under the first row that was looked at for them.
@@ -566,7 +589,7 @@ mod tests {
             started.clone().counted(Err(Failure::NoCsv), now),
             started.checked(None, 2, now),
             running.clone().stepped(None, 8, 1, now),
-            running.clone().cancelled(now).unwrap(),
+            running.clone().cancelled(3, now).unwrap(),
             running,
             stopping,
         ];
