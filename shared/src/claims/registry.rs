@@ -322,6 +322,15 @@ impl Hold<'_> {
             .collect()
     }
 
+    /// The changes that leave the holder its slots, and nobody's any more whose they were for. A refused one means
+    /// that they are not the holder's any more.
+    #[must_use]
+    pub fn vacate(&self) -> Vec<Op> {
+        self.each()
+            .map(|(hash, line)| store::vacate(self, hash, &line))
+            .collect()
+    }
+
     /// The changes that give the holder's slots back at `now`: the next one may take them in that very second.
     #[must_use]
     pub fn give_back(&self, now: Timestamp) -> Vec<Op> {

@@ -541,6 +541,12 @@ pub(super) fn keep(hold: &Hold<'_>, hash: &str, line: &str, until: Timestamp) ->
     Op::Update(update.only_if(Condition::equals("holder", text(hold.holder))))
 }
 
+pub(super) fn vacate(hold: &Hold<'_>, hash: &str, line: &str) -> Op {
+    let key = slot_key(hold.program, hash, hold.kind, line);
+    let update = Update::at(key).remove("partner");
+    Op::Update(update.only_if(Condition::equals("holder", text(hold.holder))))
+}
+
 pub(super) fn pass(
     hold: &Hold<'_>,
     hash: &str,

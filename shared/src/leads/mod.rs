@@ -665,6 +665,16 @@ async fn ending_claim(
     Ok(moving([registry::change_claim(&ended)?]).collect())
 }
 
+/// The writes after which a lead holds its customer for nobody any more, where its partner had accepted it: whose it
+/// was then registers a deal with that customer as anybody else.
+fn vacating(before: &Lead, now: Timestamp) -> Vec<Write<LeadError>> {
+    if !before.stage.is_held() || !before.holds(now) {
+        return Vec::new();
+    }
+    let holder = before.id.to_string();
+    moving(hold(before, &holder, None).vacate()).collect()
+}
+
 /// The partner that it is offered to declines a lead, for good; it passes to the next candidate.
 ///
 /// # Errors
@@ -714,6 +724,7 @@ async fn passed_on(
         |_| LeadError::Moved,
     )];
     writes.append(&mut claim);
+    writes.extend(vacating(&known.lead, told.at));
     writes.extend(placing);
     writes.extend(moving([events::put(&told)?]));
     Ok(Change {
@@ -885,6 +896,7 @@ pub async fn reassign(
     let itself = store::change(&lead, known.lead.version)?;
     let mut writes = vec![Write::new(itself, |_| LeadError::Stale)];
     writes.append(&mut claim);
+    writes.extend(vacating(&known.lead, now));
     writes.extend(placing);
     Ok(Change {
         value: Known {
