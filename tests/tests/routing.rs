@@ -3,6 +3,10 @@
 use axum::http::{Method, header};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tributary::channel::model::Profile;
+use tributary::channel::{self, store};
+use tributary::ids::PartnerId;
+use tributary::leads::{self, routing::Credits};
 use tributary_tests::{Answer, World};
 
 /// A program with partners who take leads.
@@ -363,6 +367,64 @@ async fn who_is_suspended_is_passed_over_without_being_on_the_roster_anew() {
     assert!(suspended.status.is_success(), "{}", suspended.text);
     let offered = desk.bring_many("s", 3).await;
     assert_eq!(desk.counts(&offered), [0, 3]);
+}
+
+#[tokio::test]
+async fn of_very_many_who_cannot_take_it_the_explanation_stays_true() {
+    let desk = Desk::open(in_turn(), &[json!({})]).await;
+    let (app, program) = (desk.world.instance.app(), desk.program.parse().unwrap());
+    let own = desk.partners[0].0.parse().unwrap();
+    let own = channel::find_profile(app, program, own).await.unwrap();
+    // On the roster, and no partners any more.
+    for number in 0..210_u8 {
+        let mut bytes = [0; 16];
+        bytes[15] = number;
+        let gone = Profile {
+            partner: PartnerId::from_bytes(bytes),
+            ..own.clone()
+        };
+        let part = store::find_part(&app.main, program, gone.partner);
+        let part = store::save_part(part.await.unwrap(), &gone).unwrap();
+        app.main.transact(&[part.unwrap()]).await.unwrap();
+    }
+    desk.describe(&desk.partners[0].0, json!({})).await;
+    let lead = json!({ "company": { "domain": "many.example" } });
+    let queued = desk.bring(lead).await.expect(201);
+    assert_eq!(queued.str("stage"), "vendor_queue");
+    let path = format!("/v1/leads/{}/assignments", queued.str("id"));
+    let why = desk.world.get(&path).await.expect(200);
+    let explanation = &why.body["items"][0]["explanation"];
+    assert_eq!(explanation["choice"], Value::Null);
+    assert_eq!(explanation["stopped_after"], 200);
+    let tried = &explanation["tried"][0];
+    assert_eq!(tried["not_eligible"], json!({ "not_active": 200 }));
+    assert_eq!(tried["eligible"], 11);
+    assert_eq!(tried["ranked"].as_array().unwrap().len(), 11);
+}
+
+#[tokio::test]
+async fn turns_of_more_partners_than_one_item_holds_read_back() {
+    let desk = Desk::open(in_turn(), &[]).await;
+    let (app, program) = (desk.world.instance.app(), desk.program.parse().unwrap());
+    let credits = |count: u32, of: i32| {
+        let each = (0..count).map(|number| {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            (PartnerId::from_bytes(bytes), of)
+        });
+        Credits(each.collect())
+    };
+    for turns in [credits(25_000, 7), credits(25_001, -7), credits(3, 1)] {
+        let before = leads::store::standing(&app.main, program, None, &["all"]);
+        let before = before.await.unwrap();
+        let ops = before.save_turns("all", &turns).unwrap();
+        app.main.transact(&ops).await.unwrap();
+        // From the same version no second change is made, of whichever item.
+        let again = before.save_turns("all", &credits(25_000, 9)).unwrap();
+        assert!(app.main.transact(&again).await.is_err());
+        let after = leads::store::standing(&app.main, program, None, &["all"]);
+        assert_eq!(after.await.unwrap().turns()["all"], turns);
+    }
 }
 
 #[tokio::test]

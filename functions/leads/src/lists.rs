@@ -134,7 +134,9 @@ pub(crate) async fn find(
 /// See why a lead was assigned as it was.
 ///
 /// Each time with who was eligible (the first twenty, the best first, with their scores), who was not and why
-/// (all counted, the first twenty named), and the choice. The same inputs choose the same partner.
+/// (all counted, the first twenty named), and the choice. Where two hundred chosen ones could not take it, suspended or
+/// without terms they would have to accept, nobody further is asked (`stopped_after`), and an operator decides. The
+/// same inputs choose the same partner.
 #[utoipa::path(get, path = "/v1/leads/{id}/assignments", tag = "leads", operation_id = "lead_assignments", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The lead's id")),
     responses((status = 200, description = "The explanations, oldest first", body = schema::AssignmentListView)))]

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::error::LeadError;
 use super::model::{Actor, Count, Lead, MAX_OFFERS, Routing, Why};
-use super::routing::{Candidate, Credits, Need, Past, Route, Rule, Strategy, Tally, route};
+use super::routing::{Candidate, Credits, Need, Past, Route, Routed, Rule, Strategy, Tally, route};
 use super::store::{self, Listed, Standing};
 use super::{event, moving, wire};
 use crate::agreements;
@@ -352,14 +352,28 @@ impl<'a> Desk<'a> {
             if may_take(self.app, self.program, chosen).await? {
                 return Ok(found);
             }
-            if self.barred.len() >= MAX_BARRED {
-                return Ok(Route::default());
-            }
             self.barred.insert(chosen);
             for candidate in all.iter_mut().filter(|one| one.partner == chosen) {
                 candidate.barred = true;
             }
+            if self.barred.len() >= MAX_BARRED {
+                return Ok(stopped(route(rules, need, &all, past, credits)));
+            }
         }
+    }
+}
+
+/// A decision of which nobody is asked any more whether he can take the lead: it keeps who was found eligible and who
+/// was not, and goes to nobody.
+fn stopped(found: Route) -> Route {
+    let Route { routed, turns: _ } = found;
+    Route {
+        routed: Routed {
+            stopped_after: routed.choice.map(|_| MAX_BARRED),
+            choice: None,
+            ..routed
+        },
+        turns: None,
     }
 }
 

@@ -48,6 +48,10 @@ use crate::{claims, partners, programs, table, tracking};
 pub const MAX_TRIES: u32 = 12;
 /// Leads that one run of clockwork passes on, of each shard.
 pub const DUE_PAGE: usize = 50;
+/// Pages of leads that one run of clockwork looks through for these, of each shard: those that fail stand in front.
+const MAX_DUE_PAGES: usize = 10;
+/// Tries of a lead that time moves on: it is due in the next run as well, and others wait behind it.
+const MAX_DUE_TRIES: u32 = 5;
 /// Seconds that the list of changes stays behind the present: the index lags, and two who write at the same moment
 /// commit in any order.
 pub const FEED_BEHIND_SECONDS: i64 = 5;
@@ -972,8 +976,8 @@ pub struct PassedOn {
 }
 
 /// Passes on what is due by `now`: offers that ran out go to the next candidate, leads that lay idle are taken
-/// back and go on likewise. At most [`DUE_PAGE`] of each shard; safe to repeat. One that fails does not keep the
-/// others from it.
+/// back and go on likewise. About [`DUE_PAGE`] of each shard; safe to repeat. Those that fail, in this run and in each
+/// before, do not keep the others from it.
 ///
 /// # Errors
 /// What any of them met, after all were tried.
@@ -981,18 +985,27 @@ pub async fn due(app: &App, now: Timestamp) -> Result<PassedOn, LeadError> {
     let mut passed = PassedOn::default();
     let mut failed = None;
     for shard in 0..store::DUE_SHARDS {
-        let (ids, _) = store::due(&app.main, shard, now, DUE_PAGE).await?;
-        for id in ids {
-            // Due is what the schedule's time says; done it is now, so that feeds have it behind what was before
-            // and whoever is next has all its minutes.
-            match pass_on(app, id, now.max(app.now())).await {
-                Ok(Some(EventKind::LeadReclaimed)) => passed.reclaimed += 1,
-                Ok(Some(_)) => passed.expired += 1,
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(%error, lead = %id, "a lead was not passed on");
-                    failed = Some(error);
+        let (mut done, mut beyond) = (0, None);
+        for _ in 0..MAX_DUE_PAGES {
+            let (ids, next) = store::due(&app.main, shard, now, beyond, DUE_PAGE).await?;
+            for id in ids {
+                // Due is what the schedule's time says; done it is now, so that feeds have it behind what was before
+                // and whoever is next has all its minutes.
+                match pass_on(app, id, now.max(app.now())).await {
+                    Ok(Some(EventKind::LeadReclaimed)) => passed.reclaimed += 1,
+                    Ok(Some(_)) => passed.expired += 1,
+                    Ok(None) => continue,
+                    Err(error) => {
+                        tracing::warn!(%error, lead = %id, "a lead was not passed on");
+                        failed = Some(error);
+                        continue;
+                    }
                 }
+                done += 1;
+            }
+            beyond = next;
+            if beyond.is_none() || done >= DUE_PAGE {
+                break;
             }
         }
     }
@@ -1004,7 +1017,7 @@ pub async fn due(app: &App, now: Timestamp) -> Result<PassedOn, LeadError> {
 
 /// Passes one lead on; `None` where it is not due any more.
 async fn pass_on(app: &App, id: LeadId, now: Timestamp) -> Result<Option<EventKind>, LeadError> {
-    for round in 0..MAX_TRIES {
+    for round in 0..MAX_DUE_TRIES {
         pause_before(round).await;
         let known = match find(app, id).await {
             Err(LeadError::NotFound(_)) => return Ok(None),

@@ -339,6 +339,9 @@ pub struct Routed {
     pub passed_over: Vec<String>,
     /// Rules that were, in their order; the last one chose, if there is a choice.
     pub tried: Vec<Tried>,
+    /// After how many chosen ones who could not take it nobody was asked any more, though the last rule has
+    /// somebody eligible.
+    pub stopped_after: Option<usize>,
 }
 
 /// A decision, and whose turn it is after it where the deciding rule goes in turn.

@@ -26,6 +26,9 @@ use crate::table::{
 /// Items that the tallies of a program's partners are spread over: one read has them all, and a move rewrites
 /// one of them.
 pub const TALLY_PARTS: u8 = 64;
+/// Credits of one item of a rule's turns: 27 bytes each, and DynamoDB holds 400 KB in one. The roster's own bound keeps
+/// a rule's items below what one transaction takes.
+pub const TURNS_OF_ITEM: usize = 10_000;
 /// Partitions of leads that time moves on.
 pub const DUE_SHARDS: u8 = 4;
 
@@ -59,6 +62,11 @@ fn tallies_key(program: ProgramId, part: u8) -> Key {
 
 fn turns_key(program: ProgramId, rule: &str) -> Key {
     Key::new(format!("LEADTURN#{program}"), rule)
+}
+
+/// Where a rule's turns go on that one item does not hold; no code has such a mark in it.
+fn more_turns_key(program: ProgramId, rule: &str, number: u32) -> Key {
+    turns_key(program, &format!("{rule}#{number}"))
 }
 
 fn spent_key(challenge: &str) -> Key {
@@ -234,6 +242,9 @@ struct PackedItem {
     pk: String,
     sk: String,
     packed: String,
+    /// Further items that belong to it.
+    #[serde(default)]
+    more: u32,
     version: u64,
 }
 
@@ -730,7 +741,8 @@ pub async fn changed(
     Ok((ids(&entries), position))
 }
 
-/// Leads that time moves on by `now`, of one shard, the longest due first.
+/// Leads that time moves on by `now`, of one shard, the longest due first, beyond a position; and the position to go
+/// on from.
 ///
 /// # Errors
 /// The table's.
@@ -738,12 +750,16 @@ pub async fn due(
     table: &Table,
     shard: u8,
     now: Timestamp,
+    beyond: Option<String>,
     most: usize,
-) -> Result<(Vec<LeadId>, bool), Error> {
+) -> Result<(Vec<LeadId>, Option<String>), Error> {
+    let low = beyond.map_or_else(|| "0".to_owned(), |beyond| format!("{beyond}\0"));
     let range = Range::partition(Index::Due, due_partition(shard), most)
-        .between("0", format!("{}\u{10FFFF}", stamp(now)));
+        .between(low, format!("{}\u{10FFFF}", stamp(now)));
     let (entries, more) = table.entries(&range).await?;
-    Ok((ids(&entries), more))
+    let position = entries.last().filter(|_| more);
+    let position = position.map(|entry| entry.sort.clone());
+    Ok((ids(&entries), position))
 }
 
 // ---- Rules
@@ -841,36 +857,60 @@ impl Standing {
                         .map(|(partner, tally)| (*partner, *tally)),
                 );
                 let version = self.tally_versions.get(&part).copied().unwrap_or(0) + 1;
-                save_packed(tallies_key(program, part), pack_tallies(&all), version)
+                save_packed(tallies_key(program, part), pack_tallies(&all), 0, version)
             })
             .collect()
     }
 
-    /// The write that leaves these credits to a rule.
+    /// The writes that leave these credits to a rule: one, and for each further [`TURNS_OF_ITEM`] partners another.
     ///
     /// # Errors
     /// Never.
-    pub fn save_turns(&self, rule: &str, credits: &Credits) -> Result<Option<Op>, Error> {
+    pub fn save_turns(&self, rule: &str, credits: &Credits) -> Result<Vec<Op>, Error> {
         let Some(program) = self.program else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let version = self.turn_versions.get(rule).copied().unwrap_or(0) + 1;
-        save_packed(turns_key(program, rule), pack_credits(credits), version).map(Some)
+        let all: Vec<(PartnerId, i32)> = credits
+            .0
+            .iter()
+            .map(|(partner, credit)| (*partner, *credit))
+            .collect();
+        let mut chunks = all.chunks(TURNS_OF_ITEM);
+        let first = pack_credits(chunks.next().unwrap_or_default());
+        let further: Vec<String> = chunks.map(pack_credits).collect();
+        let more = u32::try_from(further.len()).unwrap_or(u32::MAX);
+        let mut ops = vec![save_packed(turns_key(program, rule), first, more, version)?];
+        for (number, packed) in (1..).zip(further) {
+            let Key { pk, sk } = more_turns_key(program, rule, number);
+            let item = PackedItem {
+                pk,
+                sk,
+                packed,
+                more: 0,
+                version,
+            };
+            // The first one's version is theirs as well: whoever changes any of them changes it.
+            ops.push(Op::Update(Update::rewrite(&item, &[])?));
+        }
+        Ok(ops)
     }
 }
 
-fn save_packed(key: Key, packed: String, version: u64) -> Result<Op, Error> {
+fn save_packed(key: Key, packed: String, more: u32, version: u64) -> Result<Op, Error> {
     let Key { pk, sk } = key;
     let item = PackedItem {
         pk,
         sk,
         packed,
+        more,
         version,
     };
     save(&item, version)
 }
 
-/// The tallies of these partners, or of all, and the turns of these rules: one round trip.
+/// The tallies of these partners, or of all, and the turns of these rules: one round trip, and another where a rule has
+/// more than [`TURNS_OF_ITEM`] partners in turn.
 ///
 /// # Errors
 /// The table's.
@@ -902,14 +942,32 @@ pub async fn standing(
             standing.tally_versions.insert(part, version);
         }
     }
+    let mut further = Vec::new();
     for rule in rules {
         if let Some(item) = items.remove(&turns_key(program, rule)) {
             let PackedItem {
-                packed, version, ..
+                packed,
+                more,
+                version,
+                ..
             } = from_item(item)?;
-            let credits = unpack_credits(&packed)?;
-            standing.turns.insert((*rule).to_owned(), credits);
+            let credits = unpack_credits(&packed)?.collect();
+            standing.turns.insert((*rule).to_owned(), Credits(credits));
             standing.turn_versions.insert((*rule).to_owned(), version);
+            further.extend((1..=more).map(|number| (*rule, more_turns_key(program, rule, number))));
+        }
+    }
+    if further.is_empty() {
+        return Ok(standing);
+    }
+    // Those of another version than the first one's are of a turn that was taken meanwhile; a change on what was
+    // read is refused by that version.
+    let keys = further.iter().map(|(_, key)| key.clone());
+    let mut items = table.get_many(keys).await?;
+    for (rule, key) in further {
+        if let (Some(item), Some(credits)) = (items.remove(&key), standing.turns.get_mut(rule)) {
+            let PackedItem { packed, .. } = from_item(item)?;
+            credits.0.extend(unpack_credits(&packed)?);
         }
     }
     Ok(standing)
@@ -955,23 +1013,23 @@ fn unpack_tallies(packed: &str) -> Result<Vec<(PartnerId, Tally)>, Error> {
     Ok(entries.into_iter().map(tally).collect())
 }
 
-fn pack_credits(credits: &Credits) -> String {
-    let mut bytes = Vec::with_capacity(credits.0.len() * 20);
-    for (partner, credit) in &credits.0 {
+fn pack_credits(credits: &[(PartnerId, i32)]) -> String {
+    let mut bytes = Vec::with_capacity(credits.len() * 20);
+    for (partner, credit) in credits {
         bytes.extend(partner.bytes());
         bytes.extend(credit.to_be_bytes());
     }
     STANDARD_NO_PAD.encode(bytes)
 }
 
-fn unpack_credits(packed: &str) -> Result<Credits, Error> {
+fn unpack_credits(packed: &str) -> Result<impl Iterator<Item = (PartnerId, i32)>, Error> {
     let entries = unpack::<20>(packed)?;
     let credit = |entry: [u8; 20]| {
         let (partner, rest) = split(&entry);
         let credit = rest.first_chunk::<4>().copied().unwrap_or_default();
         (partner, i32::from_be_bytes(credit))
     };
-    Ok(Credits(entries.into_iter().map(credit).collect()))
+    Ok(entries.into_iter().map(credit))
 }
 
 fn unpack<const N: usize>(packed: &str) -> Result<Vec<[u8; N]>, Error> {
@@ -1142,10 +1200,10 @@ mod tests {
                     (PartnerId::from_bytes(*id), tally)
                 })
                 .collect();
-            let credits = Credits(entries.iter().map(|(id, (_, credit))| (PartnerId::from_bytes(*id), *credit)).collect());
+            let credits: Vec<(PartnerId, i32)> = entries.iter().map(|(id, (_, credit))| (PartnerId::from_bytes(*id), *credit)).collect();
             let unpacked: BTreeMap<PartnerId, Tally> = unpack_tallies(&pack_tallies(&tallies)).unwrap().into_iter().collect();
             prop_assert_eq!(unpacked, tallies);
-            prop_assert_eq!(unpack_credits(&pack_credits(&credits)).unwrap(), credits);
+            prop_assert_eq!(unpack_credits(&pack_credits(&credits)).unwrap().collect::<Vec<_>>(), credits);
         }
     }
 }

@@ -391,12 +391,17 @@ pub fn routed_json(routed: &Routed) -> Value {
         choice,
         passed_over,
         tried,
+        stopped_after,
     } = routed;
     let tried: Vec<Value> = tried.iter().map(tried_json).collect();
-    json!({
+    let mut said = json!({
         "by": "rules", "choice": choice.map(|partner| partner.to_string()),
         "passed_over": passed_over, "tried": tried,
-    })
+    });
+    if let Some(count) = stopped_after {
+        said["stopped_after"] = json!(count);
+    }
+    said
 }
 
 fn tried_json(tried: &Tried) -> Value {
