@@ -119,7 +119,8 @@ pub(crate) async fn decline(
 /// Move a lead to another stage.
 ///
 /// For the partner that has accepted it: `working`, `qualified` or `proposal`, in any order. It also says that
-/// somebody works on it: a lead that lies idle for the program's `idle_days` is taken back.
+/// somebody works on it: a lead that lies idle for the program's `idle_days` is taken back. A partner moves a lead
+/// twelve times (then `limit_reached`), so that nobody keeps it for ever by moving it to and fro.
 #[utoipa::path(post, path = "/v1/leads/{id}/progress", tag = "leads", operation_id = "progress_lead", security(("partner_key" = [])),
     params(("id" = String, Path, description = "The lead's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),

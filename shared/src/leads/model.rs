@@ -27,6 +27,14 @@ pub const MAX_EMPLOYEES: i64 = 10_000_000;
 pub const MAX_OFFERS: usize = 40;
 /// Changes of stage that one lead may see.
 pub const MAX_STEPS: usize = 60;
+/// Changes of stage after which operators send a lead nowhere else either: what partners did keeps none of them from
+/// taking it back.
+pub const MAX_SENT_STEPS: usize = 120;
+/// Changes of stage by one partner while it has a lead. Each puts off the day on which an idle lead is taken back,
+/// so that nobody keeps a lead for ever by moving it to and fro.
+pub const MAX_PROGRESS: usize = 12;
+/// Further inquiries that are kept with an open lead, the first ones; one item has them all. Those beyond are counted.
+pub const MAX_FURTHER: usize = 10;
 /// Leads that one list of them may hold.
 pub const MAX_BATCH: usize = 50;
 
@@ -519,11 +527,11 @@ impl Lead {
         self
     }
 
-    /// Whether it may change once more by somebody's will; time and closing always may.
-    fn may_move(&self) -> Result<(), Fault> {
+    /// Whether it may change once more by somebody's will who may change it so often; time and closing always may.
+    fn may_move(&self, most: usize) -> Result<(), Fault> {
         if self.stage.is_closed() {
             Err(Fault::Closed)
-        } else if self.steps.len() >= MAX_STEPS {
+        } else if self.steps.len() >= most {
             Err(Fault::Full)
         } else {
             Ok(())
@@ -635,9 +643,16 @@ impl Lead {
         now: Timestamp,
     ) -> Result<Self, Fault> {
         self.held_by(partner)?;
-        self.may_move()?;
+        self.may_move(MAX_STEPS)?;
         if self.stage == stage {
             return Err(Fault::SameStage);
+        }
+        let since = self.steps.iter().rev();
+        let moved = since
+            .take_while(|step| step.stage != Stage::Accepted)
+            .count();
+        if moved >= MAX_PROGRESS {
+            return Err(Fault::Full);
         }
         let mut lead = self.moved(stage, Actor::Partner, now);
         lead.due = idle_at;
@@ -705,7 +720,7 @@ impl Lead {
     /// # Errors
     /// `Closed`, `Full`, `Declined`, `SamePartner`.
     pub fn withdrawn(&self, to: Option<PartnerId>, now: Timestamp) -> Result<Self, Fault> {
-        self.may_move()?;
+        self.may_move(MAX_SENT_STEPS)?;
         if let Some(to) = to {
             if self.past().get(&to) == Some(&Past::Declined) {
                 return Err(Fault::Declined);
@@ -936,14 +951,38 @@ mod tests {
     }
 
     #[test]
-    fn a_lead_changes_so_often_and_not_more() {
+    fn a_partner_moves_a_lead_so_often_and_then_time_and_operators_take_it_back() {
+        let [ada, bob] = [partner(1), partner(2)];
+        let mut lead = accepted(ada);
+        for (_, stage) in PROGRESS.iter().cycle().take(MAX_PROGRESS) {
+            lead = lead.progressed(ada, *stage, Some(at(20)), at(11)).unwrap();
+        }
+        let (_, next) = PROGRESS[MAX_PROGRESS % PROGRESS.len()];
+        assert_eq!(lead.progressed(ada, next, None, at(11)), Err(Fault::Full));
+        assert!(lead.overdue(at(20)).is_ok());
+        assert!(lead.lost(Some(ada), LossReason::Other, at(12)).is_ok());
+        // Whoever has it next may move it as often.
+        let mut lead = lead
+            .withdrawn(Some(bob), at(12))
+            .unwrap()
+            .offered(bob, Why::Rule("all".to_owned()), at(13), at(12))
+            .accepted(bob, None, at(12))
+            .unwrap();
+        for (_, stage) in PROGRESS.iter().cycle().take(MAX_PROGRESS) {
+            lead = lead.progressed(bob, *stage, None, at(12)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_lead_changes_so_often_and_not_more_and_stays_in_operators_hands() {
         let ada = partner(1);
         let mut lead = accepted(ada);
-        for (_, stage) in PROGRESS.iter().cycle().take(MAX_STEPS - 2) {
-            lead = lead.progressed(ada, *stage, None, at(11)).unwrap();
-        }
-        let (_, next) = PROGRESS[(MAX_STEPS - 2) % PROGRESS.len()];
-        assert_eq!(lead.progressed(ada, next, None, at(11)), Err(Fault::Full));
+        lead.steps = vec![lead.steps[0]; MAX_STEPS];
+        let full = lead.progressed(ada, Stage::Working, None, at(11));
+        assert_eq!(full, Err(Fault::Full));
+        assert!(lead.withdrawn(None, at(11)).is_ok());
+        lead.steps = vec![lead.steps[0]; MAX_SENT_STEPS];
+        assert_eq!(lead.withdrawn(None, at(11)), Err(Fault::Full));
         assert!(lead.lost(Some(ada), LossReason::Other, at(12)).is_ok());
     }
 
