@@ -6,7 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::http::{Method, header};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tributary::claims::registry;
+use tributary::customers::model::{Company, Identifier};
+use tributary::ids::LeadId;
 use tributary::leads::form::work;
+use tributary::table::{Op, Put};
 use tributary_local::connector::{AwsError, Call, Intercept, Verdict};
 use tributary_tests::Answer;
 
@@ -26,7 +30,7 @@ async fn desk(partners: usize) -> Desk {
     let mut routing = in_turn();
     routing["sla_minutes"] = json!(60);
     routing["idle_days"] = json!(10);
-    routing["form"] = json!({ "work_bits": 8, "per_address": 3, "per_form": 5 });
+    routing["form"] = json!({ "work_bits": 8, "per_address": 4, "per_form": 6 });
     Desk::open(routing, &vec![json!({}); partners]).await
 }
 
@@ -419,17 +423,21 @@ async fn the_public_form_takes_what_is_worked_for_once_and_so_many_an_hour() {
         let _ = answer.problem(422, "challenge_invalid");
     }
 
-    // Three an hour from one address; five from all.
-    let third = desk.leave("203.0.113.7", form("third.example")).await;
-    let _ = third.expect(202);
+    // Four an hour from one address, the trapped one too; six from all.
     let fourth = desk.leave("203.0.113.7", form("fourth.example")).await;
-    let _ = fourth.problem(429, "rate_limited");
+    let _ = fourth.expect(202);
+    let mut fifth = form("fifth.example");
+    let refused = desk.leave("203.0.113.7", fifth.clone()).await;
+    let _ = refused.problem(429, "rate_limited");
+    fifth["fax"] = json!("12");
+    let trapped = desk.leave("203.0.113.7", fifth).await;
+    let _ = trapped.problem(429, "rate_limited");
     let _ = desk
-        .leave("192.0.2.1", form("fifth.example"))
+        .leave("192.0.2.1", form("sixth.example"))
         .await
         .expect(202);
-    let sixth = desk.leave("192.0.2.2", form("sixth.example")).await;
-    let _ = sixth.problem(429, "rate_limited");
+    let seventh = desk.leave("192.0.2.2", form("seventh.example")).await;
+    let _ = seventh.problem(429, "rate_limited");
     desk.moved(60).await;
     let _ = desk
         .leave("203.0.113.7", form("later.example"))
@@ -447,6 +455,89 @@ async fn the_public_form_takes_what_is_worked_for_once_and_so_many_an_hour() {
     let _ = old.problem(422, "challenge_invalid");
     let _ = desk.route_by(in_turn()).await.expect(200);
     let _ = desk.challenge().await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn what_a_company_asks_further_stays_with_its_open_lead_and_its_partner_reads_it() {
+    let desk = desk(2).await;
+    let mut routing = in_turn();
+    routing["form"] = json!({ "work_bits": 8, "per_address": 100, "per_form": 100 });
+    let _ = desk.route_by(routing).await.expect(200);
+    let (id, partner) = desk.brought("keen.example").await;
+    let ask = async |number: usize| {
+        let form = json!({
+            "company": { "domain": "keen.example" }, "message": format!("Question {number}"),
+            "contact": { "name": "Kim", "email": format!("kim{number}@keen.example") },
+        });
+        let _ = desk.leave("203.0.113.7", form).await.expect(202);
+    };
+    ask(1).await;
+    let path = format!("/v1/leads/{id}");
+    let known = desk.lead(&id).await;
+    assert_eq!(known.body["asked_again"], 1);
+    let first = &known.body["further_inquiries"][0];
+    assert_eq!(
+        (&first["contact"]["message"], &first["contact"]["email"]),
+        (&json!("Question 1"), &json!("kim1@keen.example"))
+    );
+    // Blind is blind, and whoever accepts it reads all.
+    let blind = desk.as_partner(partner, Method::GET, &path).await;
+    for hidden in ["Question", "kim1", "asked_again"] {
+        assert!(!blind.text.contains(hidden), "{}", blind.text);
+    }
+    let accepted = desk.accept(partner, &id).await.expect(200);
+    let told = accepted.str("/further_inquiries/0/contact/message");
+    assert_eq!(told, "Question 1");
+    desk.moved(1).await;
+    let feed = async |cursor: &str| {
+        let path = desk.path(&format!("/leads:feed?cursor={cursor}"));
+        desk.world.get(&path).await.expect(200)
+    };
+    let feeds = desk.path("/leads:feed");
+    let feeds = desk.world.get(&feeds).await.expect(200);
+    let on = feeds.str("next_cursor").to_owned();
+    // Ten are kept, those beyond are counted; many at once are all there.
+    join_all((2..=9).map(ask)).await;
+    for number in 10..=12 {
+        ask(number).await;
+    }
+    let known = desk.lead(&id).await;
+    assert_eq!(known.body["asked_again"], 12);
+    let further = known.body["further_inquiries"].as_array().unwrap();
+    let mut told: Vec<&str> = further
+        .iter()
+        .map(|one| one["contact"]["message"].as_str().unwrap())
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told.len(), 10);
+    assert_eq!((told[0], told[9]), ("Question 1", "Question 9"));
+    let theirs = desk.as_partner(partner, Method::GET, &path).await;
+    let theirs = theirs.expect(200);
+    assert_eq!(
+        theirs.body["further_inquiries"],
+        known.body["further_inquiries"]
+    );
+    desk.moved(1).await;
+    let changed = feed(&on).await;
+    assert_eq!(changed.items().len(), 1);
+    assert_eq!(changed.items()[0]["asked_again"], 12);
+    let events = desk.world.get(&desk.path("/events")).await.expect(200);
+    let asked = events
+        .items()
+        .iter()
+        .filter(|event| event["type"] == "lead.asked_again");
+    assert_eq!(asked.count(), 10);
+    // They are forgotten with whoever asked first.
+    let forget = format!("{path}/contact");
+    let _ = desk.world.delete(&forget).await.expect(204);
+    assert_eq!(desk.lead(&id).await.body["further_inquiries"], Value::Null);
+    for item in desk.world.scan("main").await {
+        let text = format!("{item:?}");
+        assert!(!text.contains("Question"), "{text}");
+    }
+    ask(13).await;
+    let further = desk.lead(&id).await.body["further_inquiries"].clone();
+    assert_eq!(further.as_array().unwrap().len(), 1, "{further}");
 }
 
 #[tokio::test]
@@ -547,6 +638,179 @@ async fn a_list_is_reported_row_by_row_and_brings_none_twice() {
     let too_many = json!({ "leads": vec![json!({}); 51] });
     let refused = desk.world.post(&desk.path("/leads:batch"), too_many).await;
     let _ = refused.problem(422, "too_long");
+}
+
+/// Refuses each transaction that brings a lead of a company, as if something had changed since it was read.
+struct InTheWay;
+
+impl Intercept for InTheWay {
+    fn before(&self, call: &Call<'_>) -> Verdict {
+        let says = call.request.to_string().contains("hard.example");
+        if call.operation != "TransactWriteItems" || !says {
+            return Verdict::Pass;
+        }
+        let items = call.request["TransactItems"].as_array().map_or(2, Vec::len);
+        let mut codes = vec!["None"; items];
+        codes[1] = "ConditionalCheckFailed";
+        Verdict::Answer(AwsError::transaction_cancelled(&codes))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_others_are_in_the_way_of_comes_in_with_the_same_list_again() {
+    let desk = desk(2).await;
+    let list = json!({ "leads": [
+        { "company": { "domain": "easy.example" } },
+        { "company": { "domain": "hard.example" } },
+    ] });
+    let send = async || {
+        let once = [("idempotency-key", "list-1")];
+        let path = desk.path("/leads:batch");
+        let sent = desk
+            .world
+            .ask(&desk.world.key, Method::POST, &path, &once, Some(&list))
+            .await
+            .expect(200);
+        let rows = sent.body["rows"].as_array().unwrap().iter();
+        let told = rows.map(|row| row["status"].as_str().unwrap().to_owned());
+        told.collect::<Vec<_>>()
+    };
+    let cloud = desk.world.instance.cloud();
+    cloud.set_interceptor(Some(Arc::new(InTheWay)));
+    assert_eq!(send().await, ["offered", "retry"]);
+    cloud.set_interceptor(None);
+    assert_eq!(send().await, ["known", "offered"]);
+    assert_eq!(send().await, ["known", "offered"], "kept under its key");
+    let leads = format!("/v1/leads?program={}", desk.program);
+    assert_eq!(desk.world.get(&leads).await.expect(200).items().len(), 2);
+}
+
+#[tokio::test]
+async fn a_reference_is_one_leads_and_a_corrected_one_under_it_is_refused() {
+    let desk = desk(1).await;
+    let mut lead = roses();
+    lead["company"]["latitude"] = json!("51.501");
+    lead["company"]["longitude"] = json!("-0.1416");
+    let id = desk.bring(lead.clone()).await.expect(201);
+    let id = id.str("id").to_owned();
+    assert_eq!(desk.bring(lead.clone()).await.expect(200).str("lead"), id);
+    let corrected = |field: &str, value: Value| {
+        let mut lead = lead.clone();
+        *lead.pointer_mut(field).unwrap() = value;
+        lead
+    };
+    let all = [
+        corrected("/company/domain", json!("other.example")),
+        corrected("/need", json!("Fifty tills")),
+        corrected("/contact/phone", json!("+44 20 7946 0001")),
+    ];
+    for lead in &all {
+        let refused = desk.bring(lead.clone()).await.problem(409, "exists");
+        assert!(refused.text.contains(&id), "{}", refused.text);
+    }
+    let list = json!({ "leads": [lead, all[0]] });
+    let told = desk.world.post(&desk.path("/leads:batch"), list).await;
+    let told = told.expect(200);
+    assert_eq!(told.body["rows"][0]["status"], "known");
+    assert_eq!(told.body["rows"][1]["code"], "exists");
+    // Also once it is closed, and once its person is forgotten.
+    let lost = desk.on(&id, "lost", json!({ "reason": "no_need" })).await;
+    let _ = lost.expect(200);
+    let _ = desk.bring(all[1].clone()).await.problem(409, "exists");
+    let forget = format!("/v1/leads/{id}/contact");
+    let _ = desk.world.delete(&forget).await.expect(204);
+    assert_eq!(desk.bring(lead.clone()).await.expect(200).str("lead"), id);
+    // In another program it is another lead.
+    let (elsewhere, ..) = desk
+        .world
+        .program(
+            30,
+            json!([{ "kind": "percent", "event": "sale", "rate": "0.10" }]),
+        )
+        .await;
+    let path = format!("/v1/programs/{elsewhere}/leads");
+    let other = desk.world.post(&path, lead.clone()).await.expect(201);
+    assert_ne!(other.str("id"), id);
+}
+
+#[tokio::test]
+async fn leads_that_fail_each_time_keep_no_other_from_going_on() {
+    let desk = desk(2).await;
+    let (id, first) = desk.brought("behind.example").await;
+    let app = desk.world.instance.app();
+    // Longer due than the good one, in every shard, and more than one page of them.
+    for number in 0..4_u8 * 60 {
+        let mut bytes = [0; 16];
+        bytes[15] = number;
+        let broken = LeadId::from_bytes(bytes);
+        let item = json!({
+            "pk": format!("LEAD#{broken}"), "sk": "LEAD", "version": 1,
+            "due_pk": format!("LEADDUE#{}", number % 4), "due_sk": format!("2026-03-01T00:00:00Z#{broken}"),
+        });
+        let put = Op::Put(Put::new(&item).unwrap());
+        app.main.transact(&[put]).await.unwrap();
+    }
+    let late = desk.world.now() + jiff::SignedDuration::from_mins(61);
+    app.clock.set(late);
+    let run = tributary::leads::due(app, late).await;
+    assert!(run.is_err(), "what fails is told: {run:?}");
+    let passed = desk.place(desk.lead(&id).await.str("partner"));
+    assert_ne!(passed, first);
+}
+
+#[tokio::test]
+async fn a_lead_that_was_taken_back_holds_its_customer_for_nobody() {
+    let desk = desk(2).await;
+    let holder = async |domain: &str| {
+        let company = Company {
+            name: None,
+            place: None,
+            identifiers: vec![Identifier::domain(domain).unwrap()],
+        };
+        let app = desk.world.instance.app();
+        let program = desk.program.parse().unwrap();
+        let sight = registry::look(app, program, &company, &[]).await.unwrap();
+        assert_eq!(sight.slots.len(), 1);
+        sight.slots[0].partner.map(|partner| partner.to_string())
+    };
+    let (idle, first) = desk.brought("idle.example").await;
+    let _ = desk.accept(first, &idle).await.expect(200);
+    let had = desk.partners[first].0.clone();
+    assert_eq!(holder("idle.example").await, Some(had));
+    desk.world.advance_days(10).await;
+    assert_eq!(desk.lead(&idle).await.str("/offers/0/ended"), "reclaimed");
+    assert_eq!(holder("idle.example").await, None);
+    let second = desk.place(desk.lead(&idle).await.str("partner"));
+    let _ = desk.accept(second, &idle).await.expect(200);
+    let has = desk.partners[second].0.clone();
+    assert_eq!(holder("idle.example").await, Some(has));
+    let queue = json!({ "to": "vendor_queue" });
+    let _ = desk.on(&idle, "reassign", queue).await.expect(200);
+    assert_eq!(holder("idle.example").await, None);
+}
+
+#[tokio::test]
+async fn a_sheet_of_the_export_holds_two_hundred_and_the_next_goes_on() {
+    let desk = desk(0).await;
+    for list in 0..5 {
+        let leads: Vec<Value> = (0..41)
+            .map(|number| json!({ "company": { "domain": format!("s{list}-{number}.example") } }))
+            .collect();
+        let sent = json!({ "leads": leads });
+        let path = desk.path("/leads:batch");
+        let _ = desk.world.post(&path, sent).await.expect(200);
+    }
+    let sheet = async |cursor: &str| {
+        let path = desk.path(&format!("/leads:export{cursor}"));
+        let sheet = desk.world.get(&path).await.expect(200);
+        let next = sheet.headers.get("tributary-next-cursor");
+        let next = next.map(|next| next.to_str().unwrap().to_owned());
+        (sheet.text.lines().count() - 1, next)
+    };
+    let (first, next) = sheet("").await;
+    assert_eq!(first, 200);
+    let (second, next) = sheet(&format!("?cursor={}", next.unwrap())).await;
+    assert_eq!((second, next), (5, None));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tributary::edge::{App, Body, Change, Fields, Once, Operator, Path, Problem, 
 use tributary::ids::{LeadId, ProgramId};
 use tributary::leads::error::LeadError;
 use tributary::leads::model::{MAX_BATCH, Source, name_of};
-use tributary::leads::{self, NewLead, Received, wire};
+use tributary::leads::{self, NewLead, Received, pause_before, wire};
 use tributary::operators::model::Scope;
 
 use crate::{MAX_TRIES, program_id, schema};
@@ -16,13 +16,14 @@ use crate::{MAX_TRIES, program_id, schema};
 ///
 /// It goes to whoever has a claim to the customer, else to whom the program's rules choose; without either it
 /// waits in the vendor's queue. The same company with an open lead is that lead (200). A `reference` of yours
-/// makes a repeat the same lead. Asks for the scope `channel`.
+/// makes a repeat the same lead (200); another lead under it is refused. Asks for the scope `channel`.
 #[utoipa::path(post, path = "/v1/programs/{id}/leads", tag = "leads", operation_id = "bring_lead", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The program's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::NewLeadBody,
     responses((status = 201, description = "A new lead, offered or queued", body = schema::LeadView),
         (status = 200, description = "It is a lead that is there already", body = schema::KnownLeadView),
+        (status = 409, description = "`exists`: the reference is that of a lead that says something else"),
         (status = 422, description = "Each wrong field with its reason")))]
 pub(crate) async fn one(
     State(app): State<App>,
@@ -45,30 +46,30 @@ pub(crate) async fn one(
         inquiry,
         contact,
     };
-    let mut tries = 1;
+    let mut round = 0;
     loop {
+        pause_before(round).await;
+        round += 1;
         let change = match leads::receive(&app, new.clone()).await {
-            Err(LeadError::Moved) if tries < MAX_TRIES => {
-                tries += 1;
-                continue;
-            }
+            Err(LeadError::Moved) if round < MAX_TRIES => continue,
             change => change?,
         };
-        let reply = reply(&change.value);
+        let told = reply(&change.value);
         let answer = once
-            .commit(&app, change, |_| reply.clone(), |_| reply.clone())
+            .commit(&app, change, |_| told.clone(), |_| told.clone())
             .await;
         match answer {
-            Err(problem) if problem.code() == codes::CONFLICT && tries < MAX_TRIES => tries += 1,
+            Err(problem) if problem.code() == codes::CONFLICT && round < MAX_TRIES => {}
             // It came in before under the same reference, and is closed or has no company to be known by.
             Err(problem) if problem.code() == codes::EXISTS => {
+                let received = leads::repeated(&app, id, &new.inquiry, &new.contact).await?;
                 let change: Change<(), LeadError> = Change {
                     value: (),
                     writes: Vec::new(),
                 };
-                let reply = Reply::ok(&known(id));
+                let told = reply(&received);
                 return once
-                    .commit(&app, change, |()| reply.clone(), |()| reply.clone())
+                    .commit(&app, change, |()| told.clone(), |()| told.clone())
                     .await;
             }
             answer => return answer,
@@ -102,9 +103,10 @@ fn reply(received: &Received) -> Reply {
 /// Bring a list of leads.
 ///
 /// Each is taken in on its own merits, and the report tells row by row what became of it: `offered`, `queued`,
-/// `known` for one that is there already, or `invalid` with what is wrong. One row does not keep another from
-/// its way. With an `Idempotency-Key`, or a `reference` in each row, a repeat brings none twice. Asks for the
-/// scope `channel`.
+/// `known` for one that is there already, `invalid` with what is wrong, or `retry` for one that others were in the way
+/// of: it is not taken in, and the same list brings it. One row does not keep another from its way. With an
+/// `Idempotency-Key`, or a `reference` in each row, a repeat brings none twice; a report with a `retry` is not kept
+/// under its key. Asks for the scope `channel`.
 #[utoipa::path(post, path = "/v1/programs/{id}/leads:batch", tag = "leads", operation_id = "bring_leads", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The program's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
@@ -128,6 +130,7 @@ pub(crate) async fn batch(
     // Where the answer is lost, a repeat of the same list under the same key finds what it brought.
     let series = once.series();
     let mut report = Vec::with_capacity(rows.len());
+    let mut is_whole = true;
     for (number, row) in (1..).zip(rows) {
         let read = Fields::read(row, |f| wire::inquiry(f, Source::Import));
         let (inquiry, contact) = match read {
@@ -151,11 +154,19 @@ pub(crate) async fn batch(
         };
         report.push(match leads::intake(&app, new).await {
             Ok(received) => taken(number, &received),
+            Err(LeadError::Moved) => {
+                is_whole = false;
+                again(number)
+            }
             Err(LeadError::Table(error)) => return Err(error.into()),
             Err(error) => invalid(number, &error.into()),
         });
     }
     let reply = Reply::ok(&schema::LeadBatchView { rows: report });
+    if !is_whole {
+        // Kept under its key it would answer each repeat, and what is missing would never come in.
+        return Ok(reply.into_response());
+    }
     let change: Change<(), LeadError> = Change {
         value: (),
         writes: Vec::new(),
@@ -198,6 +209,14 @@ fn invalid(number: usize, problem: &Problem) -> schema::LeadRowView {
         code: Some(problem.code().name),
         detail: Some(problem.detail().to_owned()),
         errors,
+    }
+}
+
+/// A row with which nothing is wrong, and which is not taken in.
+fn again(number: usize) -> schema::LeadRowView {
+    schema::LeadRowView {
+        status: "retry",
+        ..invalid(number, &LeadError::Moved.into())
     }
 }
 

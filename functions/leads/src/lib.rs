@@ -15,7 +15,7 @@ use tributary::ids::{LeadId, ProgramId};
 use utoipa::OpenApi;
 
 /// Tries of a change that others come before.
-const MAX_TRIES: usize = 12;
+const MAX_TRIES: u32 = 12;
 
 /// The routes.
 pub fn routes() -> Router<App> {

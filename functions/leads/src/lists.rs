@@ -7,14 +7,12 @@ use tributary::edge::{
     App, Cursor, Limit, Operator, Path, Principal, Problem, Query, Reply, codes,
 };
 use tributary::ids::{PartnerId, ProgramId};
+use tributary::leads::export::{self as sheet, SHEET};
 use tributary::leads::model::{STAGES, Stage, name_of};
-use tributary::leads::{self, Known, Listed, export as sheet};
+use tributary::leads::{self, Known, Listed};
 use tributary::operators::model::Scope;
 
 use crate::{lead_id, program_id, schema};
-
-/// Leads of one sheet of the export.
-const SHEET: usize = 1_000;
 
 /// List leads.
 ///
@@ -189,7 +187,7 @@ pub(crate) async fn feed(
 
 /// Export a program's leads as CSV, newest first.
 ///
-/// At most a thousand a sheet; `Tributary-Next-Cursor` says where the next one goes on. No cell begins as a
+/// At most two hundred a sheet; `Tributary-Next-Cursor` says where the next one goes on. No cell begins as a
 /// formula would. Asks for the scope `channel`, because it shows who asks.
 #[utoipa::path(get, path = "/v1/programs/{id}/leads:export", tag = "leads", operation_id = "export_leads", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The program's id"),

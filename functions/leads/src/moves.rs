@@ -10,7 +10,7 @@ use tributary::edge::{
 use tributary::ids::PartnerId;
 use tributary::leads::error::LeadError;
 use tributary::leads::model::{DECLINE_REASONS, LOSS_REASONS, LossReason, PROGRESS};
-use tributary::leads::{self, Known, Target};
+use tributary::leads::{self, Known, Target, pause_before};
 use tributary::operators::model::Scope;
 use tributary::programs::{self, model::Program};
 use tributary::tracking::model::{DEFAULT_EVENT, Posting};
@@ -38,13 +38,12 @@ where
         };
         Reply::ok(&view).version(known.lead.version)
     };
-    let mut tries = 1;
+    let mut round = 0;
     loop {
+        pause_before(round).await;
+        round += 1;
         let change = match decide().await {
-            Err(LeadError::Moved) if tries < MAX_TRIES => {
-                tries += 1;
-                continue;
-            }
+            Err(LeadError::Moved) if round < MAX_TRIES => continue,
             change => change?,
         };
         let reply = view(&change.value);
@@ -52,7 +51,7 @@ where
             .commit(app, change, |_| reply.clone(), |_| reply.clone())
             .await;
         match answer {
-            Err(problem) if problem.code() == codes::CONFLICT && tries < MAX_TRIES => tries += 1,
+            Err(problem) if problem.code() == codes::CONFLICT && round < MAX_TRIES => {}
             answer => return answer,
         }
     }
@@ -300,7 +299,7 @@ pub(crate) async fn reassign(
 
 /// Forget who asked.
 ///
-/// Erases the person's name, email, phone and message. What the lead is for, and whose it is, stays. Asks for the
+/// Erases the person's name, email, phone and message, also those of further inquiries. What the lead is for, and whose it is, stays. Asks for the
 /// scope `channel`.
 #[utoipa::path(delete, path = "/v1/leads/{id}/contact", tag = "leads", operation_id = "erase_lead_contact", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The lead's id")),

@@ -46,8 +46,8 @@ pub(crate) async fn challenge(
 /// Leave a lead by the public form.
 ///
 /// Asks for no key. The answer is the same whether the company is known or not. `fax` is a field that people do
-/// not see: what is filled in there is thrown away with the rest. A program takes so many an hour, from one
-/// address and in all.
+/// not see: what is filled in there is thrown away with the rest. Of a company whose lead is open it is kept with
+/// that lead. A program takes so many an hour, from one address and in all.
 #[utoipa::path(post, path = "/v1/programs/{id}/leads:form", tag = "leads", operation_id = "leave_lead", security(()),
     params(("id" = String, Path, description = "The program's id")),
     request_body = schema::LeadFormBody,
@@ -81,7 +81,10 @@ pub(crate) async fn form(
     })?;
     let terms = leads::find_form(&app, program).await?;
     let until = form::answered(&app.keyring, program, &challenge, &nonce, app.now())?;
-    if !is_trapped {
+    if is_trapped {
+        let from = &address.reference;
+        leads::turn_away(&app, program, terms, from, &challenge, until).await?;
+    } else {
         let new = NewLead {
             program,
             id: app.fresh(),

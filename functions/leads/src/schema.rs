@@ -9,8 +9,8 @@ use tributary::edge::FieldError;
 use tributary::ids::PartnerId;
 use tributary::leads::Known;
 use tributary::leads::model::{
-    ACTORS, Closing, Contact, DECLINE_REASONS, End, Inquiry, LOSS_REASONS, Lead, Offer, SOURCES,
-    STAGES, Step, Why, end_name, name_of, size_band,
+    ACTORS, Closing, Contact, DECLINE_REASONS, End, Further, Inquiry, LOSS_REASONS, Lead, Offer,
+    SOURCES, STAGES, Step, Why, end_name, name_of, size_band,
 };
 use utoipa::ToSchema;
 
@@ -252,7 +252,8 @@ pub struct LeadBatchView {
 pub struct LeadRowView {
     /// Its number, from 1.
     pub row: usize,
-    /// `offered`, `vendor_queue`, `known` or `invalid`.
+    /// `offered`, `vendor_queue`, `known`, `invalid`, or `retry` for one that is not taken in though nothing is wrong
+    /// with it.
     #[schema(example = "offered")]
     pub status: &'static str,
     /// The lead.
@@ -467,6 +468,12 @@ pub struct LeadView {
     /// The person who asks; absent before it is accepted, `null` fields once erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<LeadContactView>,
+    /// How often its company asked again by the public form while it was open; absent before it is accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_again: Option<u32>,
+    /// What it asked further, the first ten times; absent before it is accepted, in lists, and once erased.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further_inquiries: Vec<FurtherInquiryView>,
     /// What came of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<LeadOutcomeView>,
@@ -508,6 +515,19 @@ pub struct LeadContactView {
     pub phone: Option<String>,
     /// What they wrote.
     pub message: Option<String>,
+}
+
+/// What a lead's company asked further.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LeadFurtherInquiry)]
+pub struct FurtherInquiryView {
+    /// When.
+    #[schema(format = DateTime)]
+    pub at: String,
+    /// The person who asks, and what they wrote.
+    pub contact: LeadContactView,
+    /// For which product lines.
+    pub product_lines: Vec<String>,
 }
 
 /// What came of a lead.
@@ -615,7 +635,7 @@ pub struct AssignmentView {
 }
 
 pub(crate) fn for_operator(known: &Known) -> LeadView {
-    let Known { lead, contact } = known;
+    let lead = &known.lead;
     let Lead {
         id: _,
         program: _,
@@ -626,6 +646,7 @@ pub(crate) fn for_operator(known: &Known) -> LeadView {
         stage,
         offers,
         steps,
+        asked_again: _,
         closing: _,
         due: _,
         received_at,
@@ -645,20 +666,20 @@ pub(crate) fn for_operator(known: &Known) -> LeadView {
         timeline: Some(steps.collect()),
         received_at: received_at.to_string(),
         changed_at: Some(changed_at.to_string()),
-        ..whole(lead, contact, name_of(STAGES, *stage), lead.current())
+        ..whole(known, name_of(STAGES, *stage), lead.current())
     }
 }
 
 /// The view for a partner that it was offered to: whole once accepted, and blind before and after.
 pub(crate) fn for_partner(known: &Known, partner: PartnerId) -> LeadView {
-    let Known { lead, contact } = known;
+    let lead = &known.lead;
     let offer = lead.offer_to(partner);
     let stage = match offer.and_then(|offer| offer.ended) {
         Some((end, _)) => end_name(end),
         None => name_of(STAGES, lead.stage),
     };
     let shown = if lead.is_open_to(partner) {
-        whole(lead, contact, stage, offer)
+        whole(known, stage, offer)
     } else {
         blind(lead, stage, offer)
     };
@@ -701,6 +722,8 @@ fn blind(lead: &Lead, stage: &'static str, offer: Option<&Offer>) -> LeadView {
         company: None,
         employees: None,
         contact: None,
+        asked_again: None,
+        further_inquiries: Vec::new(),
         outcome: None,
         source: None,
         reference: None,
@@ -713,22 +736,45 @@ fn blind(lead: &Lead, stage: &'static str, offer: Option<&Offer>) -> LeadView {
     }
 }
 
-fn whole(lead: &Lead, contact: &Contact, stage: &'static str, offer: Option<&Offer>) -> LeadView {
+fn person(contact: &Contact) -> LeadContactView {
     let Contact {
         name,
         email,
         phone,
         message,
     } = contact.clone();
+    LeadContactView {
+        name,
+        email,
+        phone,
+        message,
+    }
+}
+
+fn whole(known: &Known, stage: &'static str, offer: Option<&Offer>) -> LeadView {
+    let Known {
+        lead,
+        contact,
+        further,
+    } = known;
+    let further = further.iter().map(|one| {
+        let Further {
+            at,
+            contact,
+            product_lines,
+        } = one;
+        FurtherInquiryView {
+            at: at.to_string(),
+            contact: person(contact),
+            product_lines: product_lines.clone(),
+        }
+    });
     LeadView {
         company: Some(company_json(&lead.inquiry.company)),
         employees: lead.inquiry.employees,
-        contact: Some(LeadContactView {
-            name,
-            email,
-            phone,
-            message,
-        }),
+        contact: Some(person(contact)),
+        asked_again: Some(lead.asked_again).filter(|count| *count > 0),
+        further_inquiries: further.collect(),
         outcome: lead.closing.map(outcome),
         ..blind(lead, stage, offer)
     }

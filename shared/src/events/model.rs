@@ -239,6 +239,7 @@ kinds! {
     DealDisputeDecided "deal.dispute_decided" Program "deal" "A dispute about a deal was decided." [always("outcome", "Code of the outcome."), maybe("other", "The deal it was disputed with."), maybe("share", "The partner's share where it is split, from 0 to 1."), OPERATOR];
     DealEscalated "deal.escalated" Program "deal" "Nobody decided a deal in time; it goes to the next who may." [APPROVER, RESPOND_BY, maybe("step", "The step of the approval chain, from 1.")];
     LeadReceived "lead.received" Program "lead" "A lead came in." [maybe("source", "Where it came from.")];
+    LeadAskedAgain "lead.asked_again" Program "lead" "The company of an open lead asked further by the public form; the partner is the one that has accepted the lead." [];
     LeadOffered "lead.offered" Program "lead" "A lead is offered to a partner, who sees no name before it accepts." [RESPOND_BY, OFFER];
     LeadAccepted "lead.accepted" Program "lead" "A partner accepted a lead." [OFFER];
     LeadDeclined "lead.declined" Program "lead" "A partner declined a lead." [REASON, OFFER];

@@ -36,6 +36,9 @@ pub enum LeadError {
     /// A lead of that id was taken in before.
     #[error("lead {0} was taken in before")]
     Repeated(LeadId),
+    /// A lead of that id was taken in before, and says something else.
+    #[error("lead {0} was taken in before and says something else")]
+    OtherLead(LeadId),
     /// What a field names is not in the program's channel.
     #[error("{field}: the program has no {name}")]
     Unknown {
@@ -102,6 +105,12 @@ impl From<LeadError> for Problem {
             LeadError::Repeated(id) => {
                 Self::new(codes::EXISTS, format!("lead {id} was taken in before"))
             }
+            LeadError::OtherLead(id) => Self::new(
+                codes::EXISTS,
+                format!(
+                    "lead {id} was brought under this reference and says something else: mend that one, or bring this one under another reference"
+                ),
+            ),
             LeadError::Unknown { field, name } => Self::field(
                 codes::REFERENCE_UNKNOWN,
                 field,

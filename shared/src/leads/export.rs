@@ -5,7 +5,10 @@ use super::model::{Closing, Contact, Inquiry, LOSS_REASONS, Lead, SOURCES, STAGE
 use crate::customers::model::IdentifierKind;
 use crate::reports::paper::{cell, csv as sheet};
 
-const HEADER: [&str; 28] = [
+/// Leads of one sheet: a function answers with 6 MB at most, and the longest lead has 20 KB in it.
+pub const SHEET: usize = 200;
+
+const HEADER: [&str; 29] = [
     "lead",
     "received_at",
     "changed_at",
@@ -28,6 +31,7 @@ const HEADER: [&str; 28] = [
     "contact_email",
     "contact_phone",
     "message",
+    "asked_again",
     "customer",
     "outcome",
     "reason",
@@ -45,8 +49,12 @@ pub fn csv(leads: &[Known]) -> Result<Vec<u8>, csv::Error> {
     sheet(std::iter::once(header).chain(leads.iter().map(row)))
 }
 
-fn row(known: &Known) -> [String; 28] {
-    let Known { lead, contact } = known;
+fn row(known: &Known) -> [String; 29] {
+    let Known {
+        lead,
+        contact,
+        further: _,
+    } = known;
     let Contact {
         name,
         email,
@@ -63,6 +71,7 @@ fn row(known: &Known) -> [String; 28] {
         stage,
         offers,
         steps: _,
+        asked_again,
         closing,
         due: _,
         received_at,
@@ -120,6 +129,7 @@ fn row(known: &Known) -> [String; 28] {
         text(email),
         text(phone),
         text(message),
+        asked_again.to_string(),
         text(customer.map(|customer| customer.to_string())),
         outcome.unwrap_or_default().to_owned(),
         reason
@@ -131,4 +141,66 @@ fn row(known: &Known) -> [String; 28] {
             .to_owned(),
         text(conversion.map(|conversion| conversion.to_string())),
     ]
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::customers::model::{Company, MAX_NAME};
+    use crate::ids::{LeadId, ProgramId};
+    use crate::leads::model::{MAX_MESSAGE, MAX_NEED, MAX_PERSON, MAX_REFERENCE, Source, Stage};
+
+    /// A lead all of whose texts are as long as they may be, of that letter.
+    fn longest(letter: &str) -> Known {
+        let at = "2026-03-02T09:00:00Z".parse().unwrap();
+        let text = |most: usize| Some(letter.repeat(most));
+        Known {
+            lead: Lead {
+                id: LeadId::from_bytes([1; 16]),
+                program: ProgramId::from_bytes([2; 16]),
+                inquiry: Inquiry {
+                    source: Source::Form,
+                    reference: text(MAX_REFERENCE),
+                    company: Company {
+                        name: text(MAX_NAME),
+                        ..Company::default()
+                    },
+                    employees: Some(u32::MAX),
+                    product_lines: vec!["x".repeat(64); 5],
+                    language: Some("en".to_owned()),
+                    need: text(MAX_NEED),
+                },
+                customer: None,
+                hashes: Vec::new(),
+                held_until: at,
+                stage: Stage::Queued,
+                offers: Vec::new(),
+                steps: Vec::new(),
+                asked_again: u32::MAX,
+                closing: None,
+                due: None,
+                received_at: at,
+                changed_at: at,
+                version: 1,
+            },
+            contact: Contact {
+                name: text(MAX_PERSON),
+                email: Some("x".repeat(254)),
+                phone: Some("0".repeat(32)),
+                message: text(MAX_MESSAGE),
+            },
+            further: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_sheet_of_the_longest_leads_fits_into_an_answer() {
+        // The answer is JSON with the sheet as a string in it; a quote has four bytes there, and a line end two.
+        for letter in ["\"", "\n", "\u{1F339}"] {
+            let bytes = csv(&vec![longest(letter); SHEET]).unwrap();
+            let answer = serde_json::to_string(&String::from_utf8(bytes).unwrap()).unwrap();
+            assert!(answer.len() < 5_000_000, "{letter:?}: {}", answer.len());
+        }
+    }
 }

@@ -22,11 +22,13 @@ use distribute::{Onward, onward, tallied};
 pub use distribute::{Placed, Simulation, candidate, simulate};
 use error::LeadError;
 use model::{
-    Actor, Contact, Count, DeclineReason, End, Fault, Form, Inquiry, Lead, LossReason, Routing,
-    SAME_LEAD_DAYS, Stage, Step, Why,
+    Actor, Contact, Count, DeclineReason, End, Fault, Form, Further, Inquiry, Lead, LossReason,
+    MAX_FURTHER, Routing, SAME_LEAD_DAYS, Stage, Step, Why,
 };
 use routing::Rule;
 pub use store::Listed;
+
+pub use crate::table::pause_before;
 
 use crate::agreements;
 use crate::agreements::model::Blocked;
@@ -40,7 +42,7 @@ use crate::edge::{App, Change, Write};
 use crate::events::{self, Event, EventKind};
 use crate::ids::{LeadId, OperatorId, PartnerId, ProgramId};
 use crate::programs::model::Program;
-use crate::table::{Op, Refusal, TransactError, pause_before};
+use crate::table::{Op, Refusal, TransactError};
 use crate::tracking::model::{Credited, Facts, Posting, Word};
 use crate::{claims, partners, programs, table, tracking};
 
@@ -65,6 +67,8 @@ pub struct Known {
     pub lead: Lead,
     /// The person; empty once erased.
     pub contact: Contact,
+    /// What its company asked further, in its order; lists leave it out.
+    pub further: Vec<Further>,
 }
 
 // ---- Rules
@@ -206,10 +210,11 @@ pub enum Received {
 }
 
 /// Takes a lead in and places it, in one transaction with its explanation. The same company with an open lead is
-/// that lead. Whoever has a claim to the customer gets it; else the rules choose.
+/// that lead; what it asks further by the form is kept with it. Whoever has a claim to the customer gets it; else the
+/// rules choose.
 ///
 /// # Errors
-/// `ProgramNotFound`, `Unknown`, `Moved` (ask again), the table's.
+/// `ProgramNotFound`, `Unknown`, `OtherLead`, `Moved` (ask again), the table's.
 pub async fn receive(app: &App, new: NewLead) -> Result<Change<Received, LeadError>, LeadError> {
     let NewLead {
         program,
@@ -226,8 +231,16 @@ pub async fn receive(app: &App, new: NewLead) -> Result<Change<Received, LeadErr
     if let Some(slot) = open
         && let Ok(open) = slot.holder.parse()
     {
+        if inquiry.source == model::Source::Form {
+            return asked_again(app, open, inquiry, contact).await;
+        }
+        let value = if open == id {
+            repeated(app, id, &inquiry, &contact).await?
+        } else {
+            Received::Known(open)
+        };
         return Ok(Change {
-            value: Received::Known(open),
+            value,
             writes: Vec::new(),
         });
     }
@@ -249,6 +262,7 @@ pub async fn receive(app: &App, new: NewLead) -> Result<Change<Received, LeadErr
             at: now,
             by: Actor::System,
         }],
+        asked_again: 0,
         closing: None,
         due: None,
         received_at: now,
@@ -280,7 +294,69 @@ pub async fn receive(app: &App, new: NewLead) -> Result<Change<Received, LeadErr
     writes.extend(placing);
     writes.extend(moving([events::put(&received)?]));
     Ok(Change {
-        value: Received::New(Box::new(Known { lead, contact })),
+        value: Received::New(Box::new(Known {
+            lead,
+            contact,
+            further: Vec::new(),
+        })),
+        writes,
+    })
+}
+
+/// What a lead is that comes in under an id that was brought before: that lead, if it says the same. A corrected one
+/// is refused, because nobody would learn of the correction. Of a person who was forgotten there is nothing to
+/// compare.
+///
+/// # Errors
+/// `NotFound`, `OtherLead`, the table's.
+pub async fn repeated(
+    app: &App,
+    id: LeadId,
+    inquiry: &Inquiry,
+    contact: &Contact,
+) -> Result<Received, LeadError> {
+    let stands = find(app, id).await?;
+    let is_forgotten = stands.contact == Contact::default();
+    if stands.lead.inquiry.says_as(inquiry) && (is_forgotten || stands.contact == *contact) {
+        Ok(Received::Known(id))
+    } else {
+        Err(LeadError::OtherLead(id))
+    }
+}
+
+/// Keeps with an open lead what its company asks further by the form, and tells the partner that has accepted it.
+/// Beyond [`MAX_FURTHER`] inquiries are counted and no more.
+async fn asked_again(
+    app: &App,
+    open: LeadId,
+    inquiry: Inquiry,
+    contact: Contact,
+) -> Result<Change<Received, LeadError>, LeadError> {
+    let now = app.now();
+    let found = store::find(&app.main, open).await?;
+    let (before, _) = found.ok_or(LeadError::Moved)?;
+    if before.stage.is_closed() {
+        // It was closed a moment ago: this is another lead.
+        return Err(LeadError::Moved);
+    }
+    let lead = before.asked_again(now);
+    let mut writes = changing(&before, &lead, || LeadError::Moved)?;
+    let (mut further, version) = store::further(&app.main, open).await?;
+    if further.len() < MAX_FURTHER {
+        further.push(Further {
+            at: now,
+            contact,
+            product_lines: inquiry.product_lines,
+        });
+        let mut told = event(app, EventKind::LeadAskedAgain, &lead, now);
+        if let Some(offer) = lead.current().filter(|_| lead.stage.is_held()) {
+            told = told.about_partner(offer.partner);
+        }
+        let kept = store::save_further(open, &further, version + 1)?;
+        writes.extend(moving([kept, events::put(&told)?]));
+    }
+    Ok(Change {
+        value: Received::Known(open),
         writes,
     })
 }
@@ -307,7 +383,6 @@ fn demand_lines(settings: &Settings, named: &[String]) -> Result<(), LeadError> 
 pub async fn intake(app: &App, new: NewLead) -> Result<Received, LeadError> {
     for round in 0..MAX_TRIES {
         pause_before(round).await;
-        let id = new.id;
         let change = match receive(app, new.clone()).await {
             Ok(change) => change,
             Err(LeadError::Moved) => continue,
@@ -315,7 +390,9 @@ pub async fn intake(app: &App, new: NewLead) -> Result<Received, LeadError> {
         };
         match commit(app, change).await {
             Err(LeadError::Moved) => {}
-            Err(LeadError::Repeated(_)) => return Ok(Received::Known(id)),
+            Err(LeadError::Repeated(id)) => {
+                return repeated(app, id, &new.inquiry, &new.contact).await;
+            }
             done => return done,
         }
     }
@@ -353,6 +430,24 @@ pub async fn leave(
         }
     }
     Err(LeadError::Moved)
+}
+
+/// Takes nothing of a form in which the field is filled in that people do not see. It spends its challenge and counts
+/// in the hour as any other, so that its answers are those of any other.
+///
+/// # Errors
+/// `ChallengeSpent`, `TooMany`, `Moved` (ask again), the table's.
+pub async fn turn_away(
+    app: &App,
+    program: ProgramId,
+    terms: Form,
+    address: &str,
+    challenge: &str,
+    until: Timestamp,
+) -> Result<(), LeadError> {
+    tracing::info!(%program, "a form was filled in by no person");
+    let writes = form::admit(app, program, terms, address, challenge, until)?;
+    commit(app, Change { value: (), writes }).await
 }
 
 /// Commits a change that no idempotency key goes with.
@@ -406,9 +501,17 @@ fn event(app: &App, kind: EventKind, lead: &Lead, at: Timestamp) -> Event {
 /// `NotFound`, the table's.
 pub async fn find(app: &App, id: LeadId) -> Result<Known, LeadError> {
     let found = store::find(&app.main, id).await?;
-    found
-        .map(|(lead, contact)| Known { lead, contact })
-        .ok_or(LeadError::NotFound(id))
+    let (lead, contact) = found.ok_or(LeadError::NotFound(id))?;
+    let further = if lead.asked_again > 0 {
+        store::further(&app.main, id).await?.0
+    } else {
+        Vec::new()
+    };
+    Ok(Known {
+        lead,
+        contact,
+        further,
+    })
 }
 
 /// A lead that was offered to a partner.
@@ -453,7 +556,7 @@ pub async fn list(
             leads
                 .into_iter()
                 .filter(|(lead, _)| fits(lead))
-                .map(|(lead, contact)| Known { lead, contact }),
+                .map(listed_one),
         );
         position = next;
         if position.is_none() || found.len() >= limit {
@@ -480,10 +583,16 @@ pub async fn changed(
         .unwrap_or(Timestamp::MIN);
     let (ids, position) = store::changed(&app.main, program, until, beyond, limit).await?;
     let leads = store::find_many(&app.main, &ids).await?;
-    let known = leads
-        .into_iter()
-        .map(|(lead, contact)| Known { lead, contact });
-    Ok((known.collect(), position))
+    Ok((leads.into_iter().map(listed_one).collect(), position))
+}
+
+/// A lead as lists have it.
+fn listed_one((lead, contact): (Lead, Contact)) -> Known {
+    Known {
+        lead,
+        contact,
+        further: Vec::new(),
+    }
 }
 
 /// Why a lead was assigned as it was, each time, with when.
@@ -498,15 +607,18 @@ pub async fn explanations(
     Ok(store::explanations(&app.main, id).await?)
 }
 
-/// Forgets who asked. What the lead is for, and whose it is, stays.
+/// Forgets who asked, also further. What the lead is for, and whose it is, stays.
 ///
 /// # Errors
-/// `NotFound`, the table's.
+/// `NotFound`, `Moved` (ask again), the table's.
 pub async fn erase_contact(app: &App, id: LeadId) -> Result<(), LeadError> {
-    match app.main.update(store::erase_contact(id)).await? {
-        Ok(()) => Ok(()),
-        Err(_) => Err(LeadError::NotFound(id)),
+    let known = find(app, id).await?;
+    let mut ops = vec![store::erase_contact(id)];
+    if known.lead.asked_again > 0 {
+        ops.push(store::erase_further(id));
     }
+    let writes = moving(ops).collect();
+    commit(app, Change { value: (), writes }).await
 }
 
 // ---- What partners do
@@ -588,10 +700,7 @@ pub async fn accept(
         .with("offer", lead.offers.len());
     writes.extend(moving([events::put(&told)?]));
     Ok(Change {
-        value: Known {
-            lead,
-            contact: known.contact,
-        },
+        value: Known { lead, ..known },
         writes,
     })
 }
@@ -732,10 +841,7 @@ async fn passed_on(
     writes.extend(placing);
     writes.extend(moving([events::put(&told)?]));
     Ok(Change {
-        value: Known {
-            lead,
-            contact: known.contact,
-        },
+        value: Known { lead, ..known },
         writes,
     })
 }
@@ -758,10 +864,7 @@ pub async fn progress(
         .progressed(partner, stage, routing.idle_at(now), now)?;
     Ok(Change {
         writes: changing(&known.lead, &lead, || LeadError::Moved)?,
-        value: Known {
-            lead,
-            contact: known.contact,
-        },
+        value: Known { lead, ..known },
     })
 }
 
@@ -795,10 +898,7 @@ pub async fn lose(
     }
     writes.extend(moving([events::put(&told)?]));
     Ok(Change {
-        value: Known {
-            lead,
-            contact: known.contact,
-        },
+        value: Known { lead, ..known },
         writes,
     })
 }
@@ -903,10 +1003,7 @@ pub async fn reassign(
     writes.extend(vacating(&known.lead, now));
     writes.extend(placing);
     Ok(Change {
-        value: Known {
-            lead,
-            contact: known.contact,
-        },
+        value: Known { lead, ..known },
         writes,
     })
 }
@@ -956,10 +1053,7 @@ pub async fn win(
         .with("conversion", facts.id);
     writes.extend(moving([events::put(&told)?]));
     Ok(Change {
-        value: Known {
-            lead,
-            contact: known.contact,
-        },
+        value: Known { lead, ..known },
         writes,
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::routing::{Need, Past, Rule, Tally};
 use crate::channel::model::ClaimKind;
 use crate::clock::{Timestamp, days_after, minutes_after};
-use crate::customers::model::Company;
+use crate::customers::model::{Company, Identifier, IdentifierKind};
 use crate::ids::{ConversionId, CustomerId, LeadId, OperatorId, PartnerId, ProgramId};
 use crate::money::Money;
 
@@ -25,7 +25,7 @@ pub const MAX_LINES: usize = 5;
 pub const MAX_EMPLOYEES: i64 = 10_000_000;
 /// Partners to whom one lead is offered before it waits for an operator.
 pub const MAX_OFFERS: usize = 40;
-/// Changes of stage that one lead may see.
+/// Changes of stage after which a lead is moved by partners no more.
 pub const MAX_STEPS: usize = 60;
 /// Changes of stage after which operators send a lead nowhere else either: what partners did keeps none of them from
 /// taking it back.
@@ -373,6 +373,34 @@ pub struct Inquiry {
 }
 
 impl Inquiry {
+    /// Whether two ask for the same, for the same company, wherever they came from. The mailbox is the person's.
+    #[must_use]
+    pub fn says_as(&self, other: &Self) -> bool {
+        let known_by = |inquiry: &Self| -> Vec<Identifier> {
+            let all = inquiry.company.identifiers.iter();
+            all.filter(|one| one.kind() != IdentifierKind::Email)
+                .cloned()
+                .collect()
+        };
+        let Self {
+            source: _,
+            reference,
+            company,
+            employees,
+            product_lines,
+            language,
+            need,
+        } = self;
+        reference == &other.reference
+            && company.name == other.company.name
+            && company.place == other.company.place
+            && known_by(self) == known_by(other)
+            && employees == &other.employees
+            && product_lines == &other.product_lines
+            && language == &other.language
+            && need == &other.need
+    }
+
     /// What routing looks at.
     #[must_use]
     pub fn need(&self) -> Need {
@@ -398,6 +426,17 @@ pub struct Contact {
     pub message: Option<String>,
 }
 
+/// What the company of an open lead asked further, by the public form. Stands apart, because it can be erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Further {
+    /// When.
+    pub at: Timestamp,
+    /// Who, and in which words.
+    pub contact: Contact,
+    /// For which product lines.
+    pub product_lines: Vec<String>,
+}
+
 /// A lead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lead {
@@ -419,6 +458,8 @@ pub struct Lead {
     pub offers: Vec<Offer>,
     /// Its changes of stage, in their order.
     pub steps: Vec<Step>,
+    /// How often its company asked again while it was open; of the first [`MAX_FURTHER`] it is kept what.
+    pub asked_again: u32,
     /// What came of it.
     pub closing: Option<Closing>,
     /// When time moves it on by itself: an offer runs out, or it has lain idle.
@@ -535,6 +576,17 @@ impl Lead {
             Err(Fault::Full)
         } else {
             Ok(())
+        }
+    }
+
+    /// With one further inquiry of its company.
+    #[must_use]
+    pub fn asked_again(&self, at: Timestamp) -> Self {
+        Self {
+            asked_again: self.asked_again.saturating_add(1),
+            changed_at: at,
+            version: self.version + 1,
+            ..self.clone()
         }
     }
 
@@ -843,6 +895,7 @@ mod tests {
             stage: Stage::New,
             offers: Vec::new(),
             steps: Vec::new(),
+            asked_again: 0,
             closing: None,
             due: None,
             received_at: at(8),

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::model::{
-    ACTORS, Closing, Contact, DECLINE_REASONS, End, Inquiry, LOSS_REASONS, Lead, Offer, Routing,
-    SOURCES, STAGES, Stage, Step, Why, end_name, name_of,
+    ACTORS, Closing, Contact, DECLINE_REASONS, End, Further, Inquiry, LOSS_REASONS, Lead, Offer,
+    Routing, SOURCES, STAGES, Stage, Step, Why, end_name, name_of,
 };
 use super::routing::{Credits, Tally};
 use super::wire;
@@ -38,6 +38,10 @@ fn lead_key(id: LeadId) -> Key {
 
 fn contact_key(id: LeadId) -> Key {
     Key::new(format!("LEAD#{id}"), "CONTACT")
+}
+
+fn further_key(id: LeadId) -> Key {
+    Key::new(format!("LEAD#{id}"), "FURTHER")
 }
 
 fn offer_key(id: LeadId, partner: PartnerId) -> Key {
@@ -155,6 +159,8 @@ struct LeadItem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     offers: Vec<OfferPart>,
     steps: Vec<StepPart>,
+    #[serde(default)]
+    asked_again: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     closing: Option<ClosingPart>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,6 +224,32 @@ struct ContactItem {
     phone: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+}
+
+/// What a lead's company asked further.
+#[derive(Serialize, Deserialize)]
+struct FurtherItem {
+    pk: String,
+    sk: String,
+    /// Absent once erased.
+    #[serde(default)]
+    inquiries: Vec<FurtherPart>,
+    version: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FurtherPart {
+    at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    product_lines: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -414,6 +446,7 @@ fn lead_item(lead: &Lead) -> LeadItem {
         stage,
         offers,
         steps,
+        asked_again,
         closing,
         due,
         received_at,
@@ -459,6 +492,7 @@ fn lead_item(lead: &Lead) -> LeadItem {
                 by: name_of(ACTORS, by).to_owned(),
             })
             .collect(),
+        asked_again,
         closing: closing.map(closing_part),
         due,
         received_at,
@@ -490,6 +524,7 @@ fn lead(item: LeadItem) -> Result<Lead, Error> {
         stage,
         offers,
         steps,
+        asked_again,
         closing: closed,
         due,
         received_at,
@@ -521,6 +556,7 @@ fn lead(item: LeadItem) -> Result<Lead, Error> {
         stage: named(STAGES, &stage)?,
         offers: offers.into_iter().map(offer).collect::<Result<_, _>>()?,
         steps: steps.into_iter().map(step).collect::<Result<_, Error>>()?,
+        asked_again,
         closing: closed.map(closing).transpose()?,
         due,
         received_at,
@@ -609,11 +645,88 @@ pub fn put_explanation(
 
 /// The change that forgets who asked.
 #[must_use]
-pub fn erase_contact(id: LeadId) -> Update {
-    ["name", "email", "phone", "message"]
+pub fn erase_contact(id: LeadId) -> Op {
+    let update = ["name", "email", "phone", "message"]
         .into_iter()
-        .fold(Update::at(contact_key(id)), Update::remove)
-        .only_if(Condition::exists())
+        .fold(Update::at(contact_key(id)), Update::remove);
+    Op::Update(update.only_if(Condition::exists()))
+}
+
+/// The change that forgets what was asked further, where that was. Its version moves on, so that an inquiry that
+/// comes in at the same moment does not bring back those that were read before.
+#[must_use]
+pub fn erase_further(id: LeadId) -> Op {
+    let update = Update::at(further_key(id))
+        .remove("inquiries")
+        .add("version", 1);
+    Op::Update(update.only_if(Condition::exists()))
+}
+
+/// The write that leaves these further inquiries, in place of the version before.
+///
+/// # Errors
+/// Never.
+pub fn save_further(id: LeadId, further: &[Further], version: u64) -> Result<Op, Error> {
+    let Key { pk, sk } = further_key(id);
+    let parts = further.iter().cloned().map(|one| {
+        let Further {
+            at,
+            contact,
+            product_lines,
+        } = one;
+        let Contact {
+            name,
+            email,
+            phone,
+            message,
+        } = contact;
+        FurtherPart {
+            at,
+            name,
+            email,
+            phone,
+            message,
+            product_lines,
+        }
+    });
+    let item = FurtherItem {
+        pk,
+        sk,
+        inquiries: parts.collect(),
+        version,
+    };
+    save(&item, version)
+}
+
+/// What a lead's company asked further, with its version; 0 where nothing was.
+///
+/// # Errors
+/// The table's.
+pub async fn further(table: &Table, id: LeadId) -> Result<(Vec<Further>, u64), Error> {
+    let Some(item) = table.get::<FurtherItem>(&further_key(id)).await? else {
+        return Ok((Vec::new(), 0));
+    };
+    let read = |part: FurtherPart| {
+        let FurtherPart {
+            at,
+            name,
+            email,
+            phone,
+            message,
+            product_lines,
+        } = part;
+        Further {
+            at,
+            contact: Contact {
+                name,
+                email,
+                phone,
+                message,
+            },
+            product_lines,
+        }
+    };
+    Ok((item.inquiries.into_iter().map(read).collect(), item.version))
 }
 
 /// A lead with the person who asks.
@@ -1115,6 +1228,7 @@ mod tests {
                 at: at("2026-03-02T09:00:00Z"),
                 by: Actor::System,
             }],
+            asked_again: 2,
             closing: None,
             due: None,
             received_at: at("2026-03-02T09:00:00Z"),

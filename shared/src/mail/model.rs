@@ -76,6 +76,7 @@ templates! {
     DealDisputed "deal.disputed" Operators;
     DealDisputeDecided "deal.dispute_decided" Partner;
     DealEscalated "deal.escalated" Operators;
+    LeadAskedAgain "lead.asked_again" Partner;
     LeadOffered "lead.offered" Partner;
     LeadOfferExpired "lead.offer_expired" Partner;
     LeadReclaimed "lead.reclaimed" Partner;
