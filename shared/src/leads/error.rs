@@ -56,6 +56,9 @@ pub enum LeadError {
     /// The partner that is named cannot be offered leads.
     #[error("the partner cannot be offered leads: {0}")]
     Partner(PartnerError),
+    /// The partner that asks may take no leads.
+    #[error("the partner may take no leads: {0}")]
+    Barred(PartnerError),
     /// The challenge was not issued for this form, or too long ago.
     #[error("the challenge is not one of this form's, or too old")]
     ChallengeInvalid,
@@ -129,6 +132,13 @@ impl From<LeadError> for Problem {
                 "to",
                 format!("cannot be offered leads: {error}"),
             ),
+            LeadError::Barred(PartnerError::Table(error)) => error.into(),
+            LeadError::Barred(PartnerError::NotEnrolled(_)) => {
+                Self::new(codes::NOT_ENROLLED, codes::NOT_ENROLLED.meaning)
+            }
+            LeadError::Barred(_) => {
+                Self::new(codes::PARTNER_SUSPENDED, codes::PARTNER_SUSPENDED.meaning)
+            }
             LeadError::ChallengeInvalid => Self::field(
                 codes::CHALLENGE_INVALID,
                 "challenge",

@@ -655,7 +655,7 @@ pub async fn accept(
     let known = find_offered(app, partner, id).await?;
     partners::enrolled(app, partner, known.lead.program)
         .await
-        .map_err(LeadError::Partner)?;
+        .map_err(LeadError::Barred)?;
     if agreements::block(app, known.lead.program, partner, Blocked::Leads).await? {
         return Err(LeadError::TermsNotAccepted);
     }

@@ -291,6 +291,7 @@ async fn offered_anew(
 ) -> Result<u32, MergeError> {
     for target in [Target::Partner(to), Target::Routing] {
         let change = match leads::reassign(app, merge.by, lead.id, lead.version, target).await {
+            Err(LeadError::Partner(PartnerError::Table(error))) => return Err(error.into()),
             Err(LeadError::Fault(_) | LeadError::Partner(_)) => continue,
             Err(LeadError::Stale) => return Err(MergeError::Moved),
             change => change?,
