@@ -4,6 +4,27 @@ use axum::http::{Method, header};
 use serde_json::{Value, json};
 use tributary_tests::{Answer, Stand, World};
 
+/// Lets somebody else be done with something before the next transaction is.
+pub(crate) struct Meanwhile(Mutex<Option<BoxFuture<'static, ()>>>);
+
+impl Meanwhile {
+    pub(crate) fn happens(world: &World, what: impl Future<Output = ()> + Send + 'static) {
+        let held = Self(Mutex::new(Some(Box::pin(what))));
+        let cloud = world.instance.cloud();
+        cloud.set_interceptor(Some(Arc::new(held)));
+    }
+}
+
+impl Intercept for Meanwhile {
+    fn before(&self, call: &Call<'_>) -> Verdict {
+        if call.operation != "TransactWriteItems" {
+            return Verdict::Pass;
+        }
+        let meanwhile = self.0.lock().unwrap().take();
+        meanwhile.map_or(Verdict::Pass, Verdict::Hold)
+    }
+}
+
 struct Firm {
     world: World,
     stand: Stand,
@@ -193,6 +214,42 @@ async fn owners_look_after_everybody_managers_after_members() {
         )
         .await;
     let _ = own.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn of_two_owners_who_remove_each_other_at_once_one_stays() {
+    let firm = Firm::open().await;
+    let mut owners = Vec::new();
+    for name in ["Grace", "Joan"] {
+        let added = firm.add(&firm.world.key, name, "owner").await.expect(201);
+        let id = added.str("id").to_owned();
+        let key = firm.key_of(Some(&id)).await;
+        owners.push((firm.path(&format!("/members/{id}")), key));
+    }
+    let [(grace, by_grace), (joan, by_joan)] = owners.try_into().unwrap();
+    let world = firm.world.clone();
+    let first = grace.clone();
+    Meanwhile::happens(&firm.world, async move {
+        let removed = world.ask(&by_joan, Method::DELETE, &first, &[], None).await;
+        let _ = removed.expect(204);
+    });
+    let late = firm.world.ask(&by_grace, Method::DELETE, &joan, &[], None);
+    let _ = late.await.problem(409, "conflict");
+    let left = firm.world.get(&joan).await.expect(200);
+    assert_eq!(left.str("role"), "owner");
+    let _ = firm.world.delete(&joan).await.problem(409, "wrong_state");
+
+    // The same where one of two makes the other a member.
+    let ruth = firm.add(&firm.world.key, "Ruth", "owner").await;
+    let ruth = firm.path(&format!("/members/{}", ruth.expect(201).str("id")));
+    let (world, other) = (firm.world.clone(), ruth.clone());
+    Meanwhile::happens(&firm.world, async move {
+        let _ = world.delete(&other).await.expect(204);
+    });
+    let late = firm.world.patch(&joan, json!({ "role": "member" })).await;
+    let _ = late.problem(409, "conflict");
+    let left = firm.world.get(&joan).await.expect(200);
+    assert_eq!(left.str("role"), "owner");
 }
 
 #[tokio::test]

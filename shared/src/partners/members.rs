@@ -142,6 +142,15 @@ async fn standing(
     Ok((members, person.ok_or(PartnerError::MemberNotFound)?))
 }
 
+/// That another owner stays one, where this member ceases to be one: of two who remove each other at once one
+/// has to stay.
+fn remaining_owner(members: &[Member], changed: MemberId, becomes: Option<Role>) -> Option<Op> {
+    let mut owners = members.iter().filter(|member| member.role == Role::Owner);
+    let ceases = owners.clone().any(|owner| owner.id == changed) && becomes != Some(Role::Owner);
+    let other = owners.find(|owner| owner.id != changed);
+    other.filter(|_| ceases).map(store::stays_owner)
+}
+
 /// Changes of a person; what is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct MemberPatch {
@@ -156,7 +165,7 @@ pub struct MemberPatch {
 /// Changes a person whose version is `based_on`.
 ///
 /// # Errors
-/// `NotFound`, `MemberNotFound`, `RoleTooLow`, `LastOwner`, `Stale`, the table's.
+/// `NotFound`, `MemberNotFound`, `RoleTooLow`, `LastOwner`, `Stale`, `Moved` (ask again), the table's.
 pub async fn amend(
     app: &App,
     (partner, id): (PartnerId, MemberId),
@@ -189,6 +198,7 @@ pub async fn amend(
     let mut writes = vec![Write::new(store::save_member(&member)?, |_| {
         PartnerError::Stale
     })];
+    writes.extend(remaining_owner(&members, id, Some(becomes)).map(write));
     if let Some(contact) = &contact {
         writes.push(write(store::set_person(&member, contact)));
     }
@@ -238,6 +248,7 @@ pub async fn remove(
         store::erase_person(&member),
         events::put(&told)?,
     ];
+    ops.extend(remaining_owner(&members, id, None));
     ops.extend(end_keys(app, partner, |key| key.member == Some(id)).await?);
     Ok(Change {
         value: (),

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::model::{
     ACCOUNT_TYPES, Account, Address, BankAccount, BankRoute, Contact, Enrolment, MAX_MEMBERS,
     METHOD_KINDS, Member, PARTNER_KINDS, PARTNER_STATUSES, PAYEE_TYPES, Partner, PartnerStatus,
-    PayeeType, PayoutHold, PayoutMethod, ROLES, TaxDetails, TaxProfile, Upline, VAT_TREATMENTS,
+    PayeeType, PayoutHold, PayoutMethod, ROLES, Role, TaxDetails, TaxProfile, Upline,
+    VAT_TREATMENTS,
 };
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{MemberId, OperatorId, PartnerId, ProgramId};
@@ -286,6 +287,19 @@ pub fn save_member(saved: &Member) -> Result<Op, Error> {
     }
     let change = Update::rewrite(&item, &["removed_at"])?;
     Ok(Op::Update(change.only_if(follows(version))))
+}
+
+/// That a member stays an owner, for the transaction by which another one ceases to be one. It writes what stands
+/// there, so that of two owners who remove each other at once one meets the other's transaction and fails.
+#[must_use]
+pub fn stays_owner(member: &Member) -> Op {
+    let owner = text(Role::Owner.name());
+    let condition = Condition::equals("role", owner.clone()).and_absent("removed_at");
+    Op::Update(
+        Update::at(member_key(member.partner, member.id))
+            .set("role", owner)
+            .only_if(condition),
+    )
 }
 
 /// Sets who a member is; shares the transaction of the member's change, which carries the condition.
