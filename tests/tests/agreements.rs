@@ -4,6 +4,8 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use tributary_tests::{Answer, Stand, World};
 
+use crate::members::Meanwhile;
+
 struct Club {
     world: World,
     stand: Stand,
@@ -300,4 +302,74 @@ async fn steps_are_completed_by_what_happens_and_told_once() {
             "steps[1].required"
         ]
     );
+}
+
+#[tokio::test]
+async fn two_of_a_partner_who_accept_at_once_are_told_the_same_acceptance() {
+    let club = Club::open().await;
+    let terms = club.publish(None, &[]).await.expect(201);
+    let hash = terms.str("hash").to_owned();
+    let (world, key) = (club.world.clone(), club.key.clone());
+    let path = club.path("/agreements/1/acceptances");
+    let first = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let told = first.clone();
+    let body = json!({ "hash": hash });
+    Meanwhile::happens(&club.world, async move {
+        let from = [("x-forwarded-for", "203.0.113.8")];
+        let accepted = world
+            .ask(&key, Method::POST, &path, &from, Some(&body))
+            .await;
+        *told.lock().unwrap() = accepted.expect(201).text;
+    });
+    let second = club.accept(1, &hash).await.expect(201);
+    assert_eq!(second.text, *first.lock().unwrap());
+    club.world.settle().await;
+    club.pass(6);
+    let events = club.world.get(&club.path("/events")).await.expect(200);
+    let accepted = events
+        .items()
+        .iter()
+        .filter(|event| event["type"] == "agreement.accepted");
+    assert_eq!(accepted.count(), 1);
+}
+
+#[tokio::test]
+async fn who_accepted_terms_early_has_completed_the_step_when_they_take_effect() {
+    let club = Club::open().await;
+    let steps = json!({ "steps": [{ "code": "terms", "label": "Accept the terms", "kind": "accept_terms" }] });
+    let _ = club
+        .world
+        .put(&club.path("/onboarding-steps"), steps)
+        .await
+        .expect(200);
+    let soon = club
+        .publish(Some("2026-03-05T09:00:00Z"), &[])
+        .await
+        .expect(201);
+    let _ = club.accept(1, soon.str("hash")).await.expect(201);
+    assert!(
+        club.steps_told().await.is_empty(),
+        "nothing is in force yet"
+    );
+    club.world.advance_days(2).await;
+    assert!(club.steps_told().await.is_empty(), "nor is it a day before");
+    // The message is lost, and it is looked again.
+    let later = club.world.now() + jiff::SignedDuration::from_hours(24);
+    club.world.instance.app().clock.set(later);
+    club.world.clockwork().await;
+    club.world.lose_transport().await;
+    assert!(club.steps_told().await.is_empty());
+    let later = club.world.now() + jiff::SignedDuration::from_mins(61);
+    club.world.advance_to(later).await;
+    let mut told = club.steps_told().await;
+    told.sort();
+    assert_eq!(told, ["all", "terms"]);
+    club.world.advance_days(1).await;
+    assert_eq!(club.steps_told().await.len(), 2, "told once");
+    for item in club.world.scan("main").await {
+        let is_due = item
+            .get("due_pk")
+            .is_some_and(|at| at.as_s().unwrap() == "AGREEMENTS");
+        assert!(!is_due, "nothing is left to do: {item:?}");
+    }
 }

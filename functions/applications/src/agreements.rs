@@ -15,6 +15,8 @@ use crate::schema;
 
 /// Characters of a hash.
 const MAX_HASH: usize = 64;
+/// Tries to accept while others of the partner accept too.
+const MAX_TRIES: usize = 4;
 
 /// Publish a program's next terms.
 ///
@@ -155,10 +157,21 @@ pub(crate) async fn accept(
         member: partner.member.map(|member| member.to_string()),
     };
     let terms = (program, version);
-    let change = agreements::accept(&app, terms, partner.id, partner.key, &hash, signer).await?;
-    let reply = Reply::created(&schema::acceptance(&change.value, None));
-    once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
-        .await
+    let mut tries = 1;
+    loop {
+        let signer = signer.clone();
+        let change =
+            agreements::accept(&app, terms, partner.id, partner.key, &hash, signer).await?;
+        let reply = Reply::created(&schema::acceptance(&change.value, None));
+        let answered = once
+            .commit(&app, change, |_| reply.clone(), |_| reply.clone())
+            .await;
+        match answered {
+            // Another one of the partner accepted at the same moment: that is the acceptance.
+            Err(problem) if problem.code() == codes::CONFLICT && tries < MAX_TRIES => tries += 1,
+            answered => return answered,
+        }
+    }
 }
 
 /// List what a partner accepted of a program's terms.

@@ -7,7 +7,7 @@
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Deserialize;
 use tributary::edge::{App, batch_failures};
-use tributary::ids::{EventId, LinkId, PartnerId, UploadId};
+use tributary::ids::{EventId, LinkId, PartnerId, ProgramId, UploadId};
 use tributary::mail::{self, MailFailure};
 use tributary::onboarding::{self, error::OnboardingError};
 use tributary::{imports, table};
@@ -26,6 +26,16 @@ enum Job {
     Announcement {
         /// Of what.
         event: EventId,
+        /// Behind which partner to go on.
+        after: String,
+    },
+    /// `{"terms": {"program": "prg_…", "version": 2, "after": "…"}}`: go on looking whose acceptance counts now that
+    /// a version of the terms has taken effect.
+    Terms {
+        /// Whose terms.
+        program: ProgramId,
+        /// Which version.
+        version: u32,
         /// Behind which partner to go on.
         after: String,
     },
@@ -75,6 +85,11 @@ async fn advance(app: &App, job: Job) -> Result<(), Failure> {
     match job {
         Job::Event(id) => mail::tell(app, id).await?,
         Job::Announcement { event, after } => mail::announce(app, event, &after).await?,
+        Job::Terms {
+            program,
+            version,
+            after,
+        } => onboarding::terms_took_effect(app, program, version, &after).await?,
         Job::Upload(id) => imports::advance(app, id).await?,
         Job::Partner(id) => onboarding::advance(app, id).await?,
         Job::Link(id) => onboarding::advance_by_link(app, id).await?,

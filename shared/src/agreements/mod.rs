@@ -8,17 +8,21 @@ use std::sync::Arc;
 
 use error::AgreementError;
 use model::{Acceptance, Agreement, Blocked, MAX_VERSIONS, Signer, Term, blocks};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::clock::Timestamp;
-use crate::edge::{App, Change, Write};
+use crate::clock::{Timestamp, minutes_after};
+use crate::edge::{App, Change, Queue, Write};
 use crate::events::{self, Event, EventKind};
 use crate::ids::{KeyId, OperatorId, PartnerId, ProgramId, hex};
-use crate::table::{self, TransactError};
+use crate::table::{self, Op, TransactError};
 use crate::{partners, programs};
 
-/// Versions whose reminder one run sends; the next run goes on.
+/// Versions for which one run does something; the next run goes on.
 const REMINDED: usize = 20;
+/// Minutes after which it is looked again at who has accepted a version that took effect, where that came to no
+/// end: far more than it takes.
+const AGAIN_MINUTES: i64 = 60;
 
 fn terms_name(program: ProgramId) -> String {
     format!("AGREEMENTS#{program}")
@@ -244,23 +248,42 @@ pub async fn acceptances(
     Ok(store::acceptances(&app.main, partner, program).await?)
 }
 
-/// Reminds those of versions that take effect soon who have not accepted them, and of how many versions.
+/// Reminds those of versions that take effect soon who have not accepted them; of those that have taken effect,
+/// lets it be looked at whose acceptance counts from then on. Of how many versions.
 ///
 /// # Errors
-/// The table's. Safe to repeat.
+/// The table's; `Busy` when the queue did not take all. Safe to repeat.
 pub async fn remind(app: &App, now: Timestamp) -> Result<usize, table::Error> {
     let due = store::due(&app.main, now, REMINDED).await?;
     let mut reminded = 0;
-    for (program, version) in due {
+    for due in due {
+        let store::Due {
+            program, version, ..
+        } = due;
         let Some(agreement) = store::find(&app.main, program, version).await? else {
             continue;
         };
+        if agreement.effective_at <= now {
+            let job = json!({ "terms": { "program": program, "version": version, "after": "" } });
+            if !app.queues.send(Queue::Channel, &[job]).await.is_empty() {
+                return Err(table::Error::Busy("the channel queue".to_owned()));
+            }
+            // Until the job has come to its end: its message may be lost.
+            let again = store::due_again(&due, minutes_after(now, AGAIN_MINUTES));
+            let _ = app.main.update(again).await?;
+            reminded += 1;
+            continue;
+        }
         let told = Event {
             at: now,
             ..told(app, EventKind::AgreementDue, &agreement)
         };
-        let ops = [store::reminded(program, version), events::put(&told)?];
-        match app.main.transact(&ops).await {
+        let again = store::due_again(&due, agreement.effective_at);
+        match app
+            .main
+            .transact(&[Op::Update(again), events::put(&told)?])
+            .await
+        {
             Ok(()) => reminded += 1,
             // Another run did, or the index lags.
             Err(TransactError::Refused(_)) => {}
@@ -268,6 +291,16 @@ pub async fn remind(app: &App, now: Timestamp) -> Result<usize, table::Error> {
         }
     }
     Ok(reminded)
+}
+
+/// That all whose acceptance counts since a version took effect were looked at.
+///
+/// # Errors
+/// The table's.
+pub async fn taken_effect(app: &App, program: ProgramId, version: u32) -> Result<(), table::Error> {
+    // Of one that is gone there is nothing to change.
+    let _ = app.main.update(store::done(program, version)).await?;
+    Ok(())
 }
 
 /// Since when a partner has accepted the terms in force; `None` while it has not, or where there are none.

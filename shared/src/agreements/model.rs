@@ -72,6 +72,14 @@ impl Agreement {
         let at = days_before(self.effective_at, REMIND_DAYS);
         (at > self.published_at).then_some(at)
     }
+
+    /// When there is something to do about it first: to remind, or else, where it takes effect later, to look whose
+    /// acceptance counts from then on.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Timestamp> {
+        let takes_effect = (self.effective_at > self.published_at).then_some(self.effective_at);
+        self.reminds_at().or(takes_effect)
+    }
 }
 
 /// What an agreement means for what partners may do: all but its text.

@@ -9,7 +9,7 @@ use crate::table::{
     Condition, Error, Index, Key, Op, Put, Range, Table, Update, from_item, int, text,
 };
 
-/// Where versions are due that partners are reminded of.
+/// Where versions are due: for their reminder, and then when they take effect.
 const DUE: &str = "AGREEMENTS";
 
 fn agreement_key(program: ProgramId, version: u32) -> Key {
@@ -41,7 +41,7 @@ fn signer_key(partner: PartnerId, program: ProgramId, version: u32) -> Key {
 struct AgreementItem {
     pk: String,
     sk: String,
-    /// Until those were reminded who have not accepted it.
+    /// Until those were reminded who have not accepted it, and it took effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_pk: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,7 +63,7 @@ struct AgreementItem {
 /// # Errors
 /// Never for a well-formed agreement.
 pub fn publish(agreement: &Agreement) -> Result<Op, Error> {
-    let reminds_at = agreement.reminds_at();
+    let due_at = agreement.due_at();
     let Agreement {
         program,
         version,
@@ -78,8 +78,8 @@ pub fn publish(agreement: &Agreement) -> Result<Op, Error> {
     let Key { pk, sk } = agreement_key(program, version);
     let blocks = blocks.into_iter().map(|what| what.name().to_owned());
     Ok(Op::Put(Put::new(&AgreementItem {
-        due_pk: reminds_at.map(|_| DUE.to_owned()),
-        due_sk: reminds_at.map(|at| format!("{}#{pk}#{sk}", stamp(at))),
+        due_pk: due_at.map(|_| DUE.to_owned()),
+        due_sk: due_at.map(|at| due_position(at, program, version)),
         pk,
         sk,
         program,
@@ -94,15 +94,31 @@ pub fn publish(agreement: &Agreement) -> Result<Op, Error> {
     })?))
 }
 
-/// The change of a version once those were reminded who have not accepted it.
+fn due_position(at: Timestamp, program: ProgramId, version: u32) -> String {
+    let Key { pk, sk } = agreement_key(program, version);
+    format!("{}#{pk}#{sk}", stamp(at))
+}
+
+/// The change of a version for which something was done, so that it is due again at that time.
 #[must_use]
-pub fn reminded(program: ProgramId, version: u32) -> Op {
-    Op::Update(
-        Update::at(agreement_key(program, version))
-            .remove("due_pk")
-            .remove("due_sk")
-            .only_if(Condition::default().and_exists("due_pk")),
-    )
+pub fn due_again(due: &Due, at: Timestamp) -> Update {
+    let Due {
+        program,
+        version,
+        position,
+    } = due;
+    Update::at(agreement_key(*program, *version))
+        .set("due_sk", text(due_position(at, *program, *version)))
+        .only_if(Condition::equals("due_sk", text(position.clone())))
+}
+
+/// The change of a version for which there is nothing left to do.
+#[must_use]
+pub fn done(program: ProgramId, version: u32) -> Update {
+    Update::at(agreement_key(program, version))
+        .remove("due_pk")
+        .remove("due_sk")
+        .only_if(Condition::exists())
 }
 
 fn blocked(name: &str) -> Result<Blocked, Error> {
@@ -188,21 +204,29 @@ pub async fn terms(table: &Table, program: ProgramId) -> Result<Vec<Term>, Error
     Ok(all(table, program).await?.into_iter().map(term).collect())
 }
 
-/// Versions whose reminder is due, the earliest first.
+/// A version that something is to be done for, and where it stands among those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Whose.
+    pub program: ProgramId,
+    /// Its number.
+    pub version: u32,
+    position: String,
+}
+
+/// Versions that something is to be done for, the earliest first.
 ///
 /// # Errors
 /// The table's.
-pub async fn due(
-    table: &Table,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<(ProgramId, u32)>, Error> {
+pub async fn due(table: &Table, now: Timestamp, limit: usize) -> Result<Vec<Due>, Error> {
     let range = Range::partition(Index::Due, DUE, limit).below(format!("{}$", stamp(now)));
     let (entries, _) = table.entries(&range).await?;
-    let named = entries.iter().filter_map(|entry| {
-        let program = entry.key.pk.strip_prefix("RECRUIT#")?.parse().ok()?;
-        let version = entry.key.sk.strip_prefix("AGREEMENT#")?.parse().ok()?;
-        Some((program, version))
+    let named = entries.into_iter().filter_map(|entry| {
+        Some(Due {
+            program: entry.key.pk.strip_prefix("RECRUIT#")?.parse().ok()?,
+            version: entry.key.sk.strip_prefix("AGREEMENT#")?.parse().ok()?,
+            position: entry.sort,
+        })
     });
     Ok(named.collect())
 }
@@ -348,20 +372,24 @@ pub async fn acceptances(
     Ok(found)
 }
 
-/// Takes away from where and by whom a version was accepted.
-#[must_use]
-pub fn erase_signer(acceptance: &Acceptance) -> Op {
-    let Acceptance {
-        partner,
-        program,
-        version,
-        ..
-    } = acceptance;
-    Op::Update(
-        Update::at(signer_key(*partner, *program, *version))
-            .remove("address")
-            .remove("member"),
-    )
+/// The writes that take away from where and by whom a partner accepted terms, of whichever program.
+///
+/// # Errors
+/// The table's.
+pub async fn erase_signers(table: &Table, partner: PartnerId) -> Result<Vec<Op>, Error> {
+    let range = Range::partition(Index::Base, format!("PTR#{partner}"), 200);
+    let items: Vec<SignerItem> = table.all(range.beginning("SIGNER#")).await?;
+    let told = items.into_iter().filter(|item| {
+        let SignerItem {
+            address, member, ..
+        } = item;
+        address.is_some() || member.is_some()
+    });
+    let erased = told.map(|SignerItem { pk, sk, .. }| {
+        let erased = Update::at(Key::new(pk, sk));
+        Op::Update(erased.remove("address").remove("member"))
+    });
+    Ok(erased.collect())
 }
 
 #[cfg(test)]

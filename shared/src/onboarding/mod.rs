@@ -9,17 +9,20 @@ pub mod store;
 
 use error::OnboardingError;
 use model::{Checklist, Facts, Progress, StepKind};
+use serde_json::json;
 
 use crate::agreements;
 use crate::clock::Timestamp;
-use crate::edge::{App, Change, Write};
+use crate::edge::{App, Change, Queue, Write};
 use crate::events::{self, Event, EventKind};
 use crate::ids::{LinkId, OperatorId, PartnerId, ProgramId};
-use crate::table::{Op, TransactError};
+use crate::table::{self, Op, TransactError};
 use crate::{partners, programs};
 
 /// Programs of a partner that are looked at when something of it changes.
 const PROGRAMS: usize = 200;
+/// Partners of a program that are looked at by one message when its terms take effect; the next message goes on.
+const PARTNERS: usize = 25;
 /// Links of a partner that are looked at for its first in a program.
 const LINKS: usize = 200;
 
@@ -161,26 +164,71 @@ fn told(
 pub async fn advance(app: &App, partner: PartnerId) -> Result<(), OnboardingError> {
     let (enrolments, _) = partners::enrolments(app, partner, None, PROGRAMS).await?;
     for enrolment in enrolments {
-        let Some(checklist) = store::find_checklist(&app.main, enrolment.program).await? else {
-            continue;
-        };
-        let facts = facts(app, partner, &checklist).await?;
-        let progress = store::find_progress(&app.main, partner, enrolment.program).await?;
-        let way = Way {
-            checklist,
-            facts,
-            progress,
-        };
-        let Some((_, ops)) = told(app, &way, app.now())? else {
-            continue;
-        };
-        match app.main.transact(&ops).await {
-            Ok(()) => {}
-            Err(TransactError::Refused(_)) => return Err(OnboardingError::Moved),
-            Err(TransactError::Table(error)) => return Err(error.into()),
+        if let Some(checklist) = store::find_checklist(&app.main, enrolment.program).await? {
+            advance_along(app, partner, checklist).await?;
         }
     }
     Ok(())
+}
+
+/// Tells which steps of a checklist a partner has completed since.
+async fn advance_along(
+    app: &App,
+    partner: PartnerId,
+    checklist: Checklist,
+) -> Result<(), OnboardingError> {
+    let facts = facts(app, partner, &checklist).await?;
+    let progress = store::find_progress(&app.main, partner, checklist.program).await?;
+    let way = Way {
+        checklist,
+        facts,
+        progress,
+    };
+    let Some((_, ops)) = told(app, &way, app.now())? else {
+        return Ok(());
+    };
+    match app.main.transact(&ops).await {
+        Ok(()) => Ok(()),
+        Err(TransactError::Refused(_)) => Err(OnboardingError::Moved),
+        Err(TransactError::Table(error)) => Err(error.into()),
+    }
+}
+
+/// Goes on behind a position through the partners of a program whose terms have taken effect in that version: of
+/// those who accepted them before, a step is completed by that alone.
+///
+/// # Errors
+/// `Moved` when another did at the same moment (ask again), the table's; `Busy` when the queue did not take what
+/// goes on.
+pub async fn terms_took_effect(
+    app: &App,
+    program: ProgramId,
+    version: u32,
+    after: &str,
+) -> Result<(), OnboardingError> {
+    let checklist = store::find_checklist(&app.main, program).await?;
+    let asks = |checklist: &Checklist| {
+        let mut steps = checklist.steps.iter();
+        steps.any(|step| step.kind == StepKind::AcceptTerms)
+    };
+    if let Some(checklist) = checklist.filter(asks) {
+        let (found, more) = partners::positions(app, after, PARTNERS).await?;
+        let ids: Vec<PartnerId> = found.iter().map(|(partner, _)| *partner).collect();
+        let enrolled = partners::store::find_enrolments(&app.main, &ids, program).await?;
+        for partner in enrolled.into_keys() {
+            advance_along(app, partner, checklist.clone()).await?;
+        }
+        if let (true, Some((_, position))) = (more, found.last()) {
+            let next = json!({ "program": program, "version": version, "after": position });
+            let next = json!({ "terms": next });
+            return if app.queues.send(Queue::Channel, &[next]).await.is_empty() {
+                Ok(())
+            } else {
+                Err(table::Error::Busy("the channel queue".to_owned()).into())
+            };
+        }
+    }
+    Ok(agreements::taken_effect(app, program, version).await?)
 }
 
 /// The same for the partner of a link.
