@@ -19,7 +19,7 @@ use jiff::SignedDuration;
 
 use serde_json::json;
 
-use crate::clock::{Timestamp, minutes_after};
+use crate::clock::Timestamp;
 use crate::edge::{App, Queue, SEND_BATCH};
 use crate::ids::{EventId, ProgramId};
 use crate::table;
@@ -49,27 +49,32 @@ pub async fn feed(
     store::feed(&app.main, program, from, until, beyond, limit).await
 }
 
-/// After so many minutes an event that was not told to all is queued again: its message was lost, or its stream
-/// record was.
-const REQUEUE_MINUTES: i64 = 15;
 /// Events of a shard that one run queues again; the next run goes on.
-const REQUEUED: usize = 500;
+const REQUEUED: usize = 100;
 
-/// Queues events again that were not told to all in time, and how many.
+/// Queues events again that were not told to all in time, and how many. Each waits longer from time to time, so
+/// that those which cannot be told for hours, as while no mail is taken, do not fill the queue.
 ///
 /// # Errors
 /// The table's; `Busy` when the queue did not take all.
 pub async fn requeue(app: &App, now: Timestamp) -> Result<usize, table::Error> {
-    let before = minutes_after(now, -REQUEUE_MINUTES);
     let mut queued = 0;
     for shard in 0..store::UNTOLD_SHARDS {
-        let untold = store::untold(&app.main, shard, before, REQUEUED).await?;
+        let untold = store::untold(&app.main, shard, now, REQUEUED).await?;
         for some in untold.chunks(SEND_BATCH) {
-            let messages: Vec<_> = some.iter().map(|id| json!({ "event": id })).collect();
+            let messages: Vec<_> = some
+                .iter()
+                .map(|untold| json!({ "event": untold.id }))
+                .collect();
             if !app.queues.send(Queue::Channel, &messages).await.is_empty() {
                 return Err(table::Error::Busy("the channel queue".to_owned()));
             }
             queued += some.len();
+            // Only what was sent waits longer.
+            for untold in some {
+                // One that was told meanwhile, or that another run queued, is left as it is.
+                let _ = app.main.update(store::queued_again(untold, now)).await?;
+            }
         }
     }
     Ok(queued)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Event, EventKind};
-use crate::clock::{Timestamp, stamp};
+use crate::clock::{Timestamp, minutes_after, stamp};
 use crate::ids::{EventId, PartnerId, ProgramId};
 use crate::table::{Condition, Error, Index, Key, Op, Put, Range, Table, Update, from_item, text};
 
@@ -25,6 +25,17 @@ fn program_partition(program: ProgramId) -> String {
 
 /// Partitions of the index over events that not all were told of yet.
 pub const UNTOLD_SHARDS: u8 = 4;
+
+/// Minutes after which an event that was not told to all is queued again, because its message was lost, or its
+/// stream record was; and twice as many each time after that.
+const REQUEUE_MINUTES: i64 = 15;
+/// Minutes after which it is queued again at the latest.
+const REQUEUE_MINUTES_AT_MOST: i64 = 12 * 60;
+
+/// Where an event stands that is queued again after so many minutes, which stand there too.
+fn due_after(id: EventId, now: Timestamp, minutes: i64) -> String {
+    format!("{}#{id}#{minutes}", stamp(minutes_after(now, minutes)))
+}
 
 fn untold_partition(shard: u8) -> String {
     format!("UNTOLD#{shard}")
@@ -82,7 +93,7 @@ fn event_item(event: &Event) -> EventItem {
             .then(|| format!("{}#{:03}#{id}", stamp(at), kind as usize)),
         list_pk,
         due_pk: Some(untold_partition(id.bytes()[15] % UNTOLD_SHARDS)),
-        due_sk: Some(format!("{}#{id}", stamp(at))),
+        due_sk: Some(due_after(id, at, REQUEUE_MINUTES)),
         id,
         kind: kind.name().to_owned(),
         program,
@@ -153,20 +164,46 @@ pub fn told(id: EventId, now: Timestamp) -> Update {
         .only_if(Condition::exists())
 }
 
-/// Events of one shard, the oldest first, that happened before a moment and were not told to all.
+/// An event that not all were told of, and where it stands among those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untold {
+    /// Its id.
+    pub id: EventId,
+    position: String,
+}
+
+/// Events of one shard that are due to be queued again, the longest due first.
 ///
 /// # Errors
 /// The table's.
 pub async fn untold(
     table: &Table,
     shard: u8,
-    before: Timestamp,
+    now: Timestamp,
     limit: usize,
-) -> Result<Vec<EventId>, Error> {
-    let range = Range::partition(Index::Due, untold_partition(shard), limit).below(stamp(before));
+) -> Result<Vec<Untold>, Error> {
+    let range = Range::partition(Index::Due, untold_partition(shard), limit)
+        .below(format!("{}$", stamp(now)));
     let (entries, _) = table.entries(&range).await?;
-    let ids = entries.iter().filter_map(|entry| event_of(&entry.key.pk));
-    Ok(ids.collect())
+    let untold = entries.into_iter().filter_map(|entry| {
+        Some(Untold {
+            id: event_of(&entry.key.pk)?,
+            position: entry.sort,
+        })
+    });
+    Ok(untold.collect())
+}
+
+/// The change of an event that was queued again: the next time it waits twice as long.
+#[must_use]
+pub fn queued_again(untold: &Untold, now: Timestamp) -> Update {
+    let Untold { id, position } = untold;
+    let waited = position.rsplit_once('#').and_then(|(_, n)| n.parse().ok());
+    let minutes = waited.unwrap_or(REQUEUE_MINUTES).saturating_mul(2);
+    let minutes = minutes.clamp(REQUEUE_MINUTES, REQUEUE_MINUTES_AT_MOST);
+    Update::at(event_key(*id))
+        .set("due_sk", text(due_after(*id, now, minutes)))
+        .only_if(Condition::equals("due_sk", text(position.clone())))
 }
 
 /// An event.
