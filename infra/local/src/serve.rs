@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -298,24 +298,42 @@ fn development(instance: &Instance, clock: Clock) -> Router {
         .with_state(instance.clone())
 }
 
-/// A page elsewhere could make a browser here send requests; it cannot forge the `Host` it sends.
+/// What a proxy adds to the requests that it passes on: with one of them the peer is the proxy, and not whoever
+/// asks.
+const PASSED_ON: [&str; 6] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+/// Whether a request comes from this machine, and not through it.
+fn is_of_this_machine(peer: SocketAddr, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all("host").iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    let name = host.map_or("", |host| match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    });
+    // A page elsewhere could make a browser here send requests; it cannot forge the `Host` it sends. And a browser
+    // tells where a request comes from that changes something.
+    let is_from_a_page = headers.contains_key("origin");
+    let is_passed_on = PASSED_ON.iter().any(|name| headers.contains_key(*name));
+    !is_from_a_page
+        && !is_passed_on
+        && peer.ip().to_canonical().is_loopback()
+        && hosts.next().is_none()
+        && matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+}
+
 async fn this_machine_only(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: axum::extract::Request,
     next: axum::middleware::Next,
 ) -> Response {
-    let host = request
-        .headers()
-        .get("host")
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    // And a browser tells where a request comes from that changes something.
-    let from_a_page = request.headers().contains_key("origin");
-    if !from_a_page
-        && peer.ip().is_loopback()
-        && matches!(name, "127.0.0.1" | "localhost" | "[::1]")
-    {
+    if is_of_this_machine(peer, request.headers()) {
         return next.run(request).await;
     }
     Problem::not_found("page").into_response()
@@ -386,6 +404,56 @@ mod tests {
         ] {
             let reached: SocketAddr = reached.parse().unwrap();
             assert_eq!(reachable(listening.parse().unwrap()), reached);
+        }
+    }
+
+    #[test]
+    fn what_is_for_this_machine_answers_nobody_who_comes_from_elsewhere_or_through_a_proxy() {
+        let asked = |peer: &str, headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(*name, value.parse().unwrap());
+            }
+            is_of_this_machine(peer.parse().unwrap(), &map)
+        };
+        let here = "127.0.0.1:50000";
+        for host in [
+            "127.0.0.1:8080",
+            "localhost",
+            "localhost:8080",
+            "[::1]",
+            "[::1]:8080",
+        ] {
+            assert!(asked(here, &[("host", host)]), "{host}");
+        }
+        assert!(asked("[::1]:50000", &[("host", "localhost")]));
+        assert!(asked("[::ffff:127.0.0.1]:50000", &[("host", "localhost")]));
+        assert!(!asked("192.0.2.7:50000", &[("host", "localhost")]));
+        assert!(!asked(here, &[]));
+        for host in [
+            "tributary.example",
+            "127.0.0.1.example:8080",
+            "localhost.example",
+            "[::1].example",
+        ] {
+            assert!(!asked(here, &[("host", host)]), "{host}");
+        }
+        assert!(!asked(
+            here,
+            &[("host", "localhost"), ("host", "tributary.example")]
+        ));
+        for name in [
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-real-ip",
+            "via",
+            "origin",
+        ] {
+            assert!(
+                !asked(here, &[("host", "localhost"), (name, "for=127.0.0.1")]),
+                "{name}"
+            );
         }
     }
 
