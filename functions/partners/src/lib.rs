@@ -116,7 +116,7 @@ async fn create(
     }
     let new = Fields::read(&body.0, |f| {
         let name = f.text("name", MAX_NAME);
-        let email = f.email("email");
+        let email = f.mailbox("email");
         let country = f.parsed("country", 64, codes::COUNTRY_UNKNOWN, COUNTRY, country);
         let kind = f.choice("kind", PARTNER_KINDS);
         Some(NewPartner {
@@ -210,7 +210,7 @@ async fn amend(
 fn read_patch(body: &Value) -> Result<PartnerPatch, Problem> {
     Fields::read(body, |f| {
         let name = f.opt_text("name", MAX_NAME);
-        let email = f.raw("email").and_then(|_| f.email("email"));
+        let email = f.raw("email").and_then(|_| f.mailbox("email"));
         let country = f.opt_parsed("country", 64, codes::COUNTRY_UNKNOWN, COUNTRY, country);
         let kind = f.opt_choice("kind", PARTNER_KINDS);
         Some(PartnerPatch {

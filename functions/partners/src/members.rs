@@ -49,7 +49,7 @@ pub(crate) async fn add(
     }
     let (contact, role) = Fields::read(&body.0, |f| {
         let name = f.text("name", MAX_NAME);
-        let email = f.email("email");
+        let email = f.mailbox("email");
         let role = f.choice("role", ROLES);
         let contact = Contact {
             name: name?,
@@ -131,7 +131,7 @@ pub(crate) async fn amend(
     let member: MemberId = path_id(&member, "member")?;
     let patch = Fields::read(&body.0, |f| {
         let name = f.opt_text("name", MAX_NAME);
-        let email = f.raw("email").and_then(|_| f.email("email"));
+        let email = f.raw("email").and_then(|_| f.mailbox("email"));
         let role = f.opt_choice("role", ROLES);
         Some(MemberPatch { name, email, role })
     })?;

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::mailer::ascii_address;
 use super::problem::{Code, Problem, codes};
 use crate::clock::{self, Timestamp};
 use crate::money::{Currency, Money, MoneyError, Rate};
@@ -609,6 +610,19 @@ impl<'a> Fields<'a> {
         )
     }
 
+    /// An email address that mails are sent to: one that mail services take, with letters of ASCII in front of the
+    /// @, and behind it a domain that has an ASCII form, whatever its letters.
+    pub fn mailbox(&mut self, name: &'static str) -> Option<String> {
+        let text = self.email(name)?;
+        if ascii_address(&text).is_none() {
+            let reason = "has letters that mail services do not take: in front of the @ those of ASCII alone, \
+                          and behind it a domain";
+            self.refuse(codes::EMAIL_MALFORMED, name, reason);
+            return None;
+        }
+        Some(text)
+    }
+
     /// An object within, read by `read`; its unknown fields are refused too.
     pub fn opt_object<T>(
         &mut self,
@@ -826,6 +840,25 @@ mod tests {
     fn a_single_error_lends_its_code_to_the_problem() {
         let problem = Fields::read(&json!({"a": 1}), |f| f.text("a", 5)).unwrap_err();
         assert_eq!(problem.code().name, "wrong_type");
+    }
+
+    #[test]
+    fn mailboxes_are_those_that_mail_services_take() {
+        let read = |text: &str| Fields::read(&json!({"e": text}), |f| f.mailbox("e")).is_ok();
+        for sound in [
+            "ada@example.com",
+            "ada@b\u{fc}cher.example",
+            "ada@\u{4f8b}\u{3048}.jp",
+        ] {
+            assert!(read(sound), "{sound}");
+        }
+        for wrong in [
+            "j\u{fc}rgen@example.com",
+            "ada@b\u{fc}cher_%.example",
+            "ada@example",
+        ] {
+            assert!(!read(wrong), "{wrong}");
+        }
     }
 
     #[test]

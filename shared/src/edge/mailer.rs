@@ -25,6 +25,19 @@ impl std::fmt::Debug for Letter {
     }
 }
 
+/// An address in the form in which mail services take it: the domain in the ASCII form of IDNA. `None` for one
+/// that has none, as with other letters than ASCII's in front of the @.
+pub(super) fn ascii_address(address: &str) -> Option<String> {
+    if address.is_ascii() {
+        return Some(address.to_owned());
+    }
+    let (local, domain) = address.rsplit_once('@')?;
+    let url::Host::Domain(domain) = url::Host::parse(domain).ok()? else {
+        return None;
+    };
+    local.is_ascii().then(|| format!("{local}@{domain}"))
+}
+
 /// Why a mail was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
@@ -70,6 +83,8 @@ impl Mailer {
             text,
             html,
         } = letter;
+        let to = ascii_address(to)
+            .ok_or_else(|| MailError::Refused("the address has no ASCII form".to_owned()))?;
         let content = |data: &str| {
             let content = Content::builder().data(data).charset("UTF-8").build();
             content.map_err(|error| MailError::Refused(error.to_string()))

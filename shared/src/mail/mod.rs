@@ -11,7 +11,7 @@ pub mod store;
 use std::collections::BTreeMap;
 
 pub use error::{MailFailure, NotifyError};
-use model::{Audience, Template, Written, template};
+use model::{Audience, Template, Written, greeted, template};
 use serde_json::json;
 pub use store::Notified;
 
@@ -183,7 +183,7 @@ async fn send_all(
         } = recipient;
         let mut facts = event.data.clone();
         facts.insert("subject".to_owned(), event.subject.clone());
-        facts.insert("name".to_owned(), name);
+        facts.insert("name".to_owned(), greeted(&name));
         if let Some(program) = &program {
             facts.insert("program".to_owned(), program.name.clone());
         }

@@ -87,6 +87,33 @@ templates! {
 /// What stands in a mail beside the facts of its event.
 pub const COMMON: [&str; 6] = ["name", "program", "subject", "link", "token", "note"];
 
+/// Characters of a name by which somebody is greeted.
+const MAX_GREETED: usize = 80;
+
+/// A name as a mail greets by it: one line, of which no mail program makes a link. Whoever writes a name down may
+/// write the address of a page instead, and a mailbox beside it that is somebody else's.
+#[must_use]
+pub fn greeted(name: &str) -> String {
+    let mut plain = String::with_capacity(name.len());
+    let mut letters = name.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '/' | '\\' | ':' | '@' | '<' | '>' => plain.push(' '),
+            '.' | '\u{3002}' | '\u{ff0e}' => {
+                plain.push('.');
+                // As in "J. R. Hartley", and not as in "example.com".
+                if letters.peek().is_some_and(|next| next.is_alphanumeric()) {
+                    plain.push(' ');
+                }
+            }
+            other if other.is_control() => plain.push(' '),
+            other => plain.push(other),
+        }
+    }
+    let words: Vec<&str> = plain.split_whitespace().collect();
+    words.join(" ").chars().take(MAX_GREETED).collect()
+}
+
 /// In which of its two forms a mail is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -202,6 +229,24 @@ mod tests {
         }
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/mail/templates");
         assert_eq!(std::fs::read_dir(folder).unwrap().count(), files);
+    }
+
+    #[test]
+    fn a_name_is_greeted_by_and_no_link() {
+        for (name, greeting) in [
+            ("Ada Lovelace", "Ada Lovelace"),
+            ("Dr. Ada's Caf\u{e9} & Co.", "Dr. Ada's Caf\u{e9} & Co."),
+            ("J.R. Hartley", "J. R. Hartley"),
+            (
+                "Win at https://evil.example/x",
+                "Win at https evil. example x",
+            ),
+            ("ada@evil.example\r\nBcc", "ada evil. example Bcc"),
+            ("evil\u{3002}example", "evil. example"),
+        ] {
+            assert_eq!(greeted(name), greeting);
+        }
+        assert_eq!(greeted(&"x".repeat(200)).len(), MAX_GREETED);
     }
 
     #[test]
