@@ -6,7 +6,7 @@ use serde_json::Value;
 use tributary::applications::model::{
     AnswerFault, FIELD_KINDS, FieldKind, Form, FormField, MAX_ANSWER, MAX_CHOICE, MAX_CHOICES,
     MAX_FIELD_CODE, MAX_FIELDS, MAX_LABEL, MAX_LISTED, MAX_NOTE, MAX_REAPPLY_DAYS, MAX_SOURCE,
-    MAX_URL, REJECT_REASONS, Reapply, Rules, WEIGHTS, is_domain_pattern, is_field_code,
+    MAX_URL, REJECT_REASONS, Reapply, Rules, WEIGHTS, is_domain_pattern, is_field_code, is_source,
 };
 use tributary::applications::{Decision, Invitation, NewApplication, Said};
 use tributary::customers::model::MAX_TAX_ID;
@@ -17,7 +17,7 @@ use tributary::partners::Terms;
 use tributary::partners::model::{MAX_NAME, PARTNER_KINDS, PartnerKind, iban, is_country};
 use tributary::programs::model::MAX_CODE;
 
-/// Characters of a token: an id, a number and a hash.
+/// Characters of a token: an id, a number, a time and a hash.
 const MAX_TOKEN: usize = 120;
 /// Characters of a payout account.
 const MAX_ACCOUNT: usize = 254;
@@ -251,13 +251,24 @@ fn hold_against(f: &mut Fields<'_>, form: &Form, said: &Said, submits: bool, bef
     }
 }
 
+/// Where an applicant came from: a code, because it is told in events.
+fn source(f: &mut Fields<'_>) -> Option<String> {
+    f.opt_parsed(
+        "source",
+        MAX_SOURCE,
+        codes::CHARACTERS_REFUSED,
+        "is letters and digits of ASCII, dots, dashes and underscores",
+        |text| is_source(text).then(|| text.to_owned()),
+    )
+}
+
 type Answers = BTreeMap<String, String>;
 
 pub(crate) fn application(body: &Value, form: &Form) -> Result<NewApplication, Problem> {
     Fields::read(body, |f| {
-        let email = f.email("email");
+        let email = f.mailbox("email");
         let said = said(f);
-        let source = f.opt_text("source", MAX_SOURCE);
+        let source = source(f);
         let referrer: Option<PartnerId> = f.opt_id("referrer");
         if let Some(said) = &said {
             hold_against(f, form, said, false, &Answers::new());
@@ -273,14 +284,14 @@ pub(crate) fn application(body: &Value, form: &Form) -> Result<NewApplication, P
 
 pub(crate) fn invitation(body: &Value) -> Result<Invitation, Problem> {
     Fields::read(body, |f| {
-        let email = f.email("email");
+        let email = f.mailbox("email");
         let name = f.opt_text("name", MAX_NAME);
         let (code, reason) = COUNTRY;
         let country = f.opt_parsed("country", 64, code, reason, |text| {
             is_country(text).then(|| text.to_owned())
         });
         let kind = f.opt_choice("kind", PARTNER_KINDS);
-        let source = f.opt_text("source", MAX_SOURCE);
+        let source = source(f);
         let referrer = f.opt_id("referrer");
         Some(Invitation {
             email: email?,

@@ -256,7 +256,7 @@ pub struct NewApplicationBody {
     pub payout_account: Option<String>,
     /// Answers by the codes of the form's fields.
     pub answers: Option<BTreeMap<String, String>>,
-    /// Where the applicant came from, at most 60 characters.
+    /// Where the applicant came from: at most 60 letters and digits of ASCII, dots, dashes and underscores.
     pub source: Option<String>,
     /// The partner who referred the applicant; one that is not in the program is passed over.
     pub referrer: Option<String>,
@@ -324,7 +324,7 @@ pub struct InvitationBody {
     pub country: Option<String>,
     /// What the partner would be.
     pub kind: Option<String>,
-    /// Where the candidate was found.
+    /// Where the candidate was found: at most 60 letters and digits of ASCII, dots, dashes and underscores.
     pub source: Option<String>,
     /// The partner who referred the candidate.
     pub referrer: Option<String>,

@@ -188,6 +188,16 @@ impl Form {
     }
 }
 
+/// Whether text may say where an applicant came from: letters and digits of ASCII, and `.`, `_` and `-`. It is told in events,
+/// which hold nobody's name or address and are not erased.
+#[must_use]
+pub fn is_source(text: &str) -> bool {
+    (1..=MAX_SOURCE).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
 /// What a finding leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {

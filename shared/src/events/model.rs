@@ -204,8 +204,8 @@ const EFFECTIVE_AT: Fact = always("effective_at", "From when on the version hold
 kinds! {
     ApplicationInvited "application.invited" Program "application" "An operator invited somebody to apply." [OPERATOR];
     ApplicationConfirmationAsked "application.confirmation_asked" Program "application" "An applicant is asked to confirm the email address by the token that is mailed." [];
-    ApplicationStarted "application.started" Program "application" "An applicant confirmed the email address." [maybe("source", "Where the applicant came from."), maybe("referrer", "The partner who referred the applicant.")];
-    ApplicationSubmitted "application.submitted" Program "application" "An application is complete and was submitted." [maybe("source", "Where the applicant came from."), maybe("referrer", "The partner who referred the applicant.")];
+    ApplicationStarted "application.started" Program "application" "An applicant confirmed the email address." [maybe("source", "Where the applicant came from, a code."), maybe("referrer", "The partner who referred the applicant.")];
+    ApplicationSubmitted "application.submitted" Program "application" "An application is complete and was submitted." [maybe("source", "Where the applicant came from, a code."), maybe("referrer", "The partner who referred the applicant.")];
     ApplicationInReview "application.in_review" Program "application" "An application waits for an operator." [maybe("findings", "How many gates speak against it, a whole number.")];
     ApplicationNeedsInformation "application.needs_information" Program "application" "An operator asks the applicant for more." [OPERATOR];
     ApplicationApproved "application.approved" Program "application" "An application was approved; its partner is made and enrolled." [OPERATOR];

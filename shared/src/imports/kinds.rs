@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::model::{Fault, Header, Kind, Upload};
 use super::{Taken, commit};
+use crate::applications::model::{MAX_SOURCE, is_source};
 use crate::applications::{self, Invitation};
 use crate::channel::model::MAX_PRODUCT_LINES;
 use crate::channel::wire::COUNTRY;
@@ -73,17 +74,23 @@ const INVITATIONS: &[Column] = &[
     ("referrer", "referrer", Holds::Text),
 ];
 
-/// Characters of a candidate's name, and of where it was found.
+/// Characters of a candidate's name.
 const MAX_TEXT: usize = 120;
 
 fn invitation(f: &mut Fields<'_>) -> Option<Invitation> {
-    let email = f.email("email");
+    let email = f.mailbox("email");
     let name = f.opt_text("name", MAX_TEXT);
     let country = f.opt_parsed("country", 64, codes::COUNTRY_UNKNOWN, COUNTRY, |text| {
         is_country(text).then(|| text.to_owned())
     });
     let kind = f.opt_choice("kind", PARTNER_KINDS);
-    let source = f.opt_text("source", MAX_TEXT);
+    let source = f.opt_parsed(
+        "source",
+        MAX_SOURCE,
+        codes::CHARACTERS_REFUSED,
+        "is letters and digits of ASCII, dots, dashes and underscores",
+        |text| is_source(text).then(|| text.to_owned()),
+    );
     let referrer = f.opt_id("referrer");
     Some(Invitation {
         email: email?,
