@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tributary::applications::model::STAGES;
-use tributary::applications::{self, Listed};
+use tributary::applications::{self, Listed, export};
 use tributary::edge::{
-    App, Body, Cursor, IfMatch, Limit, NoBody, Once, Operator, Path, Problem, Query, Reply, codes,
-    path_id, versioned,
+    App, Body, Cursor, IfMatch, Limit, NoBody, Once, Operator, Paper, Path, Problem, Query, Reply,
+    codes, path_id, versioned,
 };
 use tributary::ids::{ApplicationId, PartnerId, ProgramId};
 use tributary::operators::model::Scope;
@@ -17,22 +17,25 @@ use crate::{read, schema};
 /// List applications.
 ///
 /// A program's, newest first; with `stage` those of one stage, in the order in which they came to it; with
-/// `referrer` those that a partner referred to it, newest first.
+/// `referrer` those that a partner referred to it, newest first. As CSV, the header `Tributary-Next-Cursor` says
+/// where the next page begins; no cell begins a formula.
 #[utoipa::path(get, path = "/v1/programs/{id}/applications", tag = "applications", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The program's id"),
         ("stage" = Option<String>, Query, description = "`invited`, `visited`, `started`, `submitted`, `in_review`, `needs_information`, `approved` or `rejected`"),
         ("referrer" = Option<String>, Query, description = "The partner who referred"),
+        ("format" = Option<String>, Query, description = "`json` or `csv`; `json` unless told"),
         ("limit" = Option<u32>, Query, description = "Entries of a page, 1 to 200; 50 unless told"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
-    responses((status = 200, description = "A page", body = schema::ApplicationListView)))]
+    responses((status = 200, description = "A page", content(
+        (schema::ApplicationListView = "application/json"), (String = "text/csv")))))]
 pub(crate) async fn list(
     State(app): State<App>,
     operator: Operator,
     Path(path): Path<String>,
     query: Query,
-) -> Result<Reply, Problem> {
+) -> Result<Response, Problem> {
     operator.demand(&[Scope::Read])?;
-    query.only(&["stage", "referrer", "limit", "cursor"])?;
+    query.only(&["stage", "referrer", "format", "limit", "cursor"])?;
     let program: ProgramId = path_id(&path, "program")?;
     let stage = match query.get("stage") {
         None => None,
@@ -56,14 +59,33 @@ pub(crate) async fn list(
             return Err(Problem::field(codes::UNKNOWN_FIELD, "referrer", reason));
         }
     };
+    let is_sheet = match query.get("format") {
+        None | Some("json") => false,
+        Some("csv") => true,
+        Some(_) => {
+            let reason = "is one of: json, csv";
+            return Err(Problem::field(codes::NOT_ONE_OF, "format", reason));
+        }
+    };
     let Limit(limit) = Limit::read(query.get("limit"))?;
     let name = format!("applications?{listed:?}");
     let beyond = Cursor::read(&name, query.get("cursor"))?;
+    let is_first = beyond.is_none();
     let (found, position) = applications::list(&app, listed, beyond, limit).await?;
-    Ok(Reply::ok(&schema::ApplicationListView {
+    let next = position.map(|position| Cursor::write(&name, &position));
+    if is_sheet {
+        let sheet = export::csv(&found, is_first).map_err(|error| Problem::internal(&error))?;
+        let mut paper = Paper::csv("applications.csv", sheet);
+        if let Some(next) = next {
+            paper = paper.fact("tributary-next-cursor", next);
+        }
+        return Ok(paper.into_response());
+    }
+    let view = schema::ApplicationListView {
         items: found.iter().map(schema::application).collect(),
-        next_cursor: position.map(|position| Cursor::write(&name, &position)),
-    }))
+        next_cursor: next,
+    };
+    Ok(Reply::ok(&view).into_response())
 }
 
 /// Invite somebody to apply.

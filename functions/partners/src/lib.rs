@@ -16,13 +16,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use serde_json::{Value, json};
 use tributary::edge::{
-    App, Body, Cursor, Fields, IfMatch, Limit, NoBody, Once, Operator, Path, Principal, Problem,
-    Query, Reply, codes, path_id, versioned,
+    App, Body, Cursor, Fields, IfMatch, Limit, NoBody, Once, Operator, Paper, Path, Principal,
+    Problem, Query, Reply, codes, path_id, versioned,
 };
 use tributary::ids::PartnerId;
 use tributary::operators::model::Scope;
-use tributary::partners::model::{Contact, MAX_NAME, PARTNER_KINDS, PartnerStatus, is_country};
-use tributary::partners::{self, NewPartner, PartnerPatch};
+use tributary::partners::model::{
+    Contact, MAX_NAME, PARTNER_KINDS, PARTNER_STATUSES, PartnerStatus, is_country,
+};
+use tributary::partners::{self, Filter, NewPartner, PartnerPatch, export};
 use utoipa::OpenApi;
 
 /// The routes.
@@ -141,20 +143,64 @@ fn country(text: &str) -> Option<String> {
 }
 
 /// List partners, newest first.
+///
+/// What a filter sifts out of a page is not made up for: a page may have fewer than `limit` while more follow. As
+/// CSV, the header `Tributary-Next-Cursor` says where the next page begins; no cell begins a formula.
 #[utoipa::path(get, path = "/v1/partners", tag = "partners", security(("operator_key" = [])),
-    params(("limit" = Option<u32>, Query, description = "Entries of a page, 1 to 200; 50 unless told"),
+    params(("status" = Option<String>, Query, description = "`active`, `suspended`, `banned` or `archived`"),
+        ("kind" = Option<String>, Query, description = "`affiliate`, `referrer`, `reseller` or `service`"),
+        ("country" = Option<String>, Query, description = "Of this country, an ISO 3166 two-letter code"),
+        ("format" = Option<String>, Query, description = "`json` or `csv`; `json` unless told"),
+        ("limit" = Option<u32>, Query, description = "Entries of a page, 1 to 200; 50 unless told"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before")),
-    responses((status = 200, description = "A page", body = schema::PartnerListView)))]
-async fn list(State(app): State<App>, operator: Operator, query: Query) -> Result<Reply, Problem> {
+    responses((status = 200, description = "A page", content(
+        (schema::PartnerListView = "application/json"), (String = "text/csv")))))]
+async fn list(
+    State(app): State<App>,
+    operator: Operator,
+    query: Query,
+) -> Result<Response, Problem> {
     operator.demand(&[Scope::Read])?;
-    query.only(&["limit", "cursor"])?;
+    query.only(&["status", "kind", "country", "format", "limit", "cursor"])?;
+    let asked = json!({
+        "status": query.get("status"), "kind": query.get("kind"), "country": query.get("country"),
+        "format": query.get("format"),
+    });
+    let (filter, is_sheet) = Fields::read_pairs(&asked, |f| {
+        let status = f.opt_choice("status", PARTNER_STATUSES);
+        let kind = f.opt_choice("kind", PARTNER_KINDS);
+        let country = f.opt_parsed("country", 64, codes::COUNTRY_UNKNOWN, COUNTRY, country);
+        let is_sheet = f.opt_choice("format", &[("json", false), ("csv", true)]);
+        let filter = Filter {
+            status,
+            kind,
+            country,
+        };
+        Some((filter, is_sheet.unwrap_or(false)))
+    })?;
     let Limit(limit) = Limit::read(query.get("limit"))?;
-    let below = Cursor::read("partners", query.get("cursor"))?;
-    let (found, position) = partners::list(&app, below, limit).await?;
-    Ok(Reply::ok(&schema::PartnerListView {
+    let name = if filter == Filter::default() {
+        "partners".to_owned()
+    } else {
+        format!("partners?{filter:?}")
+    };
+    let below = Cursor::read(&name, query.get("cursor"))?;
+    let is_first = below.is_none();
+    let (found, position) = partners::list(&app, &filter, below, limit).await?;
+    let next = position.map(|position| Cursor::write(&name, &position));
+    if is_sheet {
+        let sheet = export::csv(&found, is_first).map_err(|error| Problem::internal(&error))?;
+        let mut paper = Paper::csv("partners.csv", sheet);
+        if let Some(next) = next {
+            paper = paper.fact("tributary-next-cursor", next);
+        }
+        return Ok(paper.into_response());
+    }
+    let view = schema::PartnerListView {
         items: found.iter().map(schema::partner).collect(),
-        next_cursor: position.map(|position| Cursor::write("partners", &position)),
-    }))
+        next_cursor: next,
+    };
+    Ok(Reply::ok(&view).into_response())
 }
 
 /// Get one partner.

@@ -5,6 +5,7 @@
 //! for an operator or reject it. Nobody learns from outside whether an email is known.
 
 pub mod error;
+pub mod export;
 pub mod model;
 pub mod store;
 

@@ -1,6 +1,7 @@
 //! Partners, their places in programs, and how they are paid.
 
 pub mod error;
+pub mod export;
 pub mod members;
 pub mod model;
 pub mod store;
@@ -184,18 +185,45 @@ pub async fn people(app: &App, id: PartnerId) -> Result<Vec<(String, Contact)>, 
         .collect())
 }
 
-/// A page of partners, newest first, and the position to go on from.
+/// Which partners of a page are listed; what is `None` asks for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of that status.
+    pub status: Option<PartnerStatus>,
+    /// Of that kind.
+    pub kind: Option<PartnerKind>,
+    /// Of that country.
+    pub country: Option<String>,
+}
+
+impl Filter {
+    fn lets_through(&self, partner: &Partner) -> bool {
+        let Self {
+            status,
+            kind,
+            country,
+        } = self;
+        status.is_none_or(|status| partner.status == status)
+            && kind.is_none_or(|kind| partner.kind == kind)
+            && country.as_ref().is_none_or(|c| partner.country == *c)
+    }
+}
+
+/// A page of partners, newest first, and the position to go on from. What the filter sifts out of it is not made
+/// up for.
 ///
 /// # Errors
 /// The table's.
 pub async fn list(
     app: &App,
+    filter: &Filter,
     below: Option<String>,
     limit: usize,
 ) -> Result<(Vec<Known>, Option<String>), PartnerError> {
     let (found, position) = store::partners(&app.main, below, limit).await?;
     let known = found
         .into_iter()
+        .filter(|(partner, _)| filter.lets_through(partner))
         .map(|(partner, contact)| Known { partner, contact })
         .collect();
     Ok((known, position))
