@@ -526,6 +526,105 @@ async fn who_referred_stands_above_where_the_plan_pays_levels() {
     assert_eq!(referred.items().len(), 2);
 }
 
+/// A plan that pays levels, from now on.
+async fn pay_levels(fair: &Fair) {
+    let plan = json!({
+        "code": "standard", "hold_days": 30, "effective_from": fair.world.now().to_string(),
+        "levels": [{ "rate": "0.10", "of": "commission", "rounding": "half_up" }],
+        "components": [{ "kind": "percent", "event": "sale", "rate": "0.30" }],
+    });
+    let path = format!("/v1/programs/{}/plans", fair.program);
+    let _ = fair.world.post(&path, plan).await.expect(201);
+    fair.world.advance_days(1).await;
+}
+
+/// Applies with who referred, confirms and submits.
+async fn referred(fair: &Fair, email: &str, referrer: &str) -> Answer {
+    let body = json!({
+        "email": email, "name": "Ada", "country": "GB", "kind": "reseller",
+        "answers": { "audience": "Weavers" }, "referrer": referrer,
+    });
+    let _ = fair.anybody("203.0.113.7", "", body).await.expect(202);
+    fair.world.settle().await;
+    let token = fair
+        .confirm(email)
+        .await
+        .expect(200)
+        .str("token")
+        .to_owned();
+    fair.submit(&token, json!({})).await.expect(200)
+}
+
+#[tokio::test]
+async fn an_upline_that_cannot_be_keeps_nobody_from_being_approved_and_is_stated() {
+    let fair = Fair::open(json!({ "approve": true })).await;
+    let world = &fair.world;
+    pay_levels(&fair).await;
+    // As many above one another as may be.
+    let mut lowest = String::new();
+    for depth in 0..=tributary::partners::model::MAX_UPLINES {
+        let (next, ..) = world
+            .partner_in(&fair.program, &format!("Uma{depth}"))
+            .await;
+        if !lowest.is_empty() {
+            let below = json!({ "program": fair.program, "plan": "standard", "upline": lowest });
+            let path = format!("/v1/partners/{next}/enrolments");
+            let _ = world.post(&path, below).await.expect(200);
+        }
+        lowest = next;
+    }
+    // No rule decides that whoever referred earns nothing by it.
+    let submitted = referred(&fair, "ada@mill.co.uk", &lowest).await;
+    assert_eq!(submitted.str("stage"), "in_review");
+    let id = submitted.str("id").to_owned();
+    let seen = world
+        .get(&format!("/v1/applications/{id}"))
+        .await
+        .expect(200);
+    assert_eq!(
+        seen.body["findings"],
+        json!([{ "gate": "upline", "weight": "review", "evidence": format!("{lowest}: upline_too_deep") }])
+    );
+    let approved = fair
+        .decide(&id, json!({ "outcome": "approve" }))
+        .await
+        .expect(200);
+    assert_eq!(approved.str("stage"), "approved");
+    assert_eq!(approved.str("/findings/0/weight"), "note");
+    let enrolments = format!("/v1/partners/{}/enrolments", approved.str("partner"));
+    let enrolled = world.get(&enrolments).await.expect(200);
+    assert!(
+        enrolled.body.pointer("/items/0/uplines").is_none(),
+        "{}",
+        enrolled.text
+    );
+}
+
+#[tokio::test]
+async fn an_approval_leaves_a_partner_that_is_in_the_program_where_it_stands() {
+    let fair = Fair::open(json!({})).await;
+    let world = &fair.world;
+    pay_levels(&fair).await;
+    let mut partners = Vec::new();
+    for name in ["Uma", "Vic", "Ada"] {
+        partners.push(world.partner_in(&fair.program, name).await.0);
+    }
+    let below = json!({ "program": fair.program, "plan": "standard", "upline": partners[0] });
+    let enrolments = format!("/v1/partners/{}/enrolments", partners[2]);
+    let _ = world.post(&enrolments, below).await.expect(200);
+    let before = world.get(&enrolments).await.expect(200);
+    assert_eq!(before.str("/items/0/uplines/0/partner"), partners[0]);
+    // By another one, and by itself.
+    for (email, referrer) in [("a@mill.co.uk", 1), ("b@loom.co.uk", 2)] {
+        let submitted = referred(&fair, email, &partners[referrer]).await;
+        let onto = json!({ "outcome": "approve", "partner": partners[2] });
+        let approved = fair.decide(submitted.str("id"), onto).await.expect(200);
+        assert_eq!(approved.str("partner"), partners[2]);
+        let after = world.get(&enrolments).await.expect(200);
+        assert_eq!(after.text, before.text);
+    }
+}
+
 #[tokio::test]
 async fn an_invitation_is_answered_with_its_token_though_the_form_is_closed() {
     let fair = Fair::open(json!({ "approve": true })).await;

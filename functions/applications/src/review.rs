@@ -141,7 +141,8 @@ fn id(path: &str) -> Result<ApplicationId, Problem> {
 /// Decide an application.
 ///
 /// `approve` makes a partner and its enrolment in the same step, or enrols the `partner` that is named; who
-/// referred the applicant stands above it where the plan pays levels. `reject` takes a reason of a list;
+/// referred the applicant stands above it where the plan pays levels, unless the partner is in the program already.
+/// Where who referred cannot, it is approved without, and the finding `upline` says why. `reject` takes a reason of a list;
 /// `needs_information` asks the applicant, who goes on with a token that is mailed. Asks for the scope
 /// `channel`.
 #[utoipa::path(post, path = "/v1/applications/{id}/decision", tag = "applications", security(("operator_key" = [])),

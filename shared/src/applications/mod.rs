@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use error::ApplicationError;
 use model::{
-    ANSWER_DAYS, Applicant, Application, CONFIRM_DAYS, Facts, Form, Gate, Mailbox, RejectReason,
-    Rules, Stage, Stamp, Verdict, findings, name_of, verdict,
+    ANSWER_DAYS, Applicant, Application, CONFIRM_DAYS, Facts, Finding, Form, Gate, Mailbox,
+    RejectReason, Rules, Stage, Stamp, Verdict, Weight, findings, name_of, verdict,
 };
 pub use store::Listed;
 use subtle::ConstantTimeEq;
@@ -22,11 +22,12 @@ use subtle::ConstantTimeEq;
 use crate::clock::days_after;
 use crate::customers::mail_domains::{is_disposable, is_free};
 use crate::customers::model::Identifier;
-use crate::edge::{App, Change, Write};
+use crate::edge::{App, Change, Code, Write, codes};
 use crate::events::{self, Event, EventKind};
 use crate::ids::{ApplicationId, OperatorId, PartnerId, ProgramId};
+use crate::partners::error::PartnerError;
 use crate::partners::model::{Contact, PARTNER_KINDS, PartnerKind};
-use crate::partners::{self, Identity, NewPartner, Placement, Terms};
+use crate::partners::{self, Enrolled, Identity, NewPartner, Placement, Terms};
 use crate::plans::model::assigned_at;
 use crate::programs;
 use crate::table::{self, Op};
@@ -648,12 +649,32 @@ async fn submitted(
         Verdict::Approve => {
             let approved = approval(app, &submitted, applicant, Terms::Unsaid, None).await;
             match approved {
-                Ok((partner, more)) => {
+                Ok(Approval {
+                    partner,
+                    writes: more,
+                    unplaced: None,
+                }) => {
                     writes.extend(more);
                     approved_by(app, &submitted, partner, None, writes)
                 }
+                // Whether who referred goes without what it would earn by others is not for a rule to say.
+                Ok(Approval {
+                    unplaced: Some(finding),
+                    ..
+                }) => {
+                    let mut findings = submitted.findings.clone();
+                    findings.push(Finding {
+                        weight: Weight::Review,
+                        ..finding
+                    });
+                    let found = Application {
+                        findings,
+                        ..submitted
+                    };
+                    in_review(app, &found, writes)
+                }
                 // The rules cannot say which plan pays where the program has none of its own.
-                Err(ApplicationError::Partner(partners::error::PartnerError::PlanMissing)) => {
+                Err(ApplicationError::Partner(PartnerError::PlanMissing)) => {
                     in_review(app, &submitted, writes)
                 }
                 Err(error) => Err(error),
@@ -712,31 +733,45 @@ fn approved_by(
     })
 }
 
-/// The partner that is made of an application, or the one that is enrolled by it, and the writes that do so.
+/// What an approval does.
+struct Approval {
+    /// The partner that is made of an application, or the one that is enrolled by it.
+    partner: PartnerId,
+    /// The writes that do so.
+    writes: Vec<Write<ApplicationError>>,
+    /// Why who referred does not stand above it, though the plan pays levels.
+    unplaced: Option<Finding>,
+}
+
+/// The approval of an application. What stands against who referred as its upline does not stand against the
+/// partner: it is made without one, and the finding says why.
 async fn approval(
     app: &App,
     application: &Application,
     applicant: &Applicant,
     terms: Terms,
     existing: Option<PartnerId>,
-) -> Result<(PartnerId, Vec<Write<ApplicationError>>), ApplicationError> {
+) -> Result<Approval, ApplicationError> {
     let missing = applicant.missing();
     let (Some(name), Some(country), Some(kind)) =
         (&applicant.name, &applicant.country, applicant.kind)
     else {
         return Err(ApplicationError::Missing(missing));
     };
-    let upline = upline(app, application, &terms).await?;
-    let placement = Placement {
+    let placement = |upline: Option<PartnerId>| Placement {
         program: application.program,
-        terms,
+        terms: terms.clone(),
         upline: upline.map(Some),
         effective_from: None,
     };
-    let (partner, writes) = match existing {
+    let place = async |upline: Option<PartnerId>| match existing {
         Some(partner) => {
-            let change = partners::enrol(app, partner, placement).await?;
-            (partner, change.writes)
+            let mut change = partners::enrol(app, partner, placement(upline)).await?;
+            // Who is in the program stands where it stands, whoever refers it now.
+            if upline.is_some() && matches!(change.value, Enrolled::Again(_)) {
+                change = partners::enrol(app, partner, placement(None)).await?;
+            }
+            Ok((partner, change.writes))
         }
         None => {
             let new = NewPartner {
@@ -747,10 +782,34 @@ async fn approval(
                 country: country.clone(),
                 kind,
             };
-            let change = partners::admit(app, new, placement).await?;
-            (change.value.partner.id, change.writes)
+            let change = partners::admit(app, new, placement(upline)).await?;
+            Ok((change.value.partner.id, change.writes))
         }
     };
+    let is_there = match existing {
+        Some(partner) => {
+            let program = application.program;
+            let enrolled = partners::store::find_enrolment(&app.main, partner, program);
+            enrolled.await?.is_some()
+        }
+        None => false,
+    };
+    let (upline, mut unplaced) = if is_there {
+        (None, None)
+    } else {
+        upline(app, application, &terms).await?
+    };
+    let placed = match place(upline).await {
+        Err(error) => match fault_of_upline(&error) {
+            Some(fault) => {
+                unplaced = Some(unplaced_below(application, fault));
+                place(None).await
+            }
+            None => Err(error),
+        },
+        placed => placed,
+    };
+    let (partner, writes) = placed?;
     let mut writes: Vec<Write<ApplicationError>> = writes
         .into_iter()
         .map(|Write { op, refused }| Write::new(op, move |item| refused(item).into()))
@@ -766,17 +825,42 @@ async fn approval(
             writes.push(write(partners::store::known_as(partner, &reference)));
         }
     }
-    Ok((partner, writes))
+    Ok(Approval {
+        partner,
+        writes,
+        unplaced,
+    })
 }
 
-/// The partner to stand below: who referred, where the plan that will pay pays levels.
+/// What an upline is refused for, where it is that.
+fn fault_of_upline(error: &PartnerError) -> Option<Code> {
+    match error {
+        PartnerError::UplineCycle(_) => Some(codes::UPLINE_CYCLE),
+        PartnerError::UplineTooDeep => Some(codes::UPLINE_TOO_DEEP),
+        PartnerError::UplineNotEnrolled(_) => Some(codes::NOT_ENROLLED),
+        _ => None,
+    }
+}
+
+/// That who referred does not stand above the partner.
+fn unplaced_below(application: &Application, fault: Code) -> Finding {
+    let referrer = application.referrer.map(|id| id.to_string());
+    Finding {
+        gate: Gate::Upline,
+        weight: Weight::Note,
+        evidence: format!("{}: {}", referrer.unwrap_or_default(), fault.name),
+    }
+}
+
+/// The partner to stand below: who referred, where the plan that will pay pays levels. Where one who referred
+/// cannot, why not.
 async fn upline(
     app: &App,
     application: &Application,
     terms: &Terms,
-) -> Result<Option<PartnerId>, ApplicationError> {
+) -> Result<(Option<PartnerId>, Option<Finding>), ApplicationError> {
     let Some(referrer) = application.referrer else {
-        return Ok(None);
+        return Ok((None, None));
     };
     let program = program_of(app, application.program).await?;
     let now = app.now();
@@ -785,7 +869,7 @@ async fn upline(
         Terms::Default | Terms::Unsaid => assigned_at(&program.default_plans, now),
     };
     let Some(plan) = plan else {
-        return Ok(None);
+        return Ok((None, None));
     };
     let versions = programs::plan_versions(app, application.program, plan).await?;
     let pays_levels = versions.is_some_and(|versions| {
@@ -796,14 +880,16 @@ async fn upline(
         standing.is_some_and(|version| !version.terms.levels.is_empty())
     });
     if !pays_levels {
-        return Ok(None);
+        return Ok((None, None));
     }
-    match partners::enrolled(app, referrer, application.program).await {
-        Ok(_) => Ok(Some(referrer)),
-        Err(partners::error::PartnerError::Table(error)) => Err(error.into()),
+    let fault = match partners::enrolled(app, referrer, application.program).await {
+        Ok(_) => return Ok((Some(referrer), None)),
+        Err(PartnerError::Table(error)) => return Err(error.into()),
         // One who has left or is suspended by now earns nothing by others either.
-        Err(_) => Ok(None),
-    }
+        Err(PartnerError::Suspended) => codes::PARTNER_SUSPENDED,
+        Err(_) => codes::NOT_ENROLLED,
+    };
+    Ok((None, Some(unplaced_below(application, fault))))
 }
 
 // ---- Operators
@@ -903,9 +989,18 @@ pub async fn decide(
     };
     let application = match decision {
         Decision::Approve { terms, partner } => {
-            let (partner, more) = approval(app, &next, &applicant, terms, partner).await?;
+            let Approval {
+                partner,
+                writes: more,
+                unplaced,
+            } = approval(app, &next, &applicant, terms, partner).await?;
             writes.extend(more);
-            approved_by(app, &next, partner, Some(by), &mut writes)?
+            let mut found = next.clone();
+            found
+                .findings
+                .retain(|finding| finding.gate != Gate::Upline);
+            found.findings.extend(unplaced);
+            approved_by(app, &found, partner, Some(by), &mut writes)?
         }
         Decision::Reject { reason, note } => {
             applicant.note = note;

@@ -348,6 +348,8 @@ pub enum Gate {
     DuplicateTaxId,
     /// The payout account is known.
     DuplicatePayoutAccount,
+    /// Who referred does not stand above the partner, though its plan pays levels.
+    Upline,
 }
 
 /// Gates by their names.
@@ -361,6 +363,7 @@ pub const GATES: &[(&str, Gate)] = &[
     ("duplicate_domain", Gate::DuplicateDomain),
     ("duplicate_tax_id", Gate::DuplicateTaxId),
     ("duplicate_payout_account", Gate::DuplicatePayoutAccount),
+    ("upline", Gate::Upline),
 ];
 
 impl Gate {
@@ -375,11 +378,13 @@ impl Gate {
             | Self::DuplicateDomain
             | Self::DuplicateTaxId
             | Self::DuplicatePayoutAccount => RejectReason::Duplicate,
+            // It never rejects.
+            Self::Upline => RejectReason::Other,
         }
     }
 }
 
-/// Something that a gate found. Its evidence is a country, a pattern or an id: never who somebody is.
+/// Something that a gate found. Its evidence is a country, a pattern, an id or a code: never who somebody is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What was looked at.
