@@ -1,7 +1,11 @@
 //! How one becomes a partner: forms, rules, tokens by mail, decisions, invitations, and what is told of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use axum::http::{Method, header};
 use serde_json::{Value, json};
+use tributary_local::connector::{AwsError, Call, Intercept, Service, Verdict};
 use tributary_local::outbox::Mail;
 use tributary_tests::{Answer, World};
 
@@ -287,6 +291,165 @@ async fn nobody_learns_from_outside_whether_an_email_is_known() {
     let _ = fair.apply("Ada+fair@mill.example.com").await.expect(202);
     let all = fair.world.get(&fair.path("")).await.expect(200);
     assert_eq!(all.items().len(), 2);
+}
+
+/// A link in the name of a stranger's form would reach whomever its maker likes, in the vendor's name.
+#[tokio::test]
+async fn nothing_that_a_stranger_wrote_reaches_a_mailbox_nor_do_many_mails_in_a_day() {
+    let fair = Fair::open(json!({})).await;
+    let email = "ada@mill.example.com";
+    let body =
+        json!({ "email": email, "name": "Win at https://evil.example", "source": "evil.example" });
+    for from in 0..9 {
+        let from = format!("203.0.113.{from}");
+        let told = fair.anybody(&from, "", body.clone()).await.expect(202);
+        assert_eq!(told.body.as_object().unwrap().len(), 1, "always the same");
+    }
+    fair.world.settle().await;
+    let mails = fair.mails_to(email);
+    assert_eq!(mails.len(), 5);
+    for mail in mails {
+        let all = [mail.subject, mail.text, mail.html].concat();
+        assert!(!all.contains("evil"), "{all}");
+    }
+    // Another spelling is the same mailbox; another mailbox is not full, and a day later this one is asked again.
+    let again = json!({ "email": "Ada+2@mill.example.com" });
+    let _ = fair
+        .anybody("198.51.100.1", "", again.clone())
+        .await
+        .expect(202);
+    let other = json!({ "email": "bob@mill.example.com" });
+    let _ = fair.anybody("198.51.100.1", "", other).await.expect(202);
+    fair.world.settle().await;
+    assert!(fair.mails_to("Ada+2@mill.example.com").is_empty());
+    assert_eq!(fair.mails_to("bob@mill.example.com").len(), 1);
+    fair.world.advance_days(1).await;
+    let _ = fair.anybody("198.51.100.1", "", again).await.expect(202);
+    fair.world.settle().await;
+    assert_eq!(fair.mails_to("Ada+2@mill.example.com").len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_applies_in_anothers_name_disturbs_nobody() {
+    let fair = Fair::open(json!({})).await;
+    let world = &fair.world;
+    let email = "ada@mill.example.com";
+    let (referrer, ..) = world.partner_in(&fair.program, "Uma").await;
+    let stranger =
+        json!({ "email": email, "name": "Nobody", "referrer": referrer, "source": "spam" });
+    let strange = async || {
+        let _ = fair
+            .anybody("198.51.100.1", "", stranger.clone())
+            .await
+            .expect(202);
+        world.settle().await;
+    };
+    // Before her she is not bound by it, and behind her the token that she was mailed is as good as before.
+    strange().await;
+    let _ = fair.apply(email).await.expect(202);
+    world.settle().await;
+    let own = fair.token(email);
+    strange().await;
+    let confirmed = fair
+        .anybody("203.0.113.7", ":confirm", json!({ "token": own }))
+        .await
+        .expect(200);
+    assert_eq!(confirmed.str("/application/source"), "fair");
+    assert!(confirmed.body.pointer("/application/referrer").is_none());
+    // What the stranger began is nothing any more: she has hers.
+    strange().await;
+    let late = world.instance.cloud().outbox().mails();
+    let first = late.iter().find(|mail| mail.to == email).unwrap();
+    let token = first
+        .text
+        .rsplit_once("once: ")
+        .unwrap()
+        .1
+        .lines()
+        .next()
+        .unwrap();
+    let _ = fair
+        .anybody("203.0.113.7", ":confirm", json!({ "token": token }))
+        .await
+        .problem(422, "token_unusable");
+    // The token she answers with goes on, and so does what an operator has read.
+    let submitted = fair
+        .submit(confirmed.str("token"), json!({}))
+        .await
+        .expect(200);
+    let path = format!("/v1/applications/{}", submitted.str("id"));
+    let tag = world.get(&path).await.expect(200).headers[header::ETAG].clone();
+    strange().await;
+    let approve = json!({ "outcome": "approve" });
+    let based_on = [("if-match", tag.to_str().unwrap())];
+    let decision = format!("{path}/decision");
+    let decided = world
+        .ask(
+            &world.key,
+            Method::POST,
+            &decision,
+            &based_on,
+            Some(&approve),
+        )
+        .await;
+    assert_eq!(decided.expect(200).str("stage"), "approved");
+}
+
+#[tokio::test]
+async fn an_invitation_is_not_kept_back_nor_undone_by_whoever_applied_in_its_name() {
+    let fair = Fair::open(json!({})).await;
+    let world = &fair.world;
+    let email = "bob@loom.example.com";
+    let stranger = json!({ "email": email, "name": "Nobody" });
+    let _ = fair
+        .anybody("198.51.100.1", "", stranger.clone())
+        .await
+        .expect(202);
+    world.settle().await;
+    let strange = fair.token(email);
+    let path = format!("/v1/programs/{}/invitations", fair.program);
+    let invitation = json!({ "email": email, "name": "Bob" });
+    let invited = world.post(&path, invitation.clone()).await.expect(201);
+    let _ = world.post(&path, invitation).await.problem(409, "exists");
+    world.settle().await;
+    let token = fair.token(email);
+    let _ = fair.anybody("198.51.100.1", "", stranger).await.expect(202);
+    world.settle().await;
+    for (token, id) in [(strange, None), (token, Some(invited.str("id")))] {
+        let confirmed = fair
+            .anybody("203.0.113.7", ":confirm", json!({ "token": token }))
+            .await;
+        match id {
+            Some(id) => assert_eq!(confirmed.expect(200).str("/application/id"), id),
+            None => drop(confirmed.problem(422, "token_unusable")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_tries_tokens_comes_to_an_end() {
+    let fair = Fair::open(json!({})).await;
+    let email = "ada@mill.example.com";
+    let token = fair.confirmed(email).await;
+    let guess = token.replace(".a.", ".c.");
+    for n in 0..60 {
+        let (rest, body) = match n % 3 {
+            0 => (":confirm", json!({ "token": guess })),
+            1 => (
+                ":answer",
+                json!({ "token": format!("{token}{n}"), "submit": true }),
+            ),
+            _ => (":answer", json!({ "token": "guessed" })),
+        };
+        let answer = fair.anybody("198.51.100.1", rest, body).await;
+        let _ = answer.problem(422, "token_unusable");
+    }
+    for body in [json!({ "token": "guessed" }), json!({ "token": token })] {
+        let answer = fair.anybody("198.51.100.1", ":answer", body).await;
+        let _ = answer.problem(429, "rate_limited");
+    }
+    // Whoever comes from elsewhere goes on.
+    let _ = fair.submit(&token, json!({})).await.expect(200);
 }
 
 #[tokio::test]
@@ -673,6 +836,12 @@ async fn an_invitation_is_answered_with_its_token_though_the_form_is_closed() {
         .confirm("cid@warp.example.com")
         .await
         .problem(422, "token_unusable");
+    // Invited once more, there is one that is.
+    let again = json!({ "email": "cid@warp.example.com" });
+    let again = fair.world.post(&path, again).await.expect(201);
+    fair.world.settle().await;
+    let confirmed = fair.confirm("cid@warp.example.com").await.expect(200);
+    assert_eq!(confirmed.str("/application/id"), again.str("id"));
 }
 
 #[tokio::test]
@@ -796,6 +965,213 @@ async fn an_erased_applicant_is_nobody_and_what_became_of_it_stays() {
 }
 
 #[tokio::test]
+async fn an_erased_applicant_is_erased_from_all_that_the_mailbox_began() {
+    let fair = Fair::open(json!({})).await;
+    let world = &fair.world;
+    let email = "ada@mill.example.com";
+    let _ = fair.apply(email).await.expect(202);
+    fair.tick();
+    let token = fair.confirmed(email).await;
+    let id = fair
+        .submit(&token, json!({}))
+        .await
+        .expect(200)
+        .str("id")
+        .to_owned();
+    let _ = fair.apply("bob@loom.example.com").await.expect(202);
+    let all = world.get(&fair.path("")).await.expect(200);
+    assert_eq!(all.items().len(), 3);
+    let path = format!("/v1/applications/{id}/erasure");
+    let _ = world.post(&path, json!({})).await.expect(204);
+    let all = world.get(&fair.path("")).await.expect(200);
+    assert!(!all.text.contains("mill.example"), "{}", all.text);
+    let visited = world.get(&fair.path("?stage=visited")).await.expect(200);
+    assert_eq!(visited.items().len(), 1, "Bob's is his");
+    for item in world.scan("main").await {
+        assert!(!format!("{item:?}").contains("ada@mill"), "{item:?}");
+    }
+    // None of what was mailed opens anything, and who begins anew may.
+    let _ = fair.confirm(email).await.problem(422, "token_unusable");
+    let token = fair.confirmed(email).await;
+    assert_eq!(
+        fair.submit(&token, json!({}))
+            .await
+            .expect(200)
+            .str("stage"),
+        "in_review"
+    );
+}
+
+#[tokio::test]
+async fn applications_are_a_sheet_whose_cells_begin_no_formula() {
+    let fair = Fair::open(json!({})).await;
+    let world = &fair.world;
+    let mut body = json!({
+        "email": "ada@mill.example.com", "name": "=1+1", "country": "GB", "kind": "reseller",
+        "answers": { "audience": "@SUM(A1)" }, "source": "-fair",
+    });
+    let _ = fair
+        .anybody("203.0.113.7", "", body.clone())
+        .await
+        .expect(202);
+    fair.tick();
+    body["email"] = json!("bob@loom.example.com");
+    body["name"] = json!("Bob");
+    let _ = fair.anybody("203.0.113.7", "", body).await.expect(202);
+    world.settle().await;
+    let _ = fair.confirm("ada@mill.example.com").await.expect(200);
+    let sheet = world
+        .get(&fair.path("?format=csv&limit=1"))
+        .await
+        .expect(200);
+    assert_eq!(
+        sheet.headers[header::CONTENT_TYPE],
+        "text/csv; charset=utf-8"
+    );
+    let next = sheet.headers["tributary-next-cursor"].to_str().unwrap();
+    let path = fair.path(&format!("?format=csv&limit=1&cursor={next}"));
+    let rest = world.get(&path).await.expect(200);
+    let both = [sheet.text.clone(), rest.text].concat();
+    let mut reader = csv::Reader::from_reader(both.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 2);
+    let cell = |row: usize, name: &str| {
+        let column = header.iter().position(|known| known == name).unwrap();
+        rows[row][column].to_owned()
+    };
+    assert_eq!(
+        (cell(0, "name"), cell(0, "stage")),
+        ("Bob".to_owned(), "visited".to_owned())
+    );
+    assert_eq!(
+        (cell(1, "name"), cell(1, "stage")),
+        ("'=1+1".to_owned(), "started".to_owned())
+    );
+    assert_eq!(cell(1, "source"), "'-fair");
+    assert_eq!(cell(1, "answers"), "audience: @SUM(A1)");
+    let one = world
+        .get(&fair.path("?format=csv&stage=started"))
+        .await
+        .expect(200);
+    assert_eq!(one.text.lines().count(), 2);
+    let _ = world
+        .get(&fair.path("?format=xls"))
+        .await
+        .problem(422, "not_one_of");
+}
+
+/// The mail service as it is while it takes nothing, and as it refuses one address for good.
+struct Outage {
+    is_down: AtomicBool,
+    tried: AtomicU64,
+    /// Messages about events that were put on the queue.
+    queued: AtomicU64,
+}
+
+impl Intercept for Outage {
+    fn before(&self, call: &Call<'_>) -> Verdict {
+        if call.operation == "SendMessageBatch" && call.request.to_string().contains("evt_") {
+            self.queued.fetch_add(1, Ordering::SeqCst);
+        }
+        if call.service != Service::Ses {
+            return Verdict::Pass;
+        }
+        self.tried.fetch_add(1, Ordering::SeqCst);
+        let fault = |status, name: &str, message: &str| {
+            let body = json!({ "__type": name, "message": message });
+            let query_error = None;
+            Verdict::Answer(AwsError {
+                status,
+                body,
+                query_error,
+            })
+        };
+        if call.request.to_string().contains("refused@") {
+            return fault(
+                400,
+                "MessageRejected",
+                "Email address is on the suppression list",
+            );
+        }
+        if self.is_down.load(Ordering::SeqCst) {
+            return fault(
+                429,
+                "TooManyRequestsException",
+                "Maximum sending rate exceeded.",
+            );
+        }
+        Verdict::Pass
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_mail_service_does_not_take_is_sent_later_and_once_and_what_it_refuses_holds_up_nothing()
+ {
+    let fair = Fair::open(json!({})).await;
+    let world = &fair.world;
+    let outage = Arc::new(Outage {
+        is_down: AtomicBool::new(false),
+        tried: AtomicU64::new(0),
+        queued: AtomicU64::new(0),
+    });
+    world.instance.cloud().set_interceptor(Some(outage.clone()));
+    // Refused for good: others are told, and it is not tried again.
+    for email in ["refused@mill.example.com", "bob@loom.example.com"] {
+        let _ = fair.apply(email).await.expect(202);
+    }
+    world.settle().await;
+    assert_eq!(fair.mails_to("bob@loom.example.com").len(), 1);
+    assert_eq!(outage.tried.load(Ordering::SeqCst), 2);
+    let marks = |how: &str| {
+        let how = how.to_owned();
+        async move {
+            let items = world.scan("main").await;
+            let marked = items
+                .iter()
+                .filter(|item| item.get("how").is_some_and(|is| *is.as_s().unwrap() == how));
+            marked.count()
+        }
+    };
+    assert_eq!((marks("refused").await, marks("sent").await), (1, 1));
+
+    // Down for a day and a half. The queue gives up on a message long before that, and clockwork, every minute,
+    // does not fill it.
+    outage.is_down.store(true, Ordering::SeqCst);
+    let _ = fair.apply("cid@warp.example.com").await.expect(202);
+    let _ = world.instance.settle().await;
+    world.lose_transport().await;
+    outage.queued.store(0, Ordering::SeqCst);
+    for _ in 0..36 * 4 {
+        let later = world.now() + jiff::SignedDuration::from_mins(15);
+        world.instance.app().clock.set(later);
+        world.clockwork().await;
+        world.lose_transport().await;
+    }
+    let queued = outage.queued.load(Ordering::SeqCst);
+    assert_eq!(
+        queued, 7,
+        "after 15 minutes, and twice as long each time up to 12 hours"
+    );
+    assert!(fair.mails_to("cid@warp.example.com").is_empty());
+
+    outage.is_down.store(false, Ordering::SeqCst);
+    for _ in 0..3 {
+        let later = world.now() + jiff::SignedDuration::from_hours(12);
+        world.advance_to(later).await;
+    }
+    assert_eq!(fair.mails_to("cid@warp.example.com").len(), 1);
+    assert_eq!(fair.mails_to("bob@loom.example.com").len(), 1);
+    assert_eq!((marks("refused").await, marks("sent").await), (1, 2));
+    for item in world.scan("main").await {
+        let is_due = item
+            .get("due_pk")
+            .is_some_and(|at| at.as_s().unwrap().starts_with("UNTOLD"));
+        assert!(!is_due, "{item:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_wrong_field_of_an_application_and_its_form_is_named() {
     let fair = Fair::open(json!({})).await;
     let wrong = |answer: Answer| -> Vec<(String, String)> {
@@ -820,7 +1196,7 @@ async fn every_wrong_field_of_an_application_and_its_form_is_named() {
             .collect()
     };
     let body = json!({
-        "email": "ada", "country": "UK", "kind": "service", "payout_account": "GB00", "referrer": "x",
+        "email": "ada", "country": "UK", "kind": "service", "payout_account": "GB00", "referrer": "x", "source": "ask ada@mill.example",
         "answers": { "size": "huge", "site": "http://a.example", "odd": "x" }, "extra": 1,
     });
     assert_eq!(
@@ -829,6 +1205,7 @@ async fn every_wrong_field_of_an_application_and_its_form_is_named() {
             ("email", "email_malformed"),
             ("country", "country_unknown"),
             ("payout_account", "iban_invalid"),
+            ("source", "characters_refused"),
             ("referrer", "id_malformed"),
             ("kind", "not_one_of"),
             ("answers.odd", "unknown_field"),
@@ -841,6 +1218,21 @@ async fn every_wrong_field_of_an_application_and_its_form_is_named() {
         .anybody("203.0.113.7", "", json!({ "email": "ada@com" }))
         .await
         .problem(422, "email_malformed");
+    // A domain may have any letters; in front of the @ no mail service takes them.
+    let _ = fair
+        .anybody(
+            "203.0.113.7",
+            "",
+            json!({ "email": "j\u{fc}rgen@buecher.de" }),
+        )
+        .await
+        .problem(422, "email_malformed");
+    let _ = fair
+        .anybody("203.0.113.7", "", json!({ "email": "anna@b\u{fc}cher.de" }))
+        .await
+        .expect(202);
+    fair.world.settle().await;
+    assert_eq!(fair.mails_to("anna@xn--bcher-kva.de").len(), 1);
     let bare = json!({ "email": "ada@mill.example.com" });
     let _ = fair.anybody("203.0.113.7", "", bare).await.expect(202);
     fair.world.settle().await;

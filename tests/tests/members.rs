@@ -1,7 +1,11 @@
 //! The people of partners, what each status can still do, and erasure.
 
+use std::sync::{Arc, Mutex};
+
 use axum::http::{Method, header};
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use tributary_local::connector::{Call, Intercept, Verdict};
 use tributary_tests::{Answer, Stand, World};
 
 /// Lets somebody else be done with something before the next transaction is.
@@ -376,4 +380,195 @@ async fn an_erased_partner_is_nobody_and_its_money_stays() {
     let sent = firm.world.instance.cloud().outbox().mails().len();
     firm.world.settle().await;
     assert_eq!(firm.world.instance.cloud().outbox().mails().len(), sent);
+}
+
+/// Somebody who applied here and elsewhere, time and again, is erased with the partner that came of it, whatever the
+/// partner's email is by now, and however much there is.
+#[tokio::test]
+async fn whoever_is_erased_is_erased_from_every_application_however_many() {
+    let firm = Firm::open().await;
+    let world = &firm.world;
+    let elsewhere = world.program(
+        0,
+        json!([{ "kind": "percent", "event": "sale", "rate": "0.30" }]),
+    );
+    let programs = [firm.stand.program.clone(), elsewhere.await.0];
+    for program in &programs {
+        let plan = format!("/v1/programs/{program}/default-plan");
+        let _ = world
+            .put(&plan, json!({ "plan": "standard" }))
+            .await
+            .expect(200);
+        let form = format!("/v1/programs/{program}/application-form");
+        let _ = world.put(&form, json!({})).await.expect(200);
+    }
+    let applied = json!({ "email": "hedy@mill.example.com", "name": "Hedy Kiesler", "country": "AT", "kind": "reseller" });
+    let apply = async |program: &str| {
+        let path = format!("/v1/programs/{program}/applications");
+        let _ = world
+            .ask("", Method::POST, &path, &[], Some(&applied))
+            .await
+            .expect(202);
+        let later = world.now() + jiff::SignedDuration::from_hours(5);
+        world.instance.app().clock.set(later);
+    };
+    apply(&programs[0]).await;
+    let invite = format!("/v1/programs/{}/invitations", programs[0]);
+    let invited = world.post(&invite, applied.clone()).await.expect(201);
+    world.settle().await;
+    let mails = world.instance.cloud().outbox().mails();
+    let invitation = mails
+        .iter()
+        .rev()
+        .find(|mail| mail.subject.contains("invited"))
+        .unwrap();
+    let token = |text: &str| {
+        text.rsplit_once("once: ")
+            .unwrap()
+            .1
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    let path = |rest: &str| format!("/v1/programs/{}/applications:{rest}", programs[0]);
+    let confirm = json!({ "token": token(&invitation.text) });
+    let confirmed = world
+        .ask("", Method::POST, &path("confirm"), &[], Some(&confirm))
+        .await
+        .expect(200);
+    let submit = json!({ "token": confirmed.str("token"), "submit": true });
+    let _ = world
+        .ask("", Method::POST, &path("answer"), &[], Some(&submit))
+        .await
+        .expect(200);
+    let application = format!("/v1/applications/{}", invited.str("id"));
+    let tag = world.get(&application).await.expect(200).headers[header::ETAG]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let decision = format!("{application}/decision");
+    let approve = json!({ "outcome": "approve" });
+    let approved = world
+        .ask(
+            &world.key,
+            Method::POST,
+            &decision,
+            &[("if-match", &tag)],
+            Some(&approve),
+        )
+        .await
+        .expect(200);
+    let partner = format!("/v1/partners/{}", approved.str("partner"));
+    let _ = world
+        .patch(&partner, json!({ "email": "office@mill.example.com" }))
+        .await
+        .expect(200);
+    let _ = world
+        .post(&format!("{partner}/archive"), json!({}))
+        .await
+        .expect(200);
+    // Never confirmed, in the course of days.
+    for _ in 0..45 {
+        apply(&programs[1]).await;
+    }
+    let mut rounds = 0;
+    loop {
+        rounds += 1;
+        let erased = world
+            .post(&format!("{partner}/erasure"), json!({}))
+            .await
+            .expect(200);
+        if erased.body["complete"] == true {
+            break;
+        }
+        let seen = world.get(&partner).await.expect(200);
+        assert_eq!(seen.str("email"), "office@mill.example.com", "it goes last");
+    }
+    assert_eq!(rounds, 2, "47 applications of two writes each");
+    for item in world.scan("main").await {
+        let text = format!("{item:?}");
+        for word in ["hedy@mill", "office@mill", "Kiesler"] {
+            assert!(!text.contains(word), "{text}");
+        }
+    }
+    // What nobody confirmed is decided by it.
+    for program in &programs {
+        let visited = format!("/v1/programs/{program}/applications?stage=visited");
+        assert!(world.get(&visited).await.expect(200).items().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn partners_are_listed_by_what_they_are_and_as_a_sheet() {
+    let firm = Firm::open().await;
+    let world = &firm.world;
+    let body = json!({ "name": "=HYPERLINK(\"https://evil.example\")", "email": "+eve@evil.example", "country": "FR", "kind": "reseller" });
+    let eve = world.post("/v1/partners", body).await.expect(201);
+    for (query, expected) in [
+        ("", 2),
+        ("?status=active", 2),
+        ("?status=archived", 0),
+        ("?kind=reseller", 1),
+        ("?kind=reseller&country=GB", 0),
+        ("?country=FR&format=json", 1),
+    ] {
+        let found = world.get(&format!("/v1/partners{query}")).await.expect(200);
+        assert_eq!(found.items().len(), expected, "{query}");
+    }
+    let sheet = world
+        .get("/v1/partners?format=csv&limit=1")
+        .await
+        .expect(200);
+    assert_eq!(
+        sheet.headers[header::CONTENT_TYPE],
+        "text/csv; charset=utf-8"
+    );
+    let mut reader = csv::Reader::from_reader(sheet.text.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(&rows[0][0], eve.str("id"));
+    assert_eq!(&rows[0][1], "'=HYPERLINK(\"https://evil.example\")");
+    assert_eq!(&rows[0][2], "'+eve@evil.example");
+    let next = sheet.headers["tributary-next-cursor"].to_str().unwrap();
+    let rest = world
+        .get(&format!("/v1/partners?format=csv&limit=1&cursor={next}"))
+        .await
+        .expect(200);
+    assert_eq!(
+        rest.text.lines().count(),
+        1,
+        "no second header: {}",
+        rest.text
+    );
+    let wrong = world
+        .get("/v1/partners?status=gone&kind=oem&country=UK&format=xls")
+        .await
+        .expect(422);
+    assert_eq!(errors(&wrong), ["status", "kind", "country", "format"]);
+    // A cursor is bound to its filter.
+    let _ = world
+        .get(&format!("/v1/partners?kind=reseller&cursor={next}"))
+        .await
+        .problem(422, "cursor_invalid");
+}
+
+#[tokio::test]
+async fn mails_go_to_domains_of_any_script_and_what_no_mail_service_takes_is_told_at_once() {
+    let firm = Firm::open().await;
+    let world = &firm.world;
+    let person = |email: &str| json!({ "name": "Anna", "email": email, "role": "owner" });
+    let members = firm.path("/members");
+    let _ = world
+        .post(&members, person("anna@b\u{fc}cher.example"))
+        .await
+        .expect(201);
+    let _ = world
+        .post(&members, person("j\u{fc}rgen@buecher.example"))
+        .await
+        .problem(422, "email_malformed");
+    world.settle().await;
+    assert_eq!(firm.subjects_to("anna@xn--bcher-kva.example").len(), 1);
+    let listed = world.get(&members).await.expect(200);
+    assert_eq!(listed.str("/items/0/email"), "anna@b\u{fc}cher.example");
 }

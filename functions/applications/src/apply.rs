@@ -16,7 +16,7 @@ const MAX_TRIES: usize = 4;
 ///
 /// For anybody. The answer is the same whether the email is known or not: a mail goes there with a token that
 /// is good once, for three days, and that `applications:confirm` takes. So many come from one network address
-/// and to one program in an hour.
+/// and to one program in an hour, and so many mails go to one mailbox in a day, whatever is answered here.
 #[utoipa::path(post, path = "/v1/programs/{id}/applications", tag = "applications",
     params(("id" = String, Path, description = "The program's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
@@ -39,12 +39,21 @@ pub(crate) async fn apply(
     let program: ProgramId = path_id(&path, "program")?;
     let form = applications::form(&app, program).await?;
     let new = read::application(&body.0, &form)?;
-    let change = applications::apply(&app, program, &address.reference, new).await?;
     let reply = Reply::accepted(&schema::TakenView {
         next: "read the mail that was sent to the address",
     });
-    once.commit(&app, change, |()| reply.clone(), |()| reply.clone())
-        .await
+    let mut tries = 1;
+    loop {
+        let change = applications::apply(&app, program, &address.reference, new.clone()).await?;
+        let answered = once
+            .commit(&app, change, |()| reply.clone(), |()| reply.clone())
+            .await;
+        match answered {
+            // Somebody else asked the mailbox for the last time today at the same moment: nothing says so.
+            Err(problem) if problem.code() == codes::CONFLICT && tries < MAX_TRIES => tries += 1,
+            answered => return answered,
+        }
+    }
 }
 
 /// Confirm an applicant's address.
@@ -55,7 +64,7 @@ pub(crate) async fn apply(
     params(("id" = String, Path, description = "The program's id")),
     request_body = schema::TokenBody,
     responses((status = 200, description = "Confirmed", body = schema::ConfirmedView),
-        (status = 422, description = "`token_unusable`: forged, used up, out of date, or another was sent since"),
+        (status = 422, description = "`token_unusable`: forged, used up, out of date, or another application of the mailbox was confirmed since"),
         (status = 429, description = "`rate_limited`")))]
 pub(crate) async fn confirm(
     State(app): State<App>,
@@ -100,10 +109,12 @@ pub(crate) async fn confirm(
     request_body = schema::AnswerBody,
     responses((status = 200, description = "Taken", body = schema::ApplicationView),
         (status = 409, description = "`wrong_state`: it is no longer the applicant's to change"),
-        (status = 422, description = "`token_unusable`, and what is wrong with each field")))]
+        (status = 422, description = "`token_unusable`, and what is wrong with each field"),
+        (status = 429, description = "`rate_limited`: too many tokens that are not good were tried")))]
 pub(crate) async fn answer(
     State(app): State<App>,
     Path(path): Path<String>,
+    address: ClientAddress,
     once: Once,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -115,7 +126,8 @@ pub(crate) async fn answer(
     }
     let mut tries = 1;
     loop {
-        let (application, applicant) = applications::with_token(&app, program, &text).await?;
+        let (application, applicant) =
+            applications::with_token(&app, program, &address.reference, &text).await?;
         let form = applications::form_or_plain(&app, program).await?;
         let (said, submits) = read::answer(&body.0, &form, &applicant.answers)?;
         let change = applications::answer(&app, (application, applicant), said, submits).await?;

@@ -180,7 +180,8 @@ pub(crate) async fn decide(
 /// Erase who made an application.
 ///
 /// Name, email and answers are gone for good; what became of it stays. One that is under way is rejected by
-/// that. Asks for the scope `admin`.
+/// that. So are all others that the same mailbox made, to whichever program, but for those of which a partner was
+/// made, with which they are erased. Asks for the scope `admin`.
 #[utoipa::path(post, path = "/v1/applications/{id}/erasure", tag = "applications", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The application's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),

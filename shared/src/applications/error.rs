@@ -24,6 +24,9 @@ pub enum ApplicationError {
     /// Too many in an hour.
     #[error("too many in an hour")]
     Limited,
+    /// The mailbox was asked often enough today. Whoever applies is not told: it would say that others did.
+    #[error("the mailbox was asked often enough")]
+    MailboxFull,
     /// Not a mailbox.
     #[error("the email is none")]
     EmailMalformed,
@@ -77,6 +80,7 @@ impl From<ApplicationError> for Problem {
             ApplicationError::Limited => {
                 Self::new(codes::RATE_LIMITED, codes::RATE_LIMITED.meaning)
             }
+            ApplicationError::MailboxFull => Self::new(codes::CONFLICT, codes::CONFLICT.meaning),
             ApplicationError::EmailMalformed => Self::field(
                 codes::EMAIL_MALFORMED,
                 "email",

@@ -9,7 +9,7 @@ pub mod export;
 pub mod model;
 pub mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use error::ApplicationError;
 use model::{
@@ -19,7 +19,7 @@ use model::{
 pub use store::Listed;
 use subtle::ConstantTimeEq;
 
-use crate::clock::days_after;
+use crate::clock::{Timestamp, days_after};
 use crate::customers::mail_domains::{is_disposable, is_free};
 use crate::customers::model::Identifier;
 use crate::edge::{App, Change, Code, Write, codes};
@@ -36,8 +36,13 @@ use crate::table::{self, Op};
 pub const PER_ADDRESS: i64 = 10;
 /// Applications begun to one program in an hour.
 pub const PER_FORM: i64 = 500;
+/// Mails in a day by which one mailbox is asked to confirm an application, to whichever program: whoever types a
+/// stranger's address in must not fill the stranger's mailbox.
+pub const PER_MAILBOX: i64 = 5;
 /// Times that tokens are tried from one address in an hour.
 pub const TRIES_PER_ADDRESS: i64 = 60;
+/// Applications erased in one transaction: each is two writes.
+const ERASED_AT_ONCE: usize = 40;
 
 /// An application with its applicant, unless that was erased.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,10 +171,11 @@ impl Purpose {
     }
 }
 
-/// The token of an application's present number. It is computed and stands nowhere.
-fn token(app: &App, application: &Application, purpose: Purpose) -> String {
+/// The token of an application's present number that is good until then (seconds since 1970). It is computed and
+/// stands nowhere.
+fn token(app: &App, application: &Application, purpose: Purpose, until: i64) -> String {
     let unsigned = format!(
-        "{}.{}.{}",
+        "{}.{}.{}.{until}",
         application.id,
         purpose.letter(),
         application.token
@@ -178,27 +184,52 @@ fn token(app: &App, application: &Application, purpose: Purpose) -> String {
     format!("{unsigned}.{mac}")
 }
 
-/// The application of a token that is good for something right now.
+/// The application that a token names, and until when the token says it is good.
+fn named_by(text: &str) -> Option<(ApplicationId, i64)> {
+    let mut parts = text.split('.');
+    let id = parts.next()?.parse().ok()?;
+    let until = parts.nth(2)?.parse().ok()?;
+    Some((id, until))
+}
+
+fn tries(address: &str) -> String {
+    format!("TOKEN#{address}")
+}
+
+/// The application of a token that is good for something right now. From an address that tried too many in this
+/// hour none is, and each that is not good is counted.
 async fn opened(
     app: &App,
     program: ProgramId,
+    address: &str,
     text: &str,
     purpose: Purpose,
 ) -> Result<(Application, Applicant), ApplicationError> {
-    let id = text
-        .split_once('.')
-        .and_then(|(id, _)| id.parse().ok())
-        .ok_or(ApplicationError::TokenInvalid)?;
-    let (application, applicant) = store::find(&app.main, id)
-        .await?
-        .ok_or(ApplicationError::TokenInvalid)?;
-    let meant = token(app, &application, purpose);
-    let is_it = bool::from(meant.as_bytes().ct_eq(text.as_bytes()));
-    let is_good = application.program == program && app.now() < application.token_until;
-    match applicant {
-        Some(applicant) if is_it && is_good => Ok((application, applicant)),
-        _ => Err(ApplicationError::TokenInvalid),
+    let now = app.now();
+    let name = tries(address);
+    let named = named_by(text);
+    let found = async {
+        match named {
+            Some((id, _)) => store::find(&app.main, id).await,
+            None => Ok(None),
+        }
+    };
+    let tried = store::counted(&app.main, &name, store::Window::Hour, now);
+    let (found, tried) = futures_util::future::try_join(found, tried).await?;
+    if tried >= TRIES_PER_ADDRESS {
+        return Err(ApplicationError::Limited);
     }
+    if let (Some((application, Some(applicant))), Some((_, until))) = (found, named) {
+        let meant = token(app, &application, purpose, until);
+        let is_it = bool::from(meant.as_bytes().ct_eq(text.as_bytes()));
+        if is_it && application.program == program && now.as_second() < until {
+            return Ok((application, applicant));
+        }
+    }
+    // Where an answer is lost it may be counted twice, which harms nobody.
+    let counting = store::counting(&name, store::Window::Hour, now);
+    let _ = app.main.update(counting).await?;
+    Err(ApplicationError::TokenInvalid)
 }
 
 // ---- Applying
@@ -309,8 +340,13 @@ fn event(app: &App, kind: EventKind, application: &Application) -> Event {
 /// Begins an application, or asks who has one already to confirm that one; what is answered outside is the
 /// same. `address` stands for the network address it comes from.
 ///
+/// Nothing that stands is changed by it, because anybody may do it in anybody's name: what nobody confirmed binds
+/// nobody, and of several that were begun with one email each can be confirmed until one is. A mailbox that was
+/// asked often enough today is not asked again, and nothing is begun.
+///
 /// # Errors
-/// `ProgramNotFound`, `FormNotFound`, `FormClosed`, `EmailMalformed`, `Limited`, `Moved`, the table's.
+/// `ProgramNotFound`, `FormNotFound`, `FormClosed`, `EmailMalformed`, `Limited`, `MailboxFull` (which nobody is
+/// told: see there), the table's.
 pub async fn apply(
     app: &App,
     program: ProgramId,
@@ -327,31 +363,32 @@ pub async fn apply(
         referrer,
     } = new;
     let reference = email_reference(app, &email)?;
-    let latest = store::latest(&app.main, program, &reference).await?;
-    let before = match latest {
-        Some(id) => store::find(&app.main, id).await?,
-        None => None,
-    };
     let now = app.now();
-    let mut writes = vec![
-        limited(store::count(
-            &format!("APPLY#{program}#{address}"),
-            PER_ADDRESS,
-            now,
-        )),
-        limited(store::count(&format!("APPLY#{program}"), PER_FORM, now)),
-    ];
-    let asked = match before {
-        // What nobody confirmed in time binds nobody, least of all whoever comes by another's link.
-        Some((before, Some(_))) if !before.may_be_followed(now) && !before.has_lapsed(now) => {
-            // What was said first stays: only who holds the token may change it.
-            let asked = Application {
-                version: before.version + 1,
-                ..before.with_token(days_after(now, CONFIRM_DAYS))
-            };
-            writes.push(write(store::change(&asked)?));
-            asked
-        }
+    let mailbox = format!("MAILBOX#{reference}");
+    let (standing, asked) =
+        futures_util::future::try_join(standing(app, program, &reference), async {
+            let asked = store::counted(&app.main, &mailbox, store::Window::Day, now).await;
+            asked.map_err(ApplicationError::from)
+        })
+        .await?;
+    let mut writes: Vec<_> = [
+        (format!("APPLY#{program}#{address}"), PER_ADDRESS),
+        (format!("APPLY#{program}"), PER_FORM),
+    ]
+    .iter()
+    .map(|(name, most)| limited(store::count(name, *most, store::Window::Hour, now)))
+    .collect();
+    if asked >= PER_MAILBOX {
+        return Ok(Change { value: (), writes });
+    }
+    let count = store::count(&mailbox, PER_MAILBOX, store::Window::Day, now);
+    writes.push(Write::new(count, |_| ApplicationError::MailboxFull));
+    let asked = match standing.known {
+        // What was said first stays: only who holds the token may change it.
+        Some(Known {
+            application,
+            applicant: Some(_),
+        }) if application.binds(now) => application,
         _ => {
             let referrer = referrer_in(app, program, referrer).await?;
             let begun = begun(
@@ -370,7 +407,7 @@ pub async fn apply(
                     ..Applicant::default()
                 },
             );
-            let ops = store::begin(&begun, &applicant, &reference, latest)?;
+            let ops = store::begin(&begun, &applicant, &reference)?;
             writes.extend(ops.map(write));
             begun
         }
@@ -378,6 +415,31 @@ pub async fn apply(
     let asked = event(app, EventKind::ApplicationConfirmationAsked, &asked);
     writes.push(write(events::put(&asked)?));
     Ok(Change { value: (), writes })
+}
+
+/// What an email has of a program.
+struct Standing {
+    /// The application that the mailbox confirmed last, or to which it was invited.
+    latest: Option<ApplicationId>,
+    /// The same, with who made it.
+    known: Option<Known>,
+}
+
+async fn standing(
+    app: &App,
+    program: ProgramId,
+    reference: &str,
+) -> Result<Standing, ApplicationError> {
+    let latest = store::latest(&app.main, program, reference).await?;
+    let found = match latest {
+        Some(id) => store::find(&app.main, id).await?,
+        None => None,
+    };
+    let known = found.map(|(application, applicant)| Known {
+        application,
+        applicant,
+    });
+    Ok(Standing { latest, known })
 }
 
 /// An invitation: one row, whether of a form or of a file.
@@ -397,8 +459,9 @@ pub struct Invitation {
     pub referrer: Option<PartnerId>,
 }
 
-/// Invites somebody to apply: five writes. Who was rejected may be invited whenever; who has an application
-/// under way or is a partner by one may not.
+/// Invites somebody to apply: five writes. Who was rejected may be invited whenever, and so may one who let an
+/// invitation lapse, or in whose name somebody left an email that nobody confirmed; who has an application under way
+/// or is a partner by one may not.
 ///
 /// # Errors
 /// `ProgramNotFound`, `EmailMalformed`, `Exists`, `ReferrerUnknown`, `Moved`, the table's.
@@ -418,13 +481,14 @@ pub async fn invite(
         referrer,
     } = invitation;
     let reference = email_reference(app, &email)?;
-    let latest = store::latest(&app.main, program, &reference).await?;
-    if let Some(id) = latest
-        && let Some((before, Some(_))) = store::find(&app.main, id).await?
-        && before.stage() != Stage::Rejected
-        && !before.has_lapsed(app.now())
+    let Standing { latest, known } = standing(app, program, &reference).await?;
+    if let Some(Known {
+        application,
+        applicant: Some(_),
+    }) = known
+        && !application.may_be_invited_again(app.now())
     {
-        return Err(ApplicationError::Exists(id));
+        return Err(ApplicationError::Exists(application.id));
     }
     if referrer_in(app, program, referrer).await? != referrer {
         return Err(ApplicationError::ReferrerUnknown);
@@ -445,9 +509,10 @@ pub async fn invite(
         kind,
         ..Applicant::default()
     };
-    let ops = store::begin(&application, &applicant, &reference, latest)?;
+    let ops = store::begin(&application, &applicant, &reference)?;
     let told = event(app, EventKind::ApplicationInvited, &application).with("operator", by);
     let mut writes: Vec<_> = ops.map(write).into();
+    writes.push(write(store::set_latest(&application, &reference, latest)));
     writes.push(write(events::put(&told)?));
     Ok(Change {
         value: Known {
@@ -469,12 +534,8 @@ pub struct Confirmed {
     pub token: String,
 }
 
-fn tried(app: &App, address: &str) -> Write<ApplicationError> {
-    let name = format!("TOKEN#{address}");
-    limited(store::count(&name, TRIES_PER_ADDRESS, app.now()))
-}
-
-/// Exchanges a mailed token for one to go on with: the address is confirmed. It is good once.
+/// Exchanges a mailed token for one to go on with: the address is confirmed. It is good once. Of several
+/// applications that were begun with one email the first to be confirmed is the one.
 ///
 /// # Errors
 /// `TokenInvalid`, `Limited`, `Moved`, the table's.
@@ -484,7 +545,7 @@ pub async fn confirm(
     address: &str,
     text: &str,
 ) -> Changed<Confirmed> {
-    let (before, applicant) = opened(app, program, text, Purpose::Confirm).await?;
+    let (before, applicant) = opened(app, program, address, text, Purpose::Confirm).await?;
     let now = app.now();
     let confirmed = before.with_token(days_after(now, ANSWER_DAYS));
     let starts = matches!(before.stage(), Stage::Invited | Stage::Visited);
@@ -496,19 +557,29 @@ pub async fn confirm(
             ..confirmed
         }
     };
+    let tried = store::count(&tries(address), TRIES_PER_ADDRESS, store::Window::Hour, now);
     let mut writes = vec![
         Write::new(store::change(&application)?, |_| {
             ApplicationError::TokenInvalid
         }),
-        tried(app, address),
+        limited(tried),
     ];
     if starts {
+        let reference = email_reference(app, &applicant.email)?;
+        let Standing { latest, known } = standing(app, program, &reference).await?;
+        let other = known.filter(|known| known.application.id != application.id);
+        if other.is_some_and(|other| other.applicant.is_some() && other.application.binds(now)) {
+            return Err(ApplicationError::TokenInvalid);
+        }
+        let latest = store::set_latest(&application, &reference, latest);
+        writes.push(Write::new(latest, |_| ApplicationError::TokenInvalid));
         let told = event(app, EventKind::ApplicationStarted, &application)
             .with_some("source", application.source.as_ref())
             .with_some("referrer", application.referrer);
         writes.push(write(events::put(&told)?));
     }
-    let token = token(app, &application, Purpose::Answer);
+    let until = application.token_until.as_second();
+    let token = token(app, &application, Purpose::Answer, until);
     Ok(Change {
         value: Confirmed {
             application,
@@ -519,16 +590,18 @@ pub async fn confirm(
     })
 }
 
-/// The application that an applicant's token opens, with its applicant.
+/// The application that an applicant's token opens, with its applicant. `address` stands for the network address
+/// from which it is tried.
 ///
 /// # Errors
-/// `TokenInvalid`, the table's.
+/// `TokenInvalid`, `Limited`, the table's.
 pub async fn with_token(
     app: &App,
     program: ProgramId,
+    address: &str,
     text: &str,
 ) -> Result<(Application, Applicant), ApplicationError> {
-    opened(app, program, text, Purpose::Answer).await
+    opened(app, program, address, text, Purpose::Answer).await
 }
 
 /// Takes what an applicant says, and submits it if that is asked: gates look at it, and the rules approve,
@@ -727,6 +800,7 @@ fn approved_by(
         .about_partner(partner)
         .with_some("operator", by);
     writes.push(write(events::put(&told)?));
+    writes.push(write(store::made_partner(partner, application)));
     Ok(Application {
         partner: Some(partner),
         ..application.and_at(Stage::Approved, app.now(), by)
@@ -1033,14 +1107,48 @@ pub async fn decide(
     })
 }
 
-/// Takes away all that an application says of who made it; what became of it stays. One that is under way is
-/// rejected by that.
+/// Takes away all that applications of one person say of who made them; what became of them stays. One that is
+/// under way is rejected by that. Beside the application that is named those are erased that its mailbox made, to
+/// whichever program, but for those that made a partner: these are erased with it.
 ///
 /// # Errors
-/// `NotFound`, `Moved`, the table's.
+/// `NotFound`, `Moved`, the table's. Safe to repeat: where there are many the first ones may be erased by then.
 pub async fn erase(app: &App, id: ApplicationId, by: OperatorId) -> Changed<Application> {
-    let Known { application, .. } = find(app, id).await?;
-    let now = app.now();
+    let Known {
+        application,
+        applicant,
+    } = find(app, id).await?;
+    let email = applicant.as_ref().map(|who| who.email.as_str());
+    let mut others = made_by(app, email.as_slice(), None).await?;
+    others.retain(|other| other.id != id);
+    // The one that is named comes last: by it the others are found.
+    for some in others.chunks(ERASED_AT_ONCE) {
+        let mut ops = Vec::with_capacity(2 * some.len());
+        for other in some {
+            ops.extend(erasure(other, app.now(), by)?.1);
+        }
+        match app.main.transact(&ops).await {
+            Ok(()) => {}
+            Err(table::TransactError::Refused(_)) => return Err(ApplicationError::Moved),
+            Err(table::TransactError::Table(error)) => return Err(error.into()),
+        }
+    }
+    let (erased, ops) = erasure(&application, app.now(), by)?;
+    Ok(Change {
+        value: erased,
+        writes: ops.map(write).into(),
+    })
+}
+
+/// An application without who made it, and the two writes that make it so.
+///
+/// # Errors
+/// Never for a well-formed application.
+pub fn erasure(
+    application: &Application,
+    now: Timestamp,
+    by: OperatorId,
+) -> Result<(Application, [Op; 2]), table::Error> {
     let erased = Application {
         version: application.version + 1,
         // No token opens it any more.
@@ -1055,14 +1163,59 @@ pub async fn erase(app: &App, id: ApplicationId, by: OperatorId) -> Changed<Appl
             ..erased.and_at(Stage::Rejected, now, Some(by))
         }
     };
-    let writes = vec![
-        write(store::change(&erased)?),
-        write(store::erase_applicant(id)),
+    let ops = [
+        store::change(&erased)?,
+        store::erase_applicant(application.id),
     ];
-    Ok(Change {
-        value: erased,
-        writes,
-    })
+    Ok((erased, ops))
+}
+
+/// Applications whose applicant is not erased yet and which mailboxes made, to whichever program, or of which a
+/// partner was made; none of which another partner was made. Those of the partner come last: by their mailboxes the
+/// others are found.
+///
+/// # Errors
+/// The table's.
+pub async fn made_by(
+    app: &App,
+    emails: &[&str],
+    partner: Option<PartnerId>,
+) -> Result<Vec<Application>, table::Error> {
+    let mut known = BTreeMap::new();
+    let mut mailboxes: BTreeSet<String> = emails.iter().map(|email| (*email).to_owned()).collect();
+    if let Some(partner) = partner {
+        let ids = store::of_partner(&app.main, partner).await?;
+        for (application, applicant) in store::find_many(&app.main, &ids).await? {
+            // It may have applied with another email than the partner has now.
+            if let Some(applicant) = applicant {
+                mailboxes.insert(applicant.email);
+                known.insert(application.id, application);
+            }
+        }
+    }
+    for email in mailboxes {
+        // What is no mailbox in our sense made none.
+        let Ok(reference) = email_reference(app, &email) else {
+            continue;
+        };
+        let mut beyond = None;
+        loop {
+            let (ids, more) = store::made_by(&app.main, &reference, beyond).await?;
+            for (application, applicant) in store::find_many(&app.main, &ids).await? {
+                let is_own = application.partner.is_none() || application.partner == partner;
+                if is_own && applicant.is_some() {
+                    known.insert(application.id, application);
+                }
+            }
+            match more {
+                Some(more) => beyond = Some(more),
+                None => break,
+            }
+        }
+    }
+    let mut known: Vec<Application> = known.into_values().collect();
+    known.sort_by_key(|application| application.partner.is_some());
+    Ok(known)
 }
 
 // ---- Mail
@@ -1096,7 +1249,14 @@ pub async fn addressee(
             | EventKind::ApplicationNeedsInformation
     );
     if is_asked {
-        let token = token(app, &application, Purpose::Confirm);
+        // Whoever applies in somebody's name leaves nothing of it in the application itself, so a mail that only
+        // asks to confirm carries a token of its own time.
+        let days = match told.kind {
+            EventKind::ApplicationConfirmationAsked => CONFIRM_DAYS,
+            _ => ANSWER_DAYS,
+        };
+        let until = days_after(told.at, days).as_second();
+        let token = token(app, &application, Purpose::Confirm, until);
         let form = store::find_form(&app.main, application.program).await?;
         if let Some(page) = form.and_then(|form| form.page_url) {
             facts.insert("link".to_owned(), page.replace("{token}", &token));
@@ -1119,20 +1279,4 @@ pub async fn addressee(
         },
         facts,
     }))
-}
-
-/// The latest application that an email made to a program.
-///
-/// # Errors
-/// The table's.
-pub async fn made_by(
-    app: &App,
-    program: ProgramId,
-    email: &str,
-) -> Result<Option<ApplicationId>, table::Error> {
-    match email_reference(app, email) {
-        Ok(reference) => store::latest(&app.main, program, &reference).await,
-        // What is no mailbox in our sense made none.
-        Err(_) => Ok(None),
-    }
 }

@@ -614,9 +614,9 @@ pub struct Application {
     pub reapply_at: Option<Timestamp>,
     /// The partner that was made of it.
     pub partner: Option<PartnerId>,
-    /// Counts tokens: only the latest is good, and once.
+    /// Counts tokens: only those of the latest number are good, and once.
     pub token: u32,
-    /// Until when it is.
+    /// Until when the one to answer with is.
     pub token_until: Timestamp,
     /// Counts changes.
     pub version: u64,
@@ -677,10 +677,21 @@ impl Application {
         }
     }
 
-    /// Whether it was begun and never confirmed, and its token has run out.
+    /// Whether its email cannot begin another one at that moment: it was confirmed or invited, and not rejected so
+    /// that one may apply again. What nobody confirmed binds nobody, least of all whoever comes by another's link.
     #[must_use]
-    pub fn has_lapsed(&self, now: Timestamp) -> bool {
-        self.stage() == Stage::Visited && self.token_until <= now
+    pub fn binds(&self, now: Timestamp) -> bool {
+        self.stage() != Stage::Visited && !self.may_be_followed(now)
+    }
+
+    /// Whether an operator may invite its email again at that moment.
+    #[must_use]
+    pub fn may_be_invited_again(&self, now: Timestamp) -> bool {
+        match self.stage() {
+            Stage::Visited | Stage::Rejected => true,
+            Stage::Invited => self.token_until <= now,
+            _ => false,
+        }
     }
 
     /// Whether a rejected applicant may apply again at that moment.

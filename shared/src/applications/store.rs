@@ -36,14 +36,15 @@ fn rules_key(program: ProgramId) -> Key {
     Key::new(format!("RECRUIT#{program}"), "APPLICATION_RULES")
 }
 
-/// The latest application of an email to a program; the email as what stands for it.
+/// The latest application of an email to a program that the mailbox confirmed, or to which it was invited; the
+/// email as what stands for it.
 fn latest_key(program: ProgramId, email: &str) -> Key {
     Key::new(format!("APPLBY#{program}#{email}"), "LATEST")
 }
 
-/// How often something was done from somewhere within an hour.
-fn count_key(name: &str, hour: i64) -> Key {
-    Key::new(format!("COUNT#{name}"), format!("{hour:012}"))
+/// How often something was done within the window of that number.
+fn count_key(name: &str, window: i64) -> Key {
+    Key::new(format!("COUNT#{name}"), format!("{window:012}"))
 }
 
 /// The application that an item belongs to.
@@ -624,29 +625,31 @@ fn applicant(item: ApplicantItem) -> Result<Option<Applicant>, Error> {
     }))
 }
 
-/// The writes that begin an application: itself, its applicant, and that it is the latest of its email, in
-/// place of the one before if there was one.
+/// The writes that begin an application: itself, its applicant, and that the mailbox made it, under which it is
+/// found again when what is known of somebody is erased.
 ///
 /// # Errors
 /// Never for a well-formed application.
-pub fn begin(
-    begun: &Application,
-    who: &Applicant,
-    email: &str,
-    before: Option<ApplicationId>,
-) -> Result<[Op; 3], Error> {
+pub fn begin(begun: &Application, who: &Applicant, email: &str) -> Result<[Op; 3], Error> {
+    Ok([
+        Op::Put(Put::new(&application_item(begun))?),
+        Op::Put(Put::new(&applicant_item(begun, who))?),
+        known_as(begun, email, email),
+    ])
+}
+
+/// That an application is the one of its email to its program, in place of the one before if there was one.
+#[must_use]
+pub fn set_latest(application: &Application, email: &str, before: Option<ApplicationId>) -> Op {
     let condition = match before {
         None => Condition::default().and_absent("application"),
         Some(before) => Condition::equals("application", text(before.to_string())),
     };
-    let latest = Update::at(latest_key(begun.program, email))
-        .set("application", text(begun.id.to_string()))
-        .only_if(condition);
-    Ok([
-        Op::Put(Put::new(&application_item(begun))?),
-        Op::Put(Put::new(&applicant_item(begun, who))?),
-        Op::Update(latest),
-    ])
+    Op::Update(
+        Update::at(latest_key(application.program, email))
+            .set("application", text(application.id.to_string()))
+            .only_if(condition),
+    )
 }
 
 /// The change of an application from the version before.
@@ -681,7 +684,7 @@ pub fn erase_applicant(id: ApplicationId) -> Op {
     )
 }
 
-/// The latest application of an email to a program.
+/// The latest application of an email to a program that the mailbox confirmed, or to which it was invited.
 ///
 /// # Errors
 /// The table's.
@@ -805,6 +808,10 @@ pub async fn known_by(
         let mut last = None;
         for item in page.items {
             let known: KnownItem = from_item(item)?;
+            // What made itself known by an email is of that email, and there may be many of it.
+            if gate == Gate::DuplicateEmail && known.program.is_some() {
+                return Ok(found);
+            }
             let is_foreign = known.program.is_some_and(|other| other != program);
             let is_own = known.email.as_deref() == Some(email);
             last = Some(known.sk.clone());
@@ -835,18 +842,121 @@ pub fn known_as(application: &Application, reference: &str, email: &str) -> Op {
     )
 }
 
+/// A page of the applications that an email made, to whichever program, and the position to go on from.
+///
+/// # Errors
+/// The table's.
+pub async fn made_by(
+    table: &Table,
+    email: &str,
+    beyond: Option<String>,
+) -> Result<(Vec<ApplicationId>, Option<String>), Error> {
+    #[derive(Deserialize)]
+    struct MadeItem {
+        sk: String,
+    }
+    let partition = crate::partners::store::identity_partition(email);
+    let range = Range::partition(Index::Base, partition, KNOWN_PAGE);
+    let low = beyond.map_or_else(|| "appl_".to_owned(), |beyond| format!("{beyond}\0"));
+    let page = table.page(&range.between(low, "appl_\u{10FFFF}")).await?;
+    let items = page
+        .items
+        .into_iter()
+        .map(from_item)
+        .collect::<Result<Vec<MadeItem>, Error>>()?;
+    let last = items.last().filter(|_| page.more);
+    let position = last.map(|item| item.sk.clone());
+    let ids = items.iter().filter_map(|item| item.sk.parse().ok());
+    Ok((ids.collect(), position))
+}
+
+fn of_partner_key(partner: PartnerId, id: ApplicationId) -> Key {
+    Key::new(format!("PTR#{partner}"), format!("APPLICATION#{id}"))
+}
+
+/// That a partner was made of an application, or enrolled by it: found again whatever its email is by then.
+#[must_use]
+pub fn made_partner(partner: PartnerId, application: &Application) -> Op {
+    Op::Update(
+        Update::at(of_partner_key(partner, application.id))
+            .set("program", text(application.program.to_string())),
+    )
+}
+
+/// The applications that a partner was made of, or enrolled by.
+///
+/// # Errors
+/// The table's.
+pub async fn of_partner(table: &Table, partner: PartnerId) -> Result<Vec<ApplicationId>, Error> {
+    #[derive(Deserialize)]
+    struct OfPartnerItem {
+        sk: String,
+    }
+    let range = Range::partition(Index::Base, format!("PTR#{partner}"), KNOWN_PAGE);
+    let items: Vec<OfPartnerItem> = table.all(range.beginning("APPLICATION#")).await?;
+    let id = |item: &OfPartnerItem| item.sk.strip_prefix("APPLICATION#")?.parse().ok();
+    Ok(items.iter().filter_map(id).collect())
+}
+
 // ---- Limits
 
-/// Counts something that is done from somewhere, at most `most` times in the hour of `now`.
+/// Seconds for which something is counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// An hour.
+    Hour,
+    /// A day.
+    Day,
+}
+
+impl Window {
+    fn seconds(self) -> i64 {
+        match self {
+            Self::Hour => 3_600,
+            Self::Day => 86_400,
+        }
+    }
+
+    fn number(self, now: Timestamp) -> i64 {
+        now.as_second().div_euclid(self.seconds())
+    }
+}
+
+/// Counts something that is done from somewhere or to somebody, at most `most` times in the window of `now`.
 #[must_use]
-pub fn count(name: &str, most: i64, now: Timestamp) -> Op {
-    let hour = now.as_second().div_euclid(3_600);
+pub fn count(name: &str, most: i64, window: Window, now: Timestamp) -> Op {
     Op::Update(
-        Update::at(count_key(name, hour))
-            .add("times", 1)
-            .set("expires_at", int((hour + 2) * 3_600))
+        counting(name, window, now)
             .only_if(Condition::default().and_absent_or_below("times", int(most))),
     )
+}
+
+/// Counts it once more, however often it was done.
+#[must_use]
+pub fn counting(name: &str, window: Window, now: Timestamp) -> Update {
+    let number = window.number(now);
+    Update::at(count_key(name, number))
+        .add("times", 1)
+        .set("expires_at", int((number + 2) * window.seconds()))
+}
+
+/// How often it was done in the window of `now`.
+///
+/// # Errors
+/// The table's.
+pub async fn counted(
+    table: &Table,
+    name: &str,
+    window: Window,
+    now: Timestamp,
+) -> Result<i64, Error> {
+    #[derive(Deserialize)]
+    struct CountItem {
+        times: i64,
+    }
+    let key = count_key(name, window.number(now));
+    let item: Option<CountItem> = table.get(&key).await?;
+    Ok(item.map_or(0, |item| item.times))
 }
 
 #[cfg(test)]

@@ -10,10 +10,8 @@ use crate::operators::model::{Holder, KeyRecord};
 use crate::table::{self, Op};
 use crate::{agreements, applications, operators};
 
-/// Acceptances whose signers one request erases: what fits a transaction beside the people.
-const SIGNERS: usize = 40;
-/// Programs in which a partner's applications are looked for.
-const PROGRAMS: usize = 100;
+/// Writes by which one request erases, beside the few that end it: DynamoDB takes 100 in a transaction.
+const ERASED_AT_ONCE: usize = 80;
 
 /// A person of a partner, with who it is unless that was erased.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -276,9 +274,10 @@ pub async fn may_hold_key(
 }
 
 /// Erases what is known of the persons behind a partner: its name and email and those of its people, from where
-/// its terms were accepted, and the applications it was made of. What it earned and was paid stays, as do its
-/// payout method and tax profile, which are sealed and which payouts and invoices rest on. Only one that earns
-/// nothing new any more is erased. `false` when there is more to erase than fits one request: ask again.
+/// its terms were accepted, and the applications it was made of and its mailbox made, to whichever program. What it
+/// earned and was paid stays, as do its payout method and tax profile, which are sealed and which payouts and
+/// invoices rest on. Only one that earns nothing new any more is erased. `false` when there is more to erase than
+/// fits one request: ask again. Its own name and email go last, because by them the rest is found.
 ///
 /// # Errors
 /// `NotFound`, `StillActive`, `Moved`, the table's.
@@ -291,33 +290,41 @@ pub async fn erase(
     if partner.status.may_earn() {
         return Err(PartnerError::StillActive);
     }
-    let people = store::members(&app.main, id).await?;
-    let (enrolments, _) = super::enrolments(app, id, None, PROGRAMS).await?;
-    let told = Event::new(app.fresh(), EventKind::PartnerErased, id, app.now())
-        .about_partner(id)
-        .with("operator", by);
-    let mut ops = vec![events::put(&told)?, store::erase_contact(id)];
+    let now = app.now();
+    let email = contact.as_ref().map(|contact| contact.email.as_str());
+    let (people, signers, applications) = futures_util::future::try_join3(
+        store::members(&app.main, id),
+        agreements::store::erase_signers(&app.main, id),
+        applications::made_by(app, email.as_slice(), Some(id)),
+    )
+    .await?;
     let known = people.iter().filter(|(_, contact)| contact.is_some());
-    ops.extend(known.map(|(member, _)| store::erase_person(member)));
-    let mut signers = Vec::new();
-    for enrolment in &enrolments {
-        let accepted = agreements::store::acceptances(&app.main, id, enrolment.program).await?;
-        let signed = accepted.iter().filter(|(_, signer)| signer.is_some());
-        signers.extend(signed.map(|(acceptance, _)| agreements::store::erase_signer(acceptance)));
-        if let Some(contact) = &contact {
-            let made = applications::made_by(app, enrolment.program, &contact.email).await?;
-            ops.extend(made.map(applications::store::erase_applicant));
-        }
+    let mut ops: Vec<Op> = known
+        .map(|(member, _)| store::erase_person(member))
+        .chain(signers)
+        .collect();
+    for application in &applications {
+        ops.extend(applications::erasure(application, now, by)?.1);
     }
-    let is_all = signers.len() <= SIGNERS;
-    ops.extend(signers.into_iter().take(SIGNERS));
+    if ops.len() > ERASED_AT_ONCE {
+        ops.truncate(ERASED_AT_ONCE);
+        return Ok(Change {
+            value: false,
+            writes: ops.into_iter().map(write).collect(),
+        });
+    }
+    ops.push(store::erase_contact(id));
     if let Some(contact) = &contact {
         let known = known_by_email(app, &contact.email);
         let ended = known.into_iter();
-        ops.extend(ended.map(|(_, name)| store::no_longer_known_as(id, &name, app.now())));
+        ops.extend(ended.map(|(_, name)| store::no_longer_known_as(id, &name, now)));
     }
+    let told = Event::new(app.fresh(), EventKind::PartnerErased, id, now)
+        .about_partner(id)
+        .with("operator", by);
+    ops.push(events::put(&told)?);
     Ok(Change {
-        value: is_all,
+        value: true,
         writes: ops.into_iter().map(write).collect(),
     })
 }
