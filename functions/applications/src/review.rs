@@ -96,7 +96,7 @@ pub(crate) async fn list(
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::InvitationBody,
     responses((status = 201, description = "Invited", body = schema::ApplicationView),
-        (status = 409, description = "`exists`: the email has an application under way, or approved"),
+        (status = 409, description = "`exists`: the email has an application under way that was confirmed, an invitation that holds, or one approved"),
         (status = 422, description = "`not_enrolled`: who referred is no partner of the program")))]
 pub(crate) async fn invite(
     State(app): State<App>,
@@ -142,8 +142,8 @@ fn id(path: &str) -> Result<ApplicationId, Problem> {
 ///
 /// `approve` makes a partner and its enrolment in the same step, or enrols the `partner` that is named; who
 /// referred the applicant stands above it where the plan pays levels, unless the partner is in the program already.
-/// Where who referred cannot, it is approved without, and the finding `upline` says why. `reject` takes a reason of a list;
-/// `needs_information` asks the applicant, who goes on with a token that is mailed. Asks for the scope
+/// Where who referred cannot, it is approved without, and the finding `upline` says why. `reject` takes a reason of a
+/// list; `needs_information` asks the applicant, who goes on with a token that is mailed. Asks for the scope
 /// `channel`.
 #[utoipa::path(post, path = "/v1/applications/{id}/decision", tag = "applications", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The application's id"),

@@ -188,8 +188,8 @@ impl Form {
     }
 }
 
-/// Whether text may say where an applicant came from: letters and digits of ASCII, and `.`, `_` and `-`. It is told in events,
-/// which hold nobody's name or address and are not erased.
+/// Whether text may say where an applicant came from: letters and digits of ASCII, and `.`, `_` and `-`. It is told
+/// in events, which hold nobody's name or address and are not erased.
 #[must_use]
 pub fn is_source(text: &str) -> bool {
     (1..=MAX_SOURCE).contains(&text.len())
