@@ -530,7 +530,7 @@ async fn an_imports_items_stand_under_its_key_and_wait_while_it_is_at_work() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 85] = [
+const EXPECTED: [&str; 86] = [
     "APPL#<appl> APPLICANT",
     "APPL#<appl> APPLICANT | list: REFERRED#<prg>#<ptr> <time>#<appl>",
     "APPL#<appl> APPLICATION | list: APPLS#<prg> <time>#<appl> | due: APPLS#<prg>#in_review <time>#<appl>",
