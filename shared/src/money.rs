@@ -109,6 +109,12 @@ impl Rate {
     pub fn decimal(self) -> Decimal {
         self.0
     }
+
+    /// What a share leaves of the whole.
+    #[must_use]
+    pub fn rest(self) -> Self {
+        Self((Decimal::ONE - self.0).max(Decimal::ZERO))
+    }
 }
 
 impl FromStr for Rate {

@@ -15,6 +15,7 @@ use tributary_tests::{Answer, World};
 struct Market {
     world: World,
     program: String,
+    token: String,
     ada: Seller,
     bob: Seller,
 }
@@ -30,12 +31,13 @@ async fn market(policy: Value) -> Market {
 }
 
 async fn market_in(world: World, policy: Value) -> Market {
-    let (program, _, _) = world
-        .program(
-            30,
-            json!([{ "kind": "percent", "event": "deal", "rate": "0.10" }]),
-        )
-        .await;
+    let tenth = json!([{ "kind": "percent", "event": "deal", "rate": "0.10" }]);
+    market_paying(world, tenth, policy).await
+}
+
+/// A market whose partners' plan is of these components.
+async fn market_paying(world: World, components: Value, policy: Value) -> Market {
+    let (program, token, _) = world.program(30, components).await;
     let channel = json!({
         "product_lines": ["crm", "erp"], "tiers": ["silver", "gold"], "certifications": ["crm-pro"],
     });
@@ -50,6 +52,7 @@ async fn market_in(world: World, policy: Value) -> Market {
     Market {
         world,
         program,
+        token,
         ada,
         bob,
     }
@@ -97,6 +100,50 @@ impl Market {
             .get(&format!("/v1/deals/{deal}"))
             .await
             .expect(200)
+    }
+
+    /// Posts what the customer of that domain bought, as its shop does, and returns the conversion's id.
+    async fn posted(&self, order: &str, domain: &str, amount: &str) -> String {
+        let sale = json!({
+            "event": "deal", "transaction_id": order, "amount": amount, "currency": "GBP", "customer_domain": domain,
+        });
+        let path = format!("/v1/postbacks/{}", self.program);
+        let token = [("x-postback-token", self.token.as_str())];
+        let posted = self.world.ask("", Method::POST, &path, &token, Some(&sale));
+        let conversion = posted.await.expect(201).str("conversion").to_owned();
+        self.world.settle().await;
+        conversion
+    }
+
+    async fn conversion(&self, id: &str) -> Answer {
+        let path = format!("/v1/conversions/{id}");
+        self.world.get(&path).await.expect(200)
+    }
+
+    /// What both partners wait for.
+    async fn pending(&self) -> [String; 2] {
+        let [ada, bob] = [&self.ada, &self.bob].map(|seller| self.world.balances(&seller.partner));
+        let (mut ada, mut bob) = (ada.await, bob.await);
+        [std::mem::take(&mut ada[0]), std::mem::take(&mut bob[0])]
+    }
+
+    /// Takes an amount of a conversion back; all that is left without one.
+    async fn take_back(&self, conversion: &str, id: &str, amount: Option<&str>) {
+        let mut body = json!({ "reversal_id": id, "reason": "sent back" });
+        if let Some(amount) = amount {
+            body["amount"] = json!(amount);
+            body["currency"] = json!("GBP");
+        }
+        let path = format!("/v1/conversions/{conversion}/reversals");
+        let _ = self.world.post(&path, body).await.expect(200);
+        self.world.settle().await;
+    }
+
+    /// What a recomputation of the month finds.
+    async fn differences(&self) -> Value {
+        let path = format!("/v1/programs/{}/recompute?limit=200", self.program);
+        let body = json!({ "period": &self.world.now().to_string()[..7] });
+        self.world.post(&path, body).await.expect(200).body["differences"].clone()
     }
 
     /// Does something to the version of a deal that stands.
@@ -384,6 +431,147 @@ async fn two_who_share_a_deal_split_what_it_is_won_with() {
     market.world.settle().await;
     assert_eq!(market.world.balances(&market.ada.partner).await[0], "7.00");
     assert_eq!(market.world.balances(&market.bob.partner).await[0], "3.00");
+}
+
+/// A deal for acme.com that Ada has by 0.70 and Bob by 0.30.
+async fn shared(market: &Market) -> (String, String) {
+    let first = market.approved(&market.ada, "acme.com").await;
+    let second = market.approved(&market.bob, "acme.com").await;
+    (first, second)
+}
+
+#[tokio::test]
+async fn what_the_customer_of_a_shared_deal_buys_is_both_partners() {
+    let market = market(co_register()).await;
+    let (first, second) = shared(&market).await;
+    let sale = market.posted("o-1", "shop.acme.com", "100.05").await;
+    // 30.02 of it are Bob's, rounded half up; the rest is Ada's.
+    assert_eq!(market.pending().await, ["7.00", "3.00"]);
+    let seen = market.conversion(&sale).await;
+    let told = |field: &str| seen.str(&format!("/attribution/{field}")).to_owned();
+    assert_eq!(told("partner"), market.ada.partner);
+    assert_eq!(
+        (told("evidence/registered"), told("evidence/share")),
+        (first.clone(), "0.70".to_owned())
+    );
+    assert_eq!(
+        (told("beside/registered"), told("beside/share")),
+        (second, "0.30".to_owned())
+    );
+    assert_eq!(told("beside/partner"), market.bob.partner);
+
+    // Each reads its own part, and nothing of the other's.
+    let path = format!("/v1/conversions/{sale}");
+    let own = market
+        .world
+        .ask(&market.ada.key, Method::GET, &path, &[], None)
+        .await
+        .expect(200);
+    assert_eq!(own.str("/attribution/evidence/share"), "0.70");
+    assert!(!own.text.contains(&market.bob.partner), "{}", own.text);
+    let path = format!(
+        "/v1/partners/{}/statement?from=2026-01-01T00:00:00Z",
+        market.bob.partner
+    );
+    let statement = market
+        .world
+        .ask(&market.bob.key, Method::GET, &path, &[], None)
+        .await;
+    let line = statement.expect(200).items()[0]["lines"][0]["source"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_ne!(line, sale);
+    let path = format!("/v1/commissions/{line}/trace");
+    let trace = market
+        .world
+        .ask(&market.bob.key, Method::GET, &path, &[], None)
+        .await
+        .expect(200);
+    assert_eq!(
+        (trace.str("source"), trace.str("of"), trace.str("share")),
+        ("share", sale.as_str(), "0.30")
+    );
+    assert_eq!(
+        (trace.str("/inputs/amount"), trace.str("total")),
+        ("30.02", "3.00")
+    );
+    let words = trace.body["sentences"].to_string();
+    assert!(
+        words.contains("this one's share of the amounts is 0.30"),
+        "{words}"
+    );
+    let _ = market
+        .world
+        .ask(&market.ada.key, Method::GET, &path, &[], None)
+        .await
+        .problem(404, "not_found");
+
+    // Corrections come to both, and a recomputation to the same.
+    market.take_back(&sale, "r-1", Some("50.05")).await;
+    assert_eq!(market.pending().await, ["3.50", "1.50"]);
+    assert_eq!(market.differences().await, json!([]));
+    market.take_back(&sale, "r-2", None).await;
+    assert_eq!(market.pending().await, ["0.00", "0.00"]);
+
+    // What waits for its approval is credited once it has it.
+    assert_eq!(market.conversion(&sale).await.str("state"), "reversed");
+    let _ = market.posted("o-2", "acme.com", "10.00").await;
+    assert_eq!(market.pending().await, ["0.70", "0.30"]);
+    // Holds pass for each.
+    market.world.advance_days(31).await;
+    let payable = |balances: [String; 4]| balances[1].clone();
+    assert_eq!(
+        payable(market.world.balances(&market.ada.partner).await),
+        "0.70"
+    );
+    assert_eq!(
+        payable(market.world.balances(&market.bob.partner).await),
+        "0.30"
+    );
+}
+
+#[tokio::test]
+async fn a_share_counts_in_the_window_of_its_partner_and_its_uplines_get_theirs_of_it() {
+    let components = json!([{
+        "kind": "tiered", "event": "deal", "mode": "marginal", "window": { "kind": "month" },
+        "measure": { "unit": "amount", "events": ["deal"], "scope": "own" },
+        "brackets": [{ "from": "0", "rate": "0.10" }, { "from": "50", "rate": "0.20" }],
+    }]);
+    let market = market_paying(World::start().await, components, co_register()).await;
+    let plan = json!({
+        "code": "above", "hold_days": 30, "effective_from": "2000-01-01T00:00:00Z",
+        "components": [{ "kind": "percent", "event": "deal", "rate": "0.10" }],
+        "levels": [{ "rate": "0.10", "of": "commission" }],
+    });
+    let path = format!("/v1/programs/{}/plans", market.program);
+    let _ = market.world.post(&path, plan).await.expect(201);
+    let (upline, _, _) = market.world.partner_in(&market.program, "Top").await;
+    shared(&market).await;
+    let sale = market.posted("o-1", "acme.com", "100.00").await;
+    // 70.00: 50.00 at 10 % and 20.00 at 20 %; 30.00 at 10 %.
+    assert_eq!(market.pending().await, ["9.00", "3.00"]);
+    // Bob's next own part reaches his second bracket with the 30.00.
+    let _ = market.posted("o-2", "acme.com", "100.00").await;
+    assert_eq!(market.pending().await, ["23.00", "7.00"]);
+    assert_eq!(market.differences().await, json!([]));
+    market.take_back(&sale, "r-1", Some("50.00")).await;
+    assert_eq!(market.pending().await, ["16.00", "4.50"]);
+    market.take_back(&sale, "r-2", None).await;
+    assert_eq!(market.pending().await, ["9.00", "3.00"]);
+    assert_eq!(market.differences().await, json!([]));
+
+    // Under another plan, with an upline.
+    let under = json!({ "program": market.program, "plan": "above", "upline": upline });
+    let path = format!("/v1/partners/{}/enrolments", market.bob.partner);
+    let placed = market.world.post(&path, under).await.expect(200);
+    assert_eq!(placed.str("/uplines/0/partner"), upline, "{}", placed.text);
+    market.advance_to(market.world.now() + jiff::SignedDuration::from_secs(60));
+    let sale = market.posted("o-3", "acme.com", "100.00").await;
+    assert_eq!(market.pending().await[1], "6.00");
+    assert_eq!(market.world.balances(&upline).await[0], "0.30");
+    market.take_back(&sale, "r-3", None).await;
+    assert_eq!(market.world.balances(&upline).await[0], "0.00");
 }
 
 #[tokio::test]

@@ -319,7 +319,7 @@ pub(crate) fn claim(claim: &CustomerClaim) -> ClaimView {
         territories: territories_json(territories),
         from: stamp(*from),
         until: until.map(stamp),
-        share: share.map(|share| share.to_string()),
+        share: share.as_ref().map(|share| share.part.to_string()),
         evidence: evidence.clone(),
         version: *version,
     }

@@ -645,12 +645,13 @@ impl ConversionView {
         self.fees = None;
         self.chargebacks = None;
         self.meta.clear();
-        if let Some(attribution) = &mut self.attribution
-            && !attribution.losers.is_empty()
-        {
-            attribution.losers.clear();
-            self.click_id = None;
-            self.coupon = None;
+        if let Some(attribution) = &mut self.attribution {
+            attribution.beside = None;
+            if !attribution.losers.is_empty() {
+                attribution.losers.clear();
+                self.click_id = None;
+                self.coupon = None;
+            }
         }
         self
     }

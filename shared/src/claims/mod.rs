@@ -19,7 +19,7 @@ use crate::clock::{Timestamp, days_before, minutes_after};
 use crate::edge::App;
 use crate::ids::{LinkId, PartnerId};
 use crate::places::Place;
-use crate::plans::model::{AssignedBy, PlanVersion};
+use crate::plans::model::{AssignedBy, PlanVersion, version_at};
 use crate::programs::model::{AttributionModel, Coupon, Link, Program};
 use crate::table::{Error, Stored};
 use crate::tracking::model::{Credited, Facts, Word};
@@ -200,6 +200,7 @@ async fn by_registered(
             since: claim.from,
         },
         source,
+        share: claim.share,
     })
 }
 
@@ -229,6 +230,7 @@ async fn by_word(
             },
         },
         source: Some(source),
+        share: None,
     })
 }
 
@@ -254,6 +256,7 @@ async fn by_coupon(
     Ok(Candidate {
         evidence: Evidence::Coupon { coupon },
         source,
+        share: None,
     })
 }
 
@@ -283,6 +286,7 @@ async fn by_click(
     Ok(Candidate {
         evidence: Evidence::Click { link, at },
         source,
+        share: None,
     })
 }
 
@@ -298,6 +302,29 @@ pub async fn plan_of(
 ) -> Result<Result<Arc<PlanVersion>, Unattributed>, Error> {
     let found = plan(app, program, partner, None, occurred_at).await?;
     Ok(found.map(|(version, _)| version))
+}
+
+/// The plan version that pays a partner for an event of that time which is ruled its own, whatever its standing has
+/// become since, with whose assignment names it; `None` where no plan was in force.
+///
+/// # Errors
+/// The table's.
+pub async fn paying(
+    app: &App,
+    program: &Program,
+    partner: PartnerId,
+    occurred_at: Timestamp,
+) -> Result<Option<(Arc<PlanVersion>, AssignedBy)>, Error> {
+    let enrolment = partners::enrolment(app, partner, program.id).await?;
+    let assigned = model::assigned(None, enrolment.as_deref(), program, occurred_at);
+    let Some((code, assigned_by)) = assigned else {
+        return Ok(None);
+    };
+    let versions = programs::plan_versions(app, program.id, code).await?;
+    let version = versions
+        .as_deref()
+        .and_then(|versions| version_at(versions, occurred_at));
+    Ok(version.map(|version| (Arc::new(version.clone()), assigned_by)))
 }
 
 /// The plan version that pays a partner for an event of that time, brought by a link or not, with whose

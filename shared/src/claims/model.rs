@@ -201,6 +201,9 @@ pub struct Claim {
     pub evidence: Evidence,
     /// Why it does not hold; `None` for one that does, though another may outrank it.
     pub fault: Option<Unattributed>,
+    /// Its share of the event, where it won together with another or its partner shares with one who cannot be
+    /// credited; `None` for all of it.
+    pub share: Option<Rate>,
 }
 
 /// The answer to "whose customer is this?".
@@ -208,6 +211,8 @@ pub struct Claim {
 pub struct Ruling {
     /// The claim that won, if one did.
     pub winner: Option<Claim>,
+    /// The one that was registered together with it and wins its share beside it.
+    pub beside: Option<Claim>,
     /// The others, each with why it lost or does not hold.
     pub losers: Vec<Claim>,
 }
@@ -219,6 +224,8 @@ pub struct Candidate {
     pub evidence: Evidence,
     /// The link's or coupon's record, or whom a decision names; `None` when there is none in the program.
     pub source: Option<Source>,
+    /// With which other it was registered together, and its part of it.
+    pub share: Option<Share>,
 }
 
 /// A link, coupon or decision, as far as a claim depends on it.
@@ -230,6 +237,30 @@ pub struct Source {
     pub disabled_at: Option<Timestamp>,
     /// Why the partner cannot be credited, if so; see [`standing`].
     pub partner_fault: Option<Unattributed>,
+}
+
+/// A claim's part of what the customer buys, where two register together. It is shared for as long as the other
+/// one holds: what has ended leaves all to whoever remains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The claim's own part.
+    pub part: Rate,
+    /// The id of the other record, of the same kind.
+    pub with: String,
+}
+
+/// The part that another claim has of what a claim wins; `None` where the two are not registered together. One
+/// that was shared anew since, with somebody else, still says what it had beside the one that it had it with.
+#[must_use]
+pub fn part_beside(
+    (winner, shares): (&str, Option<&Share>),
+    (other, its): (&str, Option<&Share>),
+) -> Option<Rate> {
+    match (shares, its) {
+        (_, Some(its)) if its.with == winner => Some(its.part),
+        (Some(shares), _) if shares.with == other => Some(shares.part.rest()),
+        _ => None,
+    }
 }
 
 /// The plan that pays an event of that time, and whose assignment names it: the link's that was clicked,
@@ -319,8 +350,9 @@ pub fn fault(
 }
 
 /// Whose an event is: the first claim that holds, decisions before all, the others by the program's
-/// precedence, and of several of one kind the earliest. What the vendor owns itself is nobody's, unless a
-/// stronger claim holds. Losers keep why they do not hold, or nothing when they were only outranked.
+/// precedence, and of several of one kind the earliest. Where it was registered together with another, each has
+/// its share; that of one whose partner cannot be credited is nobody's. What the vendor owns itself is nobody's,
+/// unless a stronger claim holds. Losers keep why they do not hold, or nothing when they were only outranked.
 #[must_use]
 pub fn attribute(
     attribution: Attribution,
@@ -328,15 +360,19 @@ pub fn attribute(
     occurred_at: Timestamp,
     candidates: Vec<Candidate>,
 ) -> Ruling {
-    let mut claims: Vec<Claim> = candidates
+    let mut claims: Vec<(Claim, Option<Share>)> = candidates
         .into_iter()
-        .map(|candidate| Claim {
-            partner: candidate.source.map(|source| source.partner),
-            evidence: candidate.evidence,
-            fault: fault(&candidate, attribution, occurred_at),
+        .map(|candidate| {
+            let claim = Claim {
+                partner: candidate.source.map(|source| source.partner),
+                evidence: candidate.evidence,
+                fault: fault(&candidate, attribution, occurred_at),
+                share: None,
+            };
+            (claim, candidate.share)
         })
         .collect();
-    claims.sort_by_key(|claim| {
+    claims.sort_by_key(|(claim, _)| {
         let (at, id) = match claim.evidence {
             Evidence::Decision { dispute } => (Timestamp::MIN, dispute.to_string()),
             Evidence::Coupon { coupon } => (Timestamp::MIN, coupon.to_string()),
@@ -346,24 +382,65 @@ pub fn attribute(
         let rank = claim.evidence.kind().map(|kind| settings.rank(kind));
         (rank, at, id)
     });
-    claims.dedup_by(|a, b| a.evidence == b.evidence);
+    claims.dedup_by(|(a, _), (b, _)| a.evidence == b.evidence);
     let decides = claims
         .iter()
-        .position(|claim| matches!(claim.fault, None | Some(Unattributed::DirectOwned)));
+        .position(|(claim, _)| matches!(claim.fault, None | Some(Unattributed::DirectOwned)));
     let decider = decides.map(|position| claims.remove(position));
-    let winner = match decider {
+    let (winner, beside) = match decider {
         // The vendor's own goes first among the losers, so that it is the reason why nobody is credited.
-        Some(direct) if direct.fault.is_some() => {
-            claims.insert(0, direct);
-            None
+        Some((direct, share)) if direct.fault.is_some() => {
+            claims.insert(0, (direct, share));
+            (None, None)
         }
-        winner => winner,
+        Some(winner) => {
+            let (winner, beside) = together(winner, &mut claims);
+            (Some(winner), beside)
+        }
+        None => (None, None),
     };
     claims.truncate(MAX_LOSERS);
     Ruling {
         winner,
-        losers: claims,
+        beside,
+        losers: claims.into_iter().map(|(claim, _)| claim).collect(),
     }
+}
+
+/// A winner with its share, and the claim that wins the rest beside it, taken from the others.
+fn together(
+    (winner, shares): (Claim, Option<Share>),
+    others: &mut Vec<(Claim, Option<Share>)>,
+) -> (Claim, Option<Claim>) {
+    let Evidence::Registered { right, .. } = winner.evidence else {
+        return (winner, None);
+    };
+    let own = right.id();
+    let found = others.iter().enumerate().find_map(|(position, other)| {
+        let (Claim { evidence, .. }, its) = other;
+        let Evidence::Registered { right: theirs, .. } = *evidence else {
+            return None;
+        };
+        let same = theirs.kind() == right.kind();
+        let part = part_beside((&own, shares.as_ref()), (&theirs.id(), its.as_ref()));
+        Some((position, part.filter(|_| same)?))
+    });
+    let Some((position, part)) = found else {
+        return (winner, None);
+    };
+    let winner = Claim {
+        share: Some(part.rest()),
+        ..winner
+    };
+    if others[position].0.fault.is_some() {
+        return (winner, None);
+    }
+    let (beside, _) = others.remove(position);
+    let beside = Claim {
+        share: Some(part),
+        ..beside
+    };
+    (winner, Some(beside))
 }
 
 impl Ruling {
@@ -405,8 +482,8 @@ pub struct CustomerClaim {
     pub from: Timestamp,
     /// Until when, that instant not included.
     pub until: Option<Timestamp>,
-    /// Its share of what the customer buys, where several register together.
-    pub share: Option<Rate>,
+    /// Its share of what the customer buys, where two register together.
+    pub share: Option<Share>,
     /// Whether the vendor's claim is an open opportunity, not an account alone.
     pub is_opportunity: bool,
     /// What it rests on, in words for operators.
@@ -571,17 +648,54 @@ pub fn resolve(
     let strength =
         |claim: &CustomerClaim| (settings.rank(claim.kind), claim.from, claim.id.clone());
     holding.sort_by_key(strength);
-    let mut winners: Vec<CustomerClaim> = Vec::new();
+    let mut holding = holding.into_iter();
+    let Some(mut winner) = holding.next() else {
+        losers.sort_by_key(|(claim, _)| strength(claim));
+        return Resolution {
+            winners: Vec::new(),
+            losers,
+        };
+    };
+    let share = winner.share.take();
+    let part = |other: &CustomerClaim| {
+        let part = part_beside(
+            (&winner.id, share.as_ref()),
+            (&other.id, other.share.as_ref()),
+        );
+        part.filter(|_| other.kind == winner.kind)
+    };
+    let mut beside: Option<(CustomerClaim, Rate)> = None;
+    // Whose partner cannot be credited keeps its share from the other all the same.
+    let kept = losers.iter().find_map(|(other, lost)| match lost {
+        Lost::Partner(_) => Some((part(other)?, other.id.clone())),
+        _ => None,
+    });
     for claim in holding {
-        match winners.first() {
-            None => winners.push(claim),
-            Some(first) if first.kind != claim.kind => losers.push((claim, Lost::Outranked)),
-            Some(first) if first.share.is_some() && claim.share.is_some() => winners.push(claim),
-            Some(_) => losers.push((claim, Lost::Later)),
+        match part(&claim) {
+            Some(part) if beside.is_none() && kept.is_none() => beside = Some((claim, part)),
+            _ if claim.kind != winner.kind => losers.push((claim, Lost::Outranked)),
+            _ => losers.push((claim, Lost::Later)),
         }
     }
+    let of_other = beside
+        .as_ref()
+        .map(|(other, part)| (*part, other.id.clone()));
+    winner.share = of_other.or(kept).map(|(part, with)| Share {
+        part: part.rest(),
+        with,
+    });
+    let beside = beside.map(|(claim, part)| CustomerClaim {
+        share: Some(Share {
+            part,
+            with: winner.id.clone(),
+        }),
+        ..claim
+    });
     losers.sort_by_key(|(claim, _)| strength(claim));
-    Resolution { winners, losers }
+    Resolution {
+        winners: std::iter::once(winner).chain(beside).collect(),
+        losers,
+    }
 }
 
 #[cfg(test)]
@@ -606,6 +720,7 @@ mod tests {
 
     fn click(link: u8, at: Timestamp) -> Candidate {
         Candidate {
+            share: None,
             evidence: Evidence::Click {
                 link: LinkId::from_bytes([link; 16]),
                 at,
@@ -620,6 +735,7 @@ mod tests {
 
     fn coupon(id: u8) -> Candidate {
         Candidate {
+            share: None,
             evidence: Evidence::Coupon {
                 coupon: CouponId::from_bytes([id; 16]),
             },
@@ -877,6 +993,7 @@ mod tests {
 
     fn registered(right: Right, since: &str, partner: Option<PartnerId>) -> Candidate {
         Candidate {
+            share: None,
             evidence: Evidence::Registered {
                 right,
                 since: at(since),
@@ -1053,14 +1170,22 @@ mod tests {
 
     #[test]
     fn those_who_registered_together_win_together() {
-        let share = |id: &str, from: &str| CustomerClaim {
-            share: Some("0.5".parse().unwrap()),
+        let share = |id: &str, (part, with): (&str, &str), from: &str| CustomerClaim {
+            share: Some(Share {
+                part: part.parse().unwrap(),
+                with: with.to_owned(),
+            }),
             ..claim(ClaimKind::Deal, id, from)
         };
+        let b = share("b", ("0.3", "a"), "2026-02-02T00:00:00Z");
+        let a = share("a", ("0.7", "b"), "2026-02-01T00:00:00Z");
         let claims = vec![
-            (share("b", "2026-02-02T00:00:00Z"), None),
+            (b.clone(), None),
             (claim(ClaimKind::Deal, "c", "2026-02-03T00:00:00Z"), None),
-            (share("a", "2026-02-01T00:00:00Z"), None),
+            // Two others who share something else of it.
+            (share("d", ("0.5", "e"), "2026-02-04T00:00:00Z"), None),
+            (share("e", ("0.5", "d"), "2026-02-04T00:00:00Z"), None),
+            (a.clone(), None),
         ];
         let occasion = Occasion {
             at: at("2026-03-01T00:00:00Z"),
@@ -1074,7 +1199,77 @@ mod tests {
             .map(|claim| claim.id.as_str())
             .collect();
         assert_eq!(won, ["a", "b"]);
-        assert_eq!(found.losers[0].1, Lost::Later);
+        assert_eq!(found.winners, [a.clone(), b.clone()]);
+        let lost: Vec<_> = found.losers.iter().map(|(_, lost)| *lost).collect();
+        assert_eq!(lost, [Lost::Later; 3]);
+
+        // One that has ended leaves all to the other; one whose partner is suspended keeps its share from it.
+        let parts = |claims| -> Vec<_> {
+            let found = resolve(&settings(), claims, occasion).winners.into_iter();
+            let part = |share: Share| share.part.to_string();
+            found.map(|won| (won.id, won.share.map(part))).collect()
+        };
+        let ended = CustomerClaim {
+            until: Some(at("2026-02-20T00:00:00Z")),
+            ..a.clone()
+        };
+        assert_eq!(
+            parts(vec![(ended, None), (b.clone(), None)]),
+            [("b".to_owned(), None)]
+        );
+        let suspended = Some(Unattributed::PartnerSuspended);
+        assert_eq!(
+            parts(vec![(a, suspended), (b, None)]),
+            [("b".to_owned(), Some("0.3".to_owned()))]
+        );
+    }
+
+    #[test]
+    fn an_event_of_a_shared_deal_is_both_partners() {
+        let sold = at("2026-03-01T00:00:00Z");
+        let deal = |id: u8, part: &str, with: u8, since: &str| Candidate {
+            share: Some(Share {
+                part: part.parse().unwrap(),
+                with: DealId::from_bytes([with; 16]).to_string(),
+            }),
+            ..registered(
+                Right::Deal(DealId::from_bytes([id; 16])),
+                since,
+                Some(PartnerId::from_bytes([id; 16])),
+            )
+        };
+        let first = deal(1, "0.7", 2, "2026-02-01T00:00:00Z");
+        let second = deal(2, "0.3", 1, "2026-02-02T00:00:00Z");
+        let third = deal(3, "0.5", 4, "2026-02-03T00:00:00Z");
+        let rule = |candidates| attribute(WINDOW, &settings(), sold, candidates);
+        let shares = |ruling: &Ruling| {
+            [&ruling.winner, &ruling.beside].map(|claim| {
+                let claim = claim.as_ref()?;
+                Some((claim.partner?, claim.share.map(|share| share.to_string())))
+            })
+        };
+        let partner = |id: u8| PartnerId::from_bytes([id; 16]);
+        let (seven, three) = (Some("0.7".to_owned()), Some("0.3".to_owned()));
+
+        let both = rule(vec![second.clone(), third, click(9, sold), first.clone()]);
+        assert_eq!(
+            shares(&both),
+            [Some((partner(1), seven)), Some((partner(2), three.clone()))]
+        );
+        assert_eq!(both.losers.len(), 2);
+
+        // Without the other it is whole.
+        let alone = rule(vec![second.clone()]);
+        assert_eq!(shares(&alone), [Some((partner(2), None)), None]);
+
+        // The share of one who cannot be credited is nobody's.
+        let mut suspended = first;
+        if let Some(source) = &mut suspended.source {
+            source.partner_fault = Some(Unattributed::PartnerSuspended);
+        }
+        let kept = rule(vec![suspended, second]);
+        assert_eq!(shares(&kept), [Some((partner(2), three)), None]);
+        assert_eq!(kept.losers.len(), 1);
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{CustomerClaim, EVERY_LINE, Slot};
+use super::model::{CustomerClaim, EVERY_LINE, Share, Slot};
 use super::registry::Hold;
 use crate::channel::model::ClaimKind;
 use crate::channel::wire::{stored_territories, territories_json};
@@ -121,6 +121,9 @@ struct RegisteredItem {
     until: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     share: Option<String>,
+    /// With which other record of its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shared_with: Option<String>,
     is_opportunity: bool,
     evidence: String,
     hashes: Vec<String>,
@@ -145,6 +148,9 @@ fn registered_item(claim: &CustomerClaim) -> RegisteredItem {
         version,
     } = claim.clone();
     let Key { pk, sk } = registered_key(program, customer, kind, &id);
+    let (share, shared_with) = share
+        .map(|Share { part, with }| (part.to_string(), with))
+        .unzip();
     RegisteredItem {
         pk,
         sk,
@@ -159,7 +165,8 @@ fn registered_item(claim: &CustomerClaim) -> RegisteredItem {
         territories: territories_json(&territories).to_string(),
         from,
         until,
-        share: share.map(|share| share.to_string()),
+        share,
+        shared_with,
         is_opportunity,
         evidence,
         hashes,
@@ -183,6 +190,7 @@ fn registered(item: RegisteredItem) -> Result<CustomerClaim, Error> {
         from,
         until,
         share,
+        shared_with,
         is_opportunity,
         evidence,
         hashes,
@@ -200,7 +208,11 @@ fn registered(item: RegisteredItem) -> Result<CustomerClaim, Error> {
         from,
         until,
         share: share
-            .map(|share| share.parse().map_err(|_| malformed("share")))
+            .zip(shared_with)
+            .map(|(part, with)| {
+                let part = part.parse().map_err(|_| malformed("share"))?;
+                Ok::<_, Error>(Share { part, with })
+            })
             .transpose()?,
         is_opportunity,
         evidence,
@@ -223,7 +235,10 @@ pub fn put_claim(claim: &CustomerClaim) -> Result<Op, Error> {
 /// Never for a well-formed claim.
 pub fn change_claim(claim: &CustomerClaim) -> Result<Op, Error> {
     let before = i64::try_from(claim.version.saturating_sub(1)).unwrap_or(0);
-    let update = Update::rewrite(&registered_item(claim), &["partner", "until", "share"])?;
+    let update = Update::rewrite(
+        &registered_item(claim),
+        &["partner", "until", "share", "shared_with"],
+    )?;
     Ok(Op::Update(
         update.only_if(Condition::equals("version", int(before))),
     ))

@@ -325,7 +325,7 @@ async fn balance(
             // Others have not followed it for certain: that comes before anything new.
             let found = app.main.get_many([outcome_key(line)]).await?;
             if let Some(item) = found.into_values().next() {
-                follow::follow_line(app, &store::outcome(item)?, now).await?;
+                follow::follow_line(app, &store::outcome(item)?, None, now).await?;
             }
         }
         book.owing = None;

@@ -27,7 +27,7 @@ pub struct TraceView {
     /// Its id: the conversion's, or that of a line of another source.
     #[schema(value_type = String)]
     pub id: ConversionId,
-    /// What it is paid for: `conversion`, `level`, `subtree`, `close`, `budget` or `adjustment`.
+    /// What it is paid for: `conversion`, `share`, `level`, `subtree`, `close`, `budget` or `adjustment`.
     #[schema(example = "conversion")]
     pub source: &'static str,
     /// The conversion that it follows from, where it is another's.
@@ -37,6 +37,10 @@ pub struct TraceView {
     /// How many levels above it, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<u32>,
+    /// The share of the conversion's amounts, where two registered its customer together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0.70")]
+    pub share: Option<String>,
     /// Whose it is.
     #[schema(value_type = String)]
     pub partner: PartnerId,
@@ -284,7 +288,7 @@ impl TraceView {
     }
 }
 
-/// How a commission came about: two reads, and one for what was posted since.
+/// How a commission came about: two reads, one more for a share, and one for what was posted since.
 ///
 /// # Errors
 /// `NotFound`, also for a conversion that credits nobody; the table's.
@@ -294,6 +298,14 @@ pub async fn trace(app: &App, id: ConversionId) -> Result<TraceView, CommissionE
     let outcome = store::outcome(item.ok_or(CommissionError::NotFound(id))?)?;
     let Ok(credit) = &outcome.credit else {
         return Err(CommissionError::NotFound(id));
+    };
+    // Of a share the conversion that it is of says what its plan was told.
+    let (facts, changes) = match outcome.source {
+        Source::Share { of } => match find_many(&app.main, &[of]).await?.remove(&of) {
+            Some((facts, changes, _)) => (facts, changes),
+            None => (None, changes),
+        },
+        _ => (facts, changes),
     };
     let plan = plan_of(app, outcome.program, credit).await?;
     let corrections = corrections(app, &outcome, credit).await?;
@@ -351,6 +363,7 @@ fn shown(
     let currency = credit.pay.currency();
     let (source, of, level) = match &outcome.source {
         Source::Conversion => ("conversion", None, None),
+        Source::Share { of } => ("share", Some(*of), None),
         Source::Level { of, level } => ("level", Some(*of), Some(*level)),
         Source::SubTree { of } => ("subtree", Some(*of), None),
         Source::Window { kind, .. } => match kind {
@@ -365,6 +378,7 @@ fn shown(
         source,
         of,
         level,
+        share: credit.part.map(|part| part.rate().to_string()),
         partner: credit.partner,
         program: outcome.program,
         plan: (!credit.plan.is_empty()).then(|| TracePlanView {
@@ -435,6 +449,7 @@ pub(super) fn told(facts: &Facts, changes: &Changes, credit: &Credit) -> Option<
         (counted_at, credit.known_since),
         credit.exchange.as_ref(),
         credit.pay.currency(),
+        credit.part,
     )
     .ok()
 }

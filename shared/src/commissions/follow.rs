@@ -1,5 +1,5 @@
-//! Lines of others that follow from a conversion's outcome: what its uplines get, and what partners above
-//! measure. Each stands in a transaction of its own account, on the condition that the outcome has not been
+//! Lines of others that follow from a conversion's outcome: the share of whoever registered its customer together
+//! with its partner, what its uplines get, and what partners above measure. Each stands in a transaction of its own account, on the condition that the outcome has not been
 //! corrected meanwhile. The outcome says that it owes them until all of them stand, so nothing is lost
 //! between.
 
@@ -11,11 +11,11 @@ use futures_util::future::join_all;
 
 use super::book::{Known, place};
 use super::model::{
-    Corrected, Correction, Credit, Extra, Outcome, Source, entry, follow_key, level_id,
-    measure_key, measured_id, net_applied,
+    Corrected, Correction, Credit, Extra, Outcome, Part, Source, entry, follow_key, level_id,
+    measure_key, measured_id, net_applied, price, share_id, share_key,
 };
-use super::{Draft, Progress, Work, above, account_ops, again, booking, store};
-use crate::claims::model::Ruling;
+use super::{Draft, Progress, Work, above, account_ops, again, alone, booking, store};
+use crate::claims::model::{Claim, Ruling};
 use crate::clock::Timestamp;
 use crate::edge::App;
 use crate::ids::{ConversionId, PartnerId};
@@ -219,18 +219,20 @@ async fn follow_one(
     }
 }
 
-/// Posts what follows from a line that is no conversion's own, and marks that it does.
+/// Posts what follows from a line that is no conversion's own, and marks that it does. What was said of a
+/// conversion goes with a share of it, which partners above measure.
 ///
 /// # Errors
 /// The table's. Safe to repeat.
 pub(super) fn follow_line<'a>(
     app: &'a App,
     line: &'a Outcome,
+    said: Said<'a>,
     now: Timestamp,
 ) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> {
     Box::pin(async move {
         if line.credit.as_ref().is_ok_and(|credit| credit.owes) {
-            post_all(app, line, None, &HashSet::new(), now).await?;
+            post_all(app, line, said, &HashSet::new(), now).await?;
             // Where it has been corrected meanwhile, whoever did that follows it.
             let _ = app.main.update(store::followed(line)).await?;
         }
@@ -257,6 +259,9 @@ async fn post_all(
         }
     }
     if let Some(said) = said {
+        if let Some(beside) = &outcome.ruling.beside {
+            post_share(app, (outcome, credit), said, beside, now).await?;
+        }
         for partner in &credit.measured_by {
             measure(app, outcome, credit, said, *partner, now).await?;
         }
@@ -350,6 +355,212 @@ fn catch_up(line: &Outcome, share: Money, now: Timestamp) -> Result<Option<Corre
         .map_err(|error| failed(&error))
 }
 
+/// Brings the share that another partner has of a conversion to what it is to be, with what follows from it.
+async fn post_share(
+    app: &App,
+    (outcome, credit): (&Outcome, &Credit),
+    said: (&Facts, &Changes),
+    beside: &Claim,
+    now: Timestamp,
+) -> Result<(), Error> {
+    for round in 0..MAX_TRIES {
+        pause_before(round).await;
+        let line = match find(app, share_id(outcome.conversion)).await? {
+            None => new_share(app, (outcome, credit), said, beside, now).await?,
+            Some(line) => changed_share(app, (outcome, credit), said, line, now).await?,
+        };
+        match line {
+            Posting::Stands(None) => return Ok(()),
+            Posting::Stands(Some(line)) => {
+                return follow_line(app, &line, Some(said), now).await;
+            }
+            // The line moved, or the outcome did: what stands there now is looked at again.
+            Posting::Moved => {
+                if is_revised(app, outcome).await? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Err(Error::Busy("a share's line keeps moving".to_owned()))
+}
+
+/// How far a try got with a share's line.
+enum Posting {
+    /// It is what it is to be; `None` where there is to be none.
+    Stands(Option<Box<Outcome>>),
+    /// Something else was changed meanwhile.
+    Moved,
+}
+
+async fn new_share(
+    app: &App,
+    (outcome, credit): (&Outcome, &Credit),
+    (facts, changes): (&Facts, &Changes),
+    beside: &Claim,
+    now: Timestamp,
+) -> Result<Posting, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::Failed(format!("a share: {error}"));
+    let net = net_applied(facts, changes, &credit.applied);
+    let (Some(partner), Some(share), false) = (beside.partner, beside.share, net.gone) else {
+        return Ok(Posting::Stands(None));
+    };
+    let id = share_id(outcome.conversion);
+    let program = programs::program(app, outcome.program)
+        .await?
+        .ok_or_else(|| failed(&"its program does not exist"))?;
+    // It is ruled already that the partner is credited, whatever became of it since.
+    let (plan, assigned_by) = claims::paying(app, &program, partner, facts.occurred_at)
+        .await?
+        .ok_or_else(|| failed(&"its partner has no plan any more"))?;
+    let currency = program.currency;
+    let known = Known {
+        occurred_at: facts.occurred_at,
+        known_at: changes
+            .approved_at
+            .map_or(facts.received_at, |at| at.max(facts.received_at)),
+        program_since: program.created_at,
+    };
+    let placed = place(&plan, partner, id, facts.customer.as_deref(), known);
+    let known_since = store::customers::meet(&app.main, facts, partner, &plan, &placed).await?;
+    let part = Some(Part::Share(share));
+    let place = (placed.counted_at, known_since);
+    let exchange = credit.exchange.as_ref();
+    let told = entry(facts, net, partner, place, exchange, currency, part)
+        .map_err(|error| failed(&error))?;
+    let above = above(app, &program, &plan, partner, facts.occurred_at).await?;
+    let account = AccountId {
+        partner,
+        program: outcome.program,
+        currency,
+    };
+    let draft = Draft {
+        ruling: Ruling {
+            winner: Some(beside.clone()),
+            beside: None,
+            losers: Vec::new(),
+        },
+        plan,
+        assigned_by,
+        account,
+        entry: Some(super::Entry {
+            conversion: id,
+            ..told
+        }),
+        placed,
+        uplines: above.uplines,
+        measured_by: above.measured_by,
+        applied: credit.applied.clone(),
+        exchange: credit.exchange.clone(),
+        known_since,
+        part,
+        line: Some((
+            id,
+            Source::Share {
+                of: outcome.conversion,
+            },
+        )),
+    };
+    if let Some(book) = draft.placed.book.clone() {
+        let work = Work {
+            id,
+            facts: Some(facts.clone()),
+            changes: Changes::default(),
+            outcome: None,
+        };
+        let base = Some(outcome);
+        for progress in booking::credit(app, book, vec![(work, draft)], base, now).await {
+            match progress {
+                Progress::Done | Progress::Again(_) => {}
+                Progress::Failed(_) => return Ok(Posting::Moved),
+            }
+        }
+        // As it stands now: whoever else posted it may have done it otherwise.
+        return Ok(Posting::Moved);
+    }
+    let line = alone(&draft, facts, now).map_err(|error| failed(&error))?;
+    let mut ops = vec![Op::Put(store::put(&line)?)];
+    ops.extend(account_ops(account, &[&line], now)?);
+    ops.push(store::unrevised(outcome));
+    transacted(app, &ops, line).await
+}
+
+async fn transacted(app: &App, ops: &[Op], line: Outcome) -> Result<Posting, Error> {
+    match app.main.transact(ops).await {
+        Ok(()) => Ok(Posting::Stands(Some(Box::new(line)))),
+        Err(TransactError::Refused(_)) => Ok(Posting::Moved),
+        Err(TransactError::Table(error)) => Err(error),
+    }
+}
+
+async fn changed_share(
+    app: &App,
+    (outcome, credit): (&Outcome, &Credit),
+    (facts, changes): (&Facts, &Changes),
+    line: Outcome,
+    now: Timestamp,
+) -> Result<Posting, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::Failed(format!("a share: {error}"));
+    let Ok(shared) = &line.credit else {
+        return Ok(Posting::Stands(None));
+    };
+    let fresh: Vec<String> = credit
+        .applied
+        .iter()
+        .filter(|one| !shared.applied.contains(one))
+        .cloned()
+        .collect();
+    if fresh.is_empty() {
+        return Ok(Posting::Stands(Some(Box::new(line))));
+    }
+    let currency = shared.pay.currency();
+    let net = net_applied(facts, changes, &credit.applied);
+    let counted_at = shared
+        .book
+        .as_ref()
+        .map_or(facts.occurred_at, |(_, at)| *at);
+    let place = (counted_at, shared.known_since);
+    let (partner, exchange) = (shared.partner, shared.exchange.as_ref());
+    let told = entry(facts, net, partner, place, exchange, currency, shared.part)
+        .map_err(|error| failed(&error))?;
+    let told = (!net.gone).then(|| super::Entry {
+        conversion: line.conversion,
+        ..told
+    });
+    let correction = Correction {
+        key: share_key(shared.revision),
+        delta: Money::zero(currency),
+        levels: Vec::new(),
+        applied: fresh,
+        gone: net.gone,
+        followed: !shared.measured_by.is_empty(),
+        reason: None,
+    };
+    if let Some((book, _)) = &shared.book {
+        let turn = booking::Turn {
+            outcome: &line,
+            plan: (shared.plan.clone(), shared.plan_version),
+            told,
+            correction,
+        };
+        let turned = booking::correct(app, book, &[turn], Some(outcome), now).await?;
+        return Ok(match turned.into_iter().next() {
+            Some(Ok(line)) => Posting::Stands(Some(Box::new(line))),
+            _ => Posting::Moved,
+        });
+    }
+    let plan = super::plan_of(app, &line, &shared.plan, shared.plan_version).await?;
+    let paid = told
+        .as_ref()
+        .map(|told| price(&plan, told, currency))
+        .transpose()
+        .map_err(|error| failed(&error))?;
+    let how = super::corrected(&line, shared, paid.as_ref(), correction, now)?;
+    let mut ops = store::correct(&[(&line, &how)])?;
+    ops.push(store::unrevised(outcome));
+    transacted(app, &ops, how.after).await
+}
+
 /// Files a conversion in the book of a partner above, whose plan measures what those below sell.
 async fn measure(
     app: &App,
@@ -369,7 +580,8 @@ async fn measure(
     let told = |counted_at: Timestamp| {
         let exchange = credit.exchange.as_ref();
         let place = (counted_at, None);
-        entry(facts, net, partner, place, exchange, currency).map(|entry| super::Entry {
+        let part = credit.part;
+        entry(facts, net, partner, place, exchange, currency, part).map(|entry| super::Entry {
             conversion: id,
             own: false,
             ..entry
@@ -399,6 +611,7 @@ async fn measure(
         let draft = Draft {
             ruling: Ruling {
                 winner: None,
+                beside: None,
                 losers: Vec::new(),
             },
             assigned_by: AssignedBy::Partner,
@@ -415,6 +628,7 @@ async fn measure(
             applied: credit.applied.clone(),
             exchange: credit.exchange.clone(),
             known_since: None,
+            part: credit.part,
             line: Some((
                 id,
                 Source::SubTree {
@@ -433,7 +647,7 @@ async fn measure(
             match progress {
                 Progress::Done => {}
                 Progress::Again(work) => match work.outcome {
-                    Some(line) => follow_line(app, &line, now).await?,
+                    Some(line) => follow_line(app, &line, None, now).await?,
                     None => return Err(failed(&"its line is not there")),
                 },
                 Progress::Failed(_) if is_revised(app, outcome).await? => return Ok(()),
@@ -442,7 +656,7 @@ async fn measure(
         }
         return Ok(());
     };
-    follow_line(app, &line, now).await?;
+    follow_line(app, &line, None, now).await?;
     let Ok(measured) = &line.credit else {
         return Ok(());
     };
@@ -478,7 +692,7 @@ async fn measure(
     };
     let turned = booking::correct(app, book, &[turn], Some(outcome), now).await?;
     match turned.into_iter().next() {
-        Some(Ok(line)) => follow_line(app, &line, now).await,
+        Some(Ok(line)) => follow_line(app, &line, None, now).await,
         _ if is_revised(app, outcome).await? => Ok(()),
         _ => Err(Error::Busy("a measured line keeps moving".to_owned())),
     }

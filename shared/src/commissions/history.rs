@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::fold::Entry;
 use super::model::{Outcome, Source, WindowKind, entry, net_applied};
 use super::store;
 use super::what_if::{Event, Past, Uplines};
@@ -19,7 +20,7 @@ use crate::money::{Currency, Money, MoneyError};
 use crate::partners::model::MAX_UPLINES;
 use crate::programs::model::Program;
 use crate::table::Error;
-use crate::tracking::model::Facts;
+use crate::tracking::model::{Changes, Facts};
 use crate::tracking::store::find_many;
 use crate::{claims, partners};
 
@@ -179,15 +180,15 @@ async fn read(app: &App, program: &Program, ids: &[ConversionId]) -> Result<Vec<
         if outcome.program != program.id {
             continue;
         }
-        if let Source::SubTree { of } = outcome.source {
+        if let Source::SubTree { of } | Source::Share { of } = outcome.source {
             causes.push(of);
         }
         lines.push((facts, changes, outcome));
     }
-    let causes: HashMap<ConversionId, Facts> = find_many(&app.main, &causes)
+    let causes: HashMap<ConversionId, (Facts, Changes)> = find_many(&app.main, &causes)
         .await?
         .into_iter()
-        .filter_map(|(id, (facts, ..))| Some((id, facts?)))
+        .filter_map(|(id, (facts, changes, _))| Some((id, (facts?, changes))))
         .collect();
     let mut pasts = Vec::with_capacity(lines.len());
     for (facts, changes, outcome) in lines {
@@ -197,7 +198,7 @@ async fn read(app: &App, program: &Program, ids: &[ConversionId]) -> Result<Vec<
         let (at, event) = match &outcome.source {
             Source::Level { .. } | Source::Adjustment { .. } => continue,
             Source::SubTree { of } => match causes.get(of) {
-                Some(cause) => (cause.occurred_at, None),
+                Some((cause, _)) => (cause.occurred_at, None),
                 None => continue,
             },
             // What closes a window is its last instant's.
@@ -209,20 +210,29 @@ async fn read(app: &App, program: &Program, ids: &[ConversionId]) -> Result<Vec<
                 at,
                 kind: WindowKind::Budget,
             } => (*at, None),
-            Source::Conversion => {
-                let Some(facts) = facts else {
+            Source::Conversion | Source::Share { .. } => {
+                let said = match &outcome.source {
+                    Source::Share { of } => causes.get(of).map(|(facts, changes)| (facts, changes)),
+                    _ => facts.as_ref().zip(Some(&changes)),
+                };
+                let Some((facts, changes)) = said else {
                     continue;
                 };
-                let net = net_applied(&facts, &changes, &credit.applied);
+                let net = net_applied(facts, changes, &credit.applied);
                 let currency = credit.pay.currency();
                 let told = entry(
-                    &facts,
+                    facts,
                     net,
                     credit.partner,
                     (facts.occurred_at, None),
                     credit.exchange.as_ref(),
                     currency,
+                    credit.part,
                 )
+                .map(|told| Entry {
+                    conversion: outcome.conversion,
+                    ..told
+                })
                 .map_err(|error| Error::Failed(format!("history: {error}")))?;
                 let event = if net.gone {
                     None

@@ -29,8 +29,8 @@ use serde::{Deserialize, Serialize};
 use book::{BookId, Known, Placed, difference, place};
 use fold::{Entry, measures_subtree};
 use model::{
-    Correction, Due, Exchange, Grant, Missing, Outcome, Source, change_digest, credited, entry,
-    missing, net_applied, price, totals, uncredited,
+    Corrected, Correction, Credit, Due, Exchange, Grant, Missing, Outcome, Part, Source,
+    change_digest, credited, entry, missing, net_applied, price, totals, uncredited,
 };
 pub use view::{preview, view, views};
 
@@ -99,6 +99,8 @@ struct Draft {
     exchange: Option<Exchange>,
     /// Since when its customer was known from outside its book.
     known_since: Option<Timestamp>,
+    /// Which part of the conversion's amounts it is for.
+    part: Option<Part>,
     /// Where it is no conversion of the partner's own: the line's id and what it is paid for.
     line: Option<(ConversionId, Source)>,
 }
@@ -138,6 +140,7 @@ impl Draft {
             applied,
             exchange,
             known_since,
+            part,
             line,
         } = self;
         let Placed { book, counted_at } = placed;
@@ -158,6 +161,8 @@ impl Draft {
             applied: applied.clone(),
             exchange: exchange.clone(),
             known_since: *known_since,
+            part: *part,
+            shared: ruling.beside.is_some(),
         };
         let mut outcome = credited(facts, ruling.clone(), grant, account.currency, now);
         if let Some((id, source)) = line {
@@ -435,6 +440,7 @@ async fn draft(
     let known_since = store::customers::meet(&app.main, facts, partner, &plan, &placed)
         .await
         .map_err(|error| said(&error))?;
+    let part = Part::of_winner(&ruling);
     let told = entry(
         facts,
         net,
@@ -442,6 +448,7 @@ async fn draft(
         (placed.counted_at, known_since),
         exchange.as_ref(),
         currency,
+        part,
     )
     .map_err(|error| format!("its commission {error}"))?;
     let above = above(app, program, &plan, partner, facts.occurred_at)
@@ -459,6 +466,7 @@ async fn draft(
         applied,
         exchange,
         known_since,
+        part,
         line: None,
     })))
 }
@@ -718,8 +726,16 @@ fn changed<'a>(work: &'a Work, due: &Due) -> Result<Changed<'a>, Error> {
         .map_or(facts.occurred_at, |(_, at)| *at);
     let exchange = credit.exchange.as_ref();
     let place = (counted_at, credit.known_since);
-    let told = entry(facts, net, credit.partner, place, exchange, currency)
-        .map_err(|error| failed(&error))?;
+    let told = entry(
+        facts,
+        net,
+        credit.partner,
+        place,
+        exchange,
+        currency,
+        credit.part,
+    )
+    .map_err(|error| failed(&error))?;
     Ok(Changed {
         outcome,
         plan: (credit.plan.clone(), credit.plan_version),
@@ -730,7 +746,7 @@ fn changed<'a>(work: &'a Work, due: &Due) -> Result<Changed<'a>, Error> {
             levels: Vec::new(),
             applied: vec![due.digest.clone()],
             gone: net.gone,
-            followed: !credit.measured_by.is_empty(),
+            followed: !credit.measured_by.is_empty() || outcome.ruling.beside.is_some(),
             reason: Some(due.reason.clone()),
         },
     })
@@ -810,6 +826,32 @@ async fn change_group(
         .collect()
 }
 
+/// A line that depends on no other event, corrected to what it pays by now.
+fn corrected(
+    outcome: &Outcome,
+    credit: &Credit,
+    paid: Option<&fold::Paid>,
+    correction: Correction,
+    now: Timestamp,
+) -> Result<Corrected, Error> {
+    let failed = |what: &dyn std::fmt::Display| Error::Failed(format!("a correction: {what}"));
+    let standing: book::Totals = std::iter::once(credit.total)
+        .chain(credit.levels.iter().map(|(_, share)| *share))
+        .map(Money::minor)
+        .collect();
+    let deltas =
+        difference(Some(&totals(paid)), Some(&standing)).map_err(|error| failed(&error))?;
+    let correction = Correction {
+        delta: Money::new(deltas.first().copied().unwrap_or(0), credit.pay.currency()),
+        levels: deltas.into_iter().skip(1).collect(),
+        ..correction
+    };
+    outcome
+        .corrected(&correction, now)
+        .map_err(|error| failed(&error))?
+        .ok_or_else(|| failed(&"nobody is credited"))
+}
+
 async fn change_booked(
     app: &App,
     book: &BookId,
@@ -859,21 +901,7 @@ async fn change_alone(
             .map(|told| price(&plan, told, currency))
             .transpose()
             .map_err(|error| failed(&error))?;
-        let standing: book::Totals = std::iter::once(credit.total)
-            .chain(credit.levels.iter().map(|(_, share)| *share))
-            .map(Money::minor)
-            .collect();
-        let deltas = difference(Some(&totals(paid.as_ref())), Some(&standing))
-            .map_err(|error| failed(&error))?;
-        let correction = Correction {
-            delta: Money::new(deltas.first().copied().unwrap_or(0), currency),
-            levels: deltas.into_iter().skip(1).collect(),
-            ..correction
-        };
-        let how = outcome
-            .corrected(&correction, now)
-            .map_err(|error| failed(&error))?
-            .ok_or_else(|| failed(&"nobody is credited"))?;
+        let how = corrected(outcome, credit, paid.as_ref(), correction, now)?;
         pairs.push((outcome, how));
     }
     let each: Vec<_> = pairs.iter().map(|(outcome, how)| (*outcome, how)).collect();

@@ -14,6 +14,8 @@ use crate::money::{Currency, Money, MoneyError, Rate};
 use crate::plans::model::{AssignedBy, PlanVersion};
 use crate::rates::model::{StoredRate, convert, convert_share};
 use crate::tracking::model::{Change, Changes, CustomerType, Facts, Net, PostedStatus, net_after};
+use rust_decimal::prelude::ToPrimitive;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 /// Where a commission stands. `paid` is not stored: it is `InTransit` in a payout that is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,11 @@ impl Line {
 pub enum Source {
     /// The conversion of the same id.
     Conversion,
+    /// A conversion whose customer another partner registered together with this one.
+    Share {
+        /// Which.
+        of: ConversionId,
+    },
     /// A conversion that a partner below brought.
     Level {
         /// Which.
@@ -141,11 +148,56 @@ impl Source {
     #[must_use]
     pub fn kind(&self) -> TransferKind {
         match self {
-            Self::Conversion => TransferKind::Commission,
+            Self::Conversion | Self::Share { .. } => TransferKind::Commission,
             Self::Level { .. } => TransferKind::Override,
             Self::SubTree { .. } | Self::Window { .. } => TransferKind::Bonus,
             Self::Adjustment { .. } => TransferKind::Adjustment,
         }
+    }
+}
+
+/// Which part of a conversion's amounts a line is paid for, where two registered its customer together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// This share, half a minor unit rounded away from zero.
+    Share(Rate),
+    /// What that share leaves, so that both make the whole.
+    Rest(Rate),
+}
+
+impl Part {
+    /// The part of an amount in minor units; all of it without one.
+    fn of(part: Option<Self>, minor: i64) -> Result<i64, MoneyError> {
+        let share = |rate| {
+            let exact = Decimal::from(minor).checked_mul(Rate::decimal(rate));
+            let settled = exact.map(|exact| {
+                exact.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero)
+            });
+            settled
+                .and_then(|settled| settled.to_i64())
+                .ok_or(MoneyError::OverLimit)
+        };
+        match part {
+            None => Ok(minor),
+            Some(Self::Share(rate)) => share(rate),
+            Some(Self::Rest(rate)) => minor.checked_sub(share(rate)?).ok_or(MoneyError::OverLimit),
+        }
+    }
+
+    /// The share that it comes to.
+    #[must_use]
+    pub fn rate(self) -> Rate {
+        match self {
+            Self::Share(rate) => rate,
+            Self::Rest(rate) => rate.rest(),
+        }
+    }
+
+    /// The part that a ruling leaves its winner.
+    #[must_use]
+    pub fn of_winner(ruling: &Ruling) -> Option<Self> {
+        let share = ruling.winner.as_ref()?.share?;
+        Some(Self::Rest(share.rest()))
     }
 }
 
@@ -190,6 +242,8 @@ pub struct Credit {
     pub release_at: Timestamp,
     /// Why the hold was moved, if it was.
     pub hold_note: Option<String>,
+    /// Which part of the conversion's amounts it is paid for; `None` for all of them.
+    pub part: Option<Part>,
     /// How `pay` came about.
     pub trace: Vec<Step>,
     /// What caps took off.
@@ -324,7 +378,7 @@ pub fn net_applied(facts: &Facts, changes: &Changes, applied: &[String]) -> Net 
     net_after(facts, &ordered)
 }
 
-/// What a plan is told of a conversion of which that much is left. Margin and the like shrink in the
+/// What a plan is told of a conversion of which that much is left, or of a part of that. Margin and the like shrink in the
 /// proportion of the amount, each settled half up; all are exchanged once, at one rate.
 ///
 /// # Errors
@@ -336,24 +390,30 @@ pub fn entry(
     (counted_at, known_since): (Timestamp, Option<Timestamp>),
     exchange: Option<&Exchange>,
     currency: Currency,
+    part: Option<Part>,
 ) -> Result<Entry, MoneyError> {
     let whole = facts.amount.map(Money::minor);
     let left = net.amount.map(Money::minor);
     // What is left of a part, at the rate of exchange: rounded once.
-    let taken = |minor: i64, share: (i64, i64)| match exchange {
-        None if facts.currency == currency => proportion(minor, share),
-        None => Err(MoneyError::CurrencyMismatch),
-        Some(exchange) => exchanged(minor, share, exchange, currency),
+    let taken = |minor: i64, share: (i64, i64)| {
+        let whole = match exchange {
+            None if facts.currency == currency => proportion(minor, share),
+            None => Err(MoneyError::CurrencyMismatch),
+            Some(exchange) => exchanged(minor, share, exchange, currency),
+        };
+        Part::of(part, whole?)
     };
     let share = match (whole, left) {
         (Some(whole), Some(left)) if whole != 0 => (left, whole),
         _ => (1, 1),
     };
-    let shrunk = |part: Option<Money>| part.map(|part| taken(part.minor(), share)).transpose();
+    let shrunk = |figure: Option<Money>| figure.map(|it| taken(it.minor(), share)).transpose();
     let mut adjustments = 0_i64;
-    for part in [facts.bonuses, facts.fees, facts.chargebacks] {
-        let part = shrunk(part)?.unwrap_or(0);
-        adjustments = adjustments.checked_add(part).ok_or(MoneyError::OverLimit)?;
+    for figure in [facts.bonuses, facts.fees, facts.chargebacks] {
+        let figure = shrunk(figure)?.unwrap_or(0);
+        adjustments = adjustments
+            .checked_add(figure)
+            .ok_or(MoneyError::OverLimit)?;
     }
     Ok(Entry {
         conversion: facts.id,
@@ -477,6 +537,10 @@ pub struct Grant {
     pub exchange: Option<Exchange>,
     /// Since when the customer was known from outside the book.
     pub known_since: Option<Timestamp>,
+    /// Which part of the conversion's amounts it is for.
+    pub part: Option<Part>,
+    /// Whether another line follows that is another partner's share of the conversion.
+    pub shared: bool,
 }
 
 impl Grant {
@@ -495,6 +559,8 @@ impl Grant {
             applied,
             exchange,
             known_since,
+            part,
+            shared,
         } = self;
         let minor = |index: usize| posted.get(index).copied().unwrap_or(0);
         let first = Money::new(minor(0), currency);
@@ -503,7 +569,8 @@ impl Grant {
             .zip(1..)
             .map(|(upline, level)| (upline, Money::new(minor(level), currency)))
             .collect();
-        let owes = !measured_by.is_empty()
+        let owes = shared
+            || !measured_by.is_empty()
             || levels
                 .iter()
                 .any(|(upline, share)| upline.is_some() && !share.is_zero());
@@ -522,6 +589,7 @@ impl Grant {
             total: first,
             release_at,
             hold_note: None,
+            part,
             trace,
             cuts,
             known_since,
@@ -642,6 +710,7 @@ impl Extra {
             at: now,
             ruling: Ruling {
                 winner: None,
+                beside: None,
                 losers: Vec::new(),
             },
             credit: Ok(Credit {
@@ -654,6 +723,7 @@ impl Extra {
                 total: pay,
                 release_at,
                 hold_note: None,
+                part: None,
                 trace: steps,
                 cuts: Vec::new(),
                 known_since: None,
@@ -680,6 +750,18 @@ impl Extra {
 #[must_use]
 pub fn level_id(of: ConversionId, level: u32) -> ConversionId {
     ConversionId::derived(&[&of.to_string(), "level", &level.to_string()])
+}
+
+/// The id of the share that another partner has of a conversion.
+#[must_use]
+pub fn share_id(of: ConversionId) -> ConversionId {
+    ConversionId::derived(&[&of.to_string(), "share"])
+}
+
+/// What tells the corrections of such a share apart, by the revision they correct.
+#[must_use]
+pub fn share_key(revision: u32) -> String {
+    format!("share:{revision}")
 }
 
 /// The id under which a partner above measures a conversion.
@@ -819,6 +901,7 @@ impl Outcome {
             Source::Conversion => credit.applied.clone(),
             Source::Level { .. } => (0..credit.revision).map(follow_key).collect(),
             Source::SubTree { .. } => (0..credit.revision).map(measure_key).collect(),
+            Source::Share { .. } => (0..credit.revision).map(share_key).collect(),
             Source::Window { .. } | Source::Adjustment { .. } => Vec::new(),
         };
         keys.iter().map(|key| self.correction_id(key)).collect()
@@ -1083,7 +1166,16 @@ mod tests {
         };
         let net = net_after(&facts, &[]);
         let partner = PartnerId::from_bytes([2; 16]);
-        entry(&facts, net, partner, (facts.occurred_at, None), None, gbp()).unwrap()
+        entry(
+            &facts,
+            net,
+            partner,
+            (facts.occurred_at, None),
+            None,
+            gbp(),
+            None,
+        )
+        .unwrap()
     }
 
     fn pay(components: Vec<Component>, event: Entry) -> String {
@@ -1112,6 +1204,8 @@ mod tests {
             applied,
             known_since: None,
             exchange: None,
+            part: None,
+            shared: false,
         };
         let facts = facts(PostedStatus::Approved);
         credited(&facts, ruling(), grant, gbp(), at("2020-08-19T16:28:27Z"))
@@ -1156,7 +1250,9 @@ mod tests {
                     coupon: CouponId::from_bytes([3; 16]),
                 },
                 fault: None,
+                share: None,
             }),
+            beside: None,
             losers: Vec::new(),
         }
     }
@@ -1288,9 +1384,12 @@ mod tests {
                 applied: Vec::new(),
                 known_since: None,
                 exchange: None,
+                part: None,
+                shared: false,
             };
             let ruling = Ruling {
                 winner: None,
+                beside: None,
                 losers: Vec::new(),
             };
             let facts = facts(PostedStatus::Approved);
@@ -1359,6 +1458,16 @@ mod tests {
         );
     }
 
+    proptest! {
+        #[test]
+        fn two_parts_make_the_whole(minor in any::<i32>(), hundredths in 0_u32..=100) {
+            let share: Rate = format!("{}", Decimal::new(hundredths.into(), 2)).parse().unwrap();
+            let of = |part| Part::of(Some(part), minor.into()).unwrap();
+            prop_assert_eq!(of(Part::Share(share)) + of(Part::Rest(share)), i64::from(minor));
+            prop_assert_eq!(Part::Rest(share).rate(), share.rest());
+        }
+    }
+
     #[test]
     fn what_came_in_another_currency_is_not_told_without_its_rate() {
         let facts = facts(PostedStatus::Approved);
@@ -1372,6 +1481,7 @@ mod tests {
                 (facts.occurred_at, None),
                 None,
                 currency,
+                None,
             )
         };
         assert!(told(gbp()).is_ok());
@@ -1468,7 +1578,16 @@ mod tests {
         let partner = PartnerId::from_bytes([2; 16]);
         let told = |applied: &[String]| {
             let net = net_applied(&facts, &changes, applied);
-            entry(&facts, net, partner, (facts.occurred_at, None), None, gbp()).unwrap()
+            entry(
+                &facts,
+                net,
+                partner,
+                (facts.occurred_at, None),
+                None,
+                gbp(),
+                None,
+            )
+            .unwrap()
         };
         let all: Vec<String> = changes.ordered().iter().map(change_digest).collect();
         let (before, after) = (told(&[]), told(&all));

@@ -9,7 +9,7 @@ use super::book::{BookId, difference, reckon};
 use super::booking::{self, Opened};
 use super::explained::told;
 use super::fold::Entry;
-use super::model::{Credit, Outcome, entry, net_applied, price, totals};
+use super::model::{Credit, Outcome, Source, entry, net_applied, price, share_id, totals};
 use super::store;
 use super::view::plan_of;
 use crate::edge::App;
@@ -17,6 +17,7 @@ use crate::ids::{ConversionId, PartnerId};
 use crate::money::{Money, MoneyError};
 use crate::table::Error;
 use crate::tracking::Conversion;
+use crate::tracking::store::find_many;
 
 /// What one page of a recomputation found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,15 +64,21 @@ pub async fn recompute(app: &App, conversions: &[Conversion]) -> Result<Recomput
     let mut found = Recomputed::default();
     let mut books: BTreeMap<BookId, Vec<(ConversionId, PartnerId, Option<Entry>)>> =
         BTreeMap::new();
-    for conversion in conversions {
-        let Some(outcome) = &conversion.outcome else {
-            continue;
-        };
+    let shares = shares(app, conversions).await?;
+    let own = conversions
+        .iter()
+        .filter_map(|conversion| Some((conversion, conversion.outcome.as_ref()?)));
+    let lines = shares.iter().map(|(conversion, line)| (*conversion, line));
+    for (conversion, outcome) in own.chain(lines) {
         let Ok(credit) = &outcome.credit else {
             continue;
         };
-        found.conversions += 1;
+        found.conversions += usize::from(outcome.source == Source::Conversion);
         let now = now_told(conversion, credit).map_err(failed)?;
+        let now = now.map(|now| Entry {
+            conversion: outcome.conversion,
+            ..now
+        });
         match &credit.book {
             Some((book, _)) => books.entry(book.clone()).or_default().push((
                 outcome.conversion,
@@ -98,6 +105,33 @@ pub async fn recompute(app: &App, conversions: &[Conversion]) -> Result<Recomput
     Ok(found)
 }
 
+/// The shares that other partners have of these conversions.
+async fn shares<'a>(
+    app: &App,
+    conversions: &'a [Conversion],
+) -> Result<Vec<(&'a Conversion, Outcome)>, Error> {
+    let shared: Vec<(&Conversion, ConversionId)> = conversions
+        .iter()
+        .filter_map(|conversion| {
+            let outcome = conversion.outcome.as_ref()?;
+            let _ = outcome.ruling.beside.as_ref()?;
+            Some((conversion, share_id(outcome.conversion)))
+        })
+        .collect();
+    if shared.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<ConversionId> = shared.iter().map(|(_, id)| *id).collect();
+    let mut found = find_many(&app.main, &ids).await?;
+    let mut lines = Vec::with_capacity(shared.len());
+    for (conversion, id) in shared {
+        if let Some((_, _, Some(item))) = found.remove(&id) {
+            lines.push((conversion, store::outcome(item)?));
+        }
+    }
+    Ok(lines)
+}
+
 /// What the plan is told of a conversion under all changes that its outcome reflects; `None` when nothing is
 /// left of it.
 fn now_told(conversion: &Conversion, credit: &Credit) -> Result<Option<Entry>, MoneyError> {
@@ -113,6 +147,7 @@ fn now_told(conversion: &Conversion, credit: &Credit) -> Result<Option<Entry>, M
         (counted_at, credit.known_since),
         credit.exchange.as_ref(),
         credit.pay.currency(),
+        credit.part,
     )?;
     Ok((!net.gone).then_some(told))
 }

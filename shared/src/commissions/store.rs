@@ -6,7 +6,7 @@ pub mod customers;
 use serde::{Deserialize, Serialize};
 
 use super::fold::{Aside, Cut, Step};
-use super::model::{Corrected, Credit, Exchange, Line, Outcome, Source, State, WindowKind};
+use super::model::{Corrected, Credit, Exchange, Line, Outcome, Part, Source, State, WindowKind};
 use crate::channel::model::ClaimKind;
 use crate::claims::model::{Claim, Evidence, Right, Ruling, Unattributed};
 use crate::clock::{Date, Timestamp, month, parse, stamp};
@@ -67,6 +67,9 @@ struct OutcomeItem {
     /// The claim that won: see [`write_claim`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     winner: Option<String>,
+    /// The claim that won its share beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beside: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     losers: Vec<String>,
     /// Why nobody is credited.
@@ -95,6 +98,9 @@ struct OutcomeItem {
     /// Why its hold was moved, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hold_note: Option<String>,
+    /// The share that it is paid for, or `rest:` and the one that it leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
     /// A step after the other, with commas: see [`write_step`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
@@ -144,13 +150,15 @@ struct ExchangePart {
     source: String,
 }
 
-/// `<evidence>|<time of a click>|<partner>|<fault>`, empty where there is none; the evidence of a registered
+/// `<evidence>|<time of a click>|<partner>|<fault>`, empty where there is none, and `|<share>` where it is of a
+/// part; the evidence of a registered
 /// claim is `<kind>:<id>`, and its time that from which on it held.
 fn write_claim(claim: &Claim) -> String {
     let Claim {
         partner,
         evidence,
         fault,
+        share,
     } = claim;
     let (evidence, at) = match evidence {
         Evidence::Click { link, at } => (link.to_string(), stamp(*at)),
@@ -162,8 +170,9 @@ fn write_claim(claim: &Claim) -> String {
         ),
     };
     let partner = partner.map(|partner| partner.to_string());
+    let share = share.map_or_else(String::new, |share| format!("|{share}"));
     format!(
-        "{evidence}|{at}|{}|{}",
+        "{evidence}|{at}|{}|{}{share}",
         partner.unwrap_or_default(),
         fault.map_or("", Unattributed::name)
     )
@@ -198,18 +207,38 @@ fn read_claim(text: &str) -> Option<Claim> {
         "" => None,
         fault => Some(Unattributed::of(fault)?),
     };
+    let share = match parts.next() {
+        None => None,
+        Some(share) => Some(share.parse().ok()?),
+    };
     Some(Claim {
         partner,
         evidence,
         fault,
+        share,
     })
 }
 
-/// `level|<of>|<level>`, `subtree|<of>`, `close|<at>`, `budget|<at>` or
+fn write_part(part: Part) -> String {
+    match part {
+        Part::Share(share) => share.to_string(),
+        Part::Rest(share) => format!("rest:{share}"),
+    }
+}
+
+fn read_part(text: &str) -> Option<Part> {
+    match text.strip_prefix("rest:") {
+        None => text.parse().map(Part::Share).ok(),
+        Some(share) => share.parse().map(Part::Rest).ok(),
+    }
+}
+
+/// `share|<of>`, `level|<of>|<level>`, `subtree|<of>`, `close|<at>`, `budget|<at>` or
 /// `adjustment|<by>|<about>`; its reason stands apart.
 fn write_source(source: &Source) -> (Option<String>, Option<String>) {
     let text = match source {
         Source::Conversion => return (None, None),
+        Source::Share { of } => format!("share|{of}"),
         Source::Level { of, level } => format!("level|{of}|{level}"),
         Source::SubTree { of } => format!("subtree|{of}"),
         Source::Window { at, kind } => match kind {
@@ -234,6 +263,9 @@ fn read_source(source: Option<String>, word: Option<String>) -> Option<Source> {
     let mut parts = source.split('|');
     let mut next = || parts.next();
     Some(match next()? {
+        "share" => Source::Share {
+            of: next()?.parse().ok()?,
+        },
         "level" => Source::Level {
             of: next()?.parse().ok()?,
             level: next()?.parse().ok()?,
@@ -368,7 +400,11 @@ fn item_of(outcome: &Outcome) -> OutcomeItem {
         source,
         program,
         at,
-        ruling: Ruling { winner, losers },
+        ruling: Ruling {
+            winner,
+            beside,
+            losers,
+        },
         credit,
         state,
     } = outcome;
@@ -387,6 +423,7 @@ fn item_of(outcome: &Outcome) -> OutcomeItem {
         source,
         word,
         winner: winner.as_ref().map(write_claim),
+        beside: beside.as_ref().map(write_claim),
         losers: losers.iter().map(write_claim).collect(),
         reason: None,
         partner: None,
@@ -399,6 +436,7 @@ fn item_of(outcome: &Outcome) -> OutcomeItem {
         total_minor: None,
         release_at: None,
         hold_note: None,
+        part: None,
         trace: None,
         cuts: None,
         known_since: None,
@@ -430,6 +468,7 @@ fn item_of(outcome: &Outcome) -> OutcomeItem {
                 total,
                 release_at,
                 hold_note,
+                part,
                 trace,
                 cuts,
                 known_since,
@@ -461,6 +500,7 @@ fn item_of(outcome: &Outcome) -> OutcomeItem {
             item.total_minor = (total != posted).then(|| total.minor());
             item.release_at = Some(stamp(*release_at));
             item.hold_note = hold_note.clone();
+            item.part = part.map(write_part);
             item.trace = Some(joined(trace.iter().map(write_step)).unwrap_or_default());
             item.cuts = joined(cuts.iter().map(write_cut));
             item.known_since = known_since.map(stamp);
@@ -556,6 +596,7 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
         source,
         word,
         winner,
+        beside,
         losers,
         reason,
         partner,
@@ -568,6 +609,7 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
         total_minor,
         release_at,
         hold_note,
+        part,
         trace,
         cuts,
         known_since,
@@ -632,6 +674,10 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
                 total: total_minor.map_or(posted, |minor| Money::new(minor, currency)),
                 release_at: parse(&release_at?)?,
                 hold_note,
+                part: match part {
+                    None => None,
+                    Some(part) => Some(read_part(&part)?),
+                },
                 trace: entries(&trace?, |step| read_step(step, currency))?,
                 cuts: entries(&cuts.unwrap_or_default(), |cut| read_cut(cut, currency))?,
                 known_since: time(known_since)?,
@@ -653,9 +699,9 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
             })
         }
     };
-    let winner = match winner {
-        None => None,
-        Some(claim) => Some(read_claim(&claim)?),
+    let claim = |claim: Option<String>| match claim {
+        None => Some(None),
+        Some(claim) => read_claim(&claim).map(Some),
     };
     Some(Outcome {
         conversion: pk.strip_prefix("CONV#")?.parse().ok()?,
@@ -663,7 +709,8 @@ fn read(item: OutcomeItem) -> Option<Outcome> {
         program,
         at: parse(&at)?,
         ruling: Ruling {
-            winner,
+            winner: claim(winner)?,
+            beside: claim(beside)?,
             losers: losers
                 .iter()
                 .map(|claim| read_claim(claim))
@@ -876,7 +923,9 @@ mod tests {
                         coupon: CouponId::from_bytes([3; 16]),
                     },
                     fault: None,
+                    share: None,
                 }),
+                beside: None,
                 losers: vec![Claim {
                     partner: Some(partner),
                     evidence: Evidence::Click {
@@ -884,6 +933,7 @@ mod tests {
                         at: at("2026-03-01T09:00:00Z"),
                     },
                     fault: Some(Unattributed::PartnerSuspended),
+                    share: None,
                 }],
             },
             credit: Ok(Credit {
@@ -895,6 +945,7 @@ mod tests {
                 total: Money::new(123_456_789, gbp),
                 assigned_by: AssignedBy::Partner,
                 hold_note: None,
+                part: None,
                 cuts: Vec::new(),
                 known_since: None,
                 months: None,
@@ -1069,10 +1120,32 @@ mod tests {
     }
 
     #[test]
+    fn shares_read_back() {
+        let mut outcome = held(5);
+        let share: crate::money::Rate = "0.30".parse().unwrap();
+        outcome.source = Source::Share {
+            of: ConversionId::from_bytes([6; 16]),
+        };
+        let winner = outcome.ruling.winner.clone().unwrap();
+        outcome.ruling.beside = Some(Claim {
+            share: Some(share),
+            ..winner
+        });
+        for part in [Part::Share(share), Part::Rest(share)] {
+            outcome.credit.as_mut().unwrap().part = Some(part);
+            assert_eq!(
+                super::outcome(item(&put(&outcome).unwrap())).unwrap(),
+                outcome
+            );
+        }
+    }
+
+    #[test]
     fn an_outcome_that_credits_nobody_stands_in_no_list() {
         let outcome = Outcome {
             ruling: Ruling {
                 winner: None,
+                beside: None,
                 losers: held(5).ruling.losers,
             },
             credit: Err(Unattributed::PartnerSuspended),

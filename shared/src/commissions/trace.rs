@@ -6,7 +6,7 @@
 use rust_decimal::Decimal;
 
 use super::fold::{Aside, Cut, Entry, Step, Zone, holds, parts};
-use super::model::{Credit, Source, WindowKind};
+use super::model::{Credit, Part, Source, WindowKind};
 use crate::money::{Currency, Money, Rate, Rounding};
 use crate::plans::model::{
     AssignedBy, Base, Bracket, BracketPay, CapScope, Condition, Duration, LevelBase, Measure, Mode,
@@ -50,6 +50,16 @@ pub fn explain(plan: &PlanVersion, entry: &Entry, credit: &Credit) -> Vec<String
             exchange.source
         ));
     }
+    if let Some(part) = credit.part {
+        sentences.push(format!(
+            "Two partners registered the customer together; this one's share of the amounts is {}{}.",
+            part.rate(),
+            match part {
+                Part::Share(_) => ", rounded half up",
+                Part::Rest(_) => ", which is what the other's leaves",
+            }
+        ));
+    }
     if entry.counted_at != entry.occurred_at {
         sentences.push(format!(
             "It happened at {} and became known after that window had closed, so it counts at {}.",
@@ -73,7 +83,7 @@ pub fn aftermath(plan: Option<&PlanVersion>, credit: &Credit, source: &Source) -
     let code = credit.pay.currency().code();
     let mut sentences = Vec::new();
     match source {
-        Source::Conversion => {}
+        Source::Conversion | Source::Share { .. } => {}
         Source::Level { of, level } => {
             let terms = usize::try_from(*level)
                 .ok()
@@ -124,7 +134,7 @@ pub fn aftermath(plan: Option<&PlanVersion>, credit: &Credit, source: &Source) -
     let beside = credit.posted.minor() - credit.pay.minor();
     if credit.reversed_at.is_some() && credit.revision == 0 {
         sentences.push("It was reversed before it was credited, so nothing was posted.".to_owned());
-    } else if beside != 0 && matches!(source, Source::Conversion) {
+    } else if beside != 0 && matches!(source, Source::Conversion | Source::Share { .. }) {
         sentences.push(format!(
             "It also changed what other events of its window pay, by {} {code}: {} {code} were posted.",
             Money::new(beside, credit.pay.currency()),

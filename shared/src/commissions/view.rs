@@ -9,7 +9,8 @@ use super::book::{Known, place};
 use super::booking;
 use super::explained::told;
 use super::model::{
-    Credit, Missing, Outcome, Source, State, entry, exchange, missing, net_applied, price, waiting,
+    Credit, Missing, Outcome, Part, Source, State, entry, exchange, missing, net_applied, price,
+    waiting,
 };
 use super::store;
 use super::trace::{aftermath, explain};
@@ -52,6 +53,10 @@ pub struct AttributionView {
     /// The claim that won.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<ClaimView>,
+    /// The claim of the partner that registered the customer together with that one: it wins its share beside it,
+    /// as a commission of its own; for operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<ClaimView>,
     /// The claims that did not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub losers: Vec<ClaimView>,
@@ -91,6 +96,10 @@ pub struct ClaimView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub partner: Option<PartnerId>,
+    /// Its share of the conversion's amounts, where it does not win all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0.70")]
+    pub share: Option<String>,
     /// `won`, `outranked`, or why it does not hold.
     #[schema(example = "won")]
     pub result: &'static str,
@@ -150,6 +159,7 @@ impl OutcomeView {
     #[must_use]
     pub fn for_partner(mut self) -> Self {
         if let Some(attribution) = &mut self.attribution {
+            attribution.beside = None;
             attribution.losers.clear();
         }
         self
@@ -161,6 +171,7 @@ fn claim_view(claim: &Claim, won: bool) -> ClaimView {
         partner,
         evidence,
         fault,
+        share,
     } = claim;
     let (result, explanation) = match (won, fault) {
         (true, _) => ("won", "this claim was credited"),
@@ -176,6 +187,7 @@ fn claim_view(claim: &Claim, won: bool) -> ClaimView {
         registered: None,
         since: None,
         partner: *partner,
+        share: share.map(|share| share.to_string()),
         result,
         explanation,
     };
@@ -210,6 +222,7 @@ fn attribution_view(ruling: &Ruling, reason: Option<Unattributed>) -> Attributio
         partner: ruling.winner.as_ref().and_then(|winner| winner.partner),
         reason: reason.map(Unattributed::name),
         evidence: ruling.winner.as_ref().map(|claim| claim_view(claim, true)),
+        beside: ruling.beside.as_ref().map(|claim| claim_view(claim, true)),
         losers: ruling
             .losers
             .iter()
@@ -352,7 +365,8 @@ pub(super) fn sentences(
     plan: Option<&PlanVersion>,
 ) -> Vec<String> {
     let mut sentences = Vec::new();
-    if let (Some(plan), Some((facts, changes)), Source::Conversion) = (plan, said, &outcome.source)
+    if let (Some(plan), Some((facts, changes)), Source::Conversion | Source::Share { .. }) =
+        (plan, said, &outcome.source)
         && let Some(told) = told(facts, changes, credit)
     {
         sentences.extend(explain(plan, &told, credit));
@@ -434,6 +448,7 @@ pub async fn preview(app: &App, facts: &Facts) -> Result<OutcomeView, Error> {
     let placed = place(&plan, partner, facts.id, facts.customer.as_deref(), known);
     let changes = Changes::default();
     let net = net_applied(facts, &changes, &[]);
+    let part = Part::of_winner(&ruling);
     let known_since =
         store::customers::known_since(&app.main, facts, partner, &plan, &placed).await?;
     let told = entry(
@@ -443,6 +458,7 @@ pub async fn preview(app: &App, facts: &Facts) -> Result<OutcomeView, Error> {
         (placed.counted_at, known_since),
         rate.as_ref(),
         currency,
+        part,
     )
     .map_err(failed)?;
     let (paid, posted) = match &placed.book {
@@ -467,6 +483,8 @@ pub async fn preview(app: &App, facts: &Facts) -> Result<OutcomeView, Error> {
         applied: Vec::new(),
         exchange: rate,
         known_since,
+        part,
+        shared: false,
     };
     let outcome = super::model::credited(facts, ruling, grant, currency, app.now());
     let commission = outcome

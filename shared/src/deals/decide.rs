@@ -1,11 +1,11 @@
 //! What operators decide of deals, and what partners ask for theirs.
 
 use super::error::DealError;
-use super::model::{Actor, Deal, Fault, Held, Rank, RejectReason, State, Terms, pair, rest, split};
+use super::model::{Actor, Deal, Fault, Held, Rank, RejectReason, State, Terms, pair, split};
 use super::policy::{Benefit, Policy, Second};
 use super::{
     Decided, Details, Known, change_claim, claim, demand_version, end, find, follow, hold, policy,
-    step, store, told, write,
+    share, step, store, told, write,
 };
 use crate::claims;
 use crate::claims::registry;
@@ -135,7 +135,6 @@ async fn granted(
 ) -> Result<(Deal, Vec<Write<DealError>>), DealError> {
     let mut changed = changed;
     let mut beside = Vec::new();
-    let mut share = None;
     match (first, &policy.second) {
         (None, _) => {
             changed.rank = Rank::First;
@@ -165,18 +164,18 @@ async fn granted(
             if first.beside.is_some() {
                 return Err(DealError::SharedAlready(first.id));
             }
-            let theirs = rest(*second);
-            let (mine, other) = pair(&changed, &first, *second, theirs);
+            let (mine, theirs) = pair(&changed, &first, *second, second.rest());
             changed = changed.shared(mine, now);
-            share = Some(*second);
-            let shared = first.shared(other, now);
+            let shared = first.shared(theirs, now);
             beside.extend(store::change(&first, &shared)?.into_iter().map(write));
-            beside.extend(change_claim(app, &shared, |claim| claim.share = Some(theirs)).await?);
+            beside.extend(
+                change_claim(app, &shared, |claim| claim.share = Some(share(theirs))).await?,
+            );
         }
     }
     let mut writes = follow(before, &changed)?;
     writes.extend(beside);
-    if let Some(claim) = claim(&changed, share, now) {
+    if let Some(claim) = claim(&changed, now) {
         writes.push(write(registry::put_claim(&claim)?));
     }
     writes.extend(told(app, &changed, before.timeline.len())?);

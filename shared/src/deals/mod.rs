@@ -28,14 +28,13 @@ use crate::agreements;
 use crate::agreements::model::Blocked;
 use crate::channel;
 use crate::channel::model::{ClaimKind, Profile, Settings};
-use crate::claims::model::CustomerClaim;
+use crate::claims::model::{CustomerClaim, Share};
 use crate::claims::registry::{self, Hold, Sight};
 use crate::clock::{Timestamp, date_of, days_after};
 use crate::customers::model::{Company, IDENTIFIER_KINDS, Identifier, IdentifierKind};
 use crate::edge::{App, Change, Write};
 use crate::events::{self, Event, EventKind};
 use crate::ids::{DealId, OperatorId, PartnerId, ProgramId};
-use crate::money::Rate;
 use crate::places::covered;
 use crate::table::{self, Op};
 use crate::{operators, partners, programs};
@@ -603,7 +602,7 @@ async fn hand_in(
         writes.extend(slots.into_iter().map(write));
     }
     if deal.state == State::Approved {
-        let claim = claim(&deal, None, now).map(|claim| registry::put_claim(&claim));
+        let claim = claim(&deal, now).map(|claim| registry::put_claim(&claim));
         writes.extend(claim.transpose()?.map(write));
     }
     writes.extend(told(app, &deal, draft.timeline.len())?);
@@ -728,7 +727,7 @@ impl DealHold<'_> {
 }
 
 /// The claim that an approved deal gives its partner to the customer.
-fn claim(deal: &Deal, share: Option<Rate>, now: Timestamp) -> Option<CustomerClaim> {
+fn claim(deal: &Deal, now: Timestamp) -> Option<CustomerClaim> {
     let grant = deal.grant.as_ref()?;
     let submitted = deal.submitted_at.unwrap_or(deal.created_at);
     Some(CustomerClaim {
@@ -741,12 +740,20 @@ fn claim(deal: &Deal, share: Option<Rate>, now: Timestamp) -> Option<CustomerCla
         territories: Vec::new(),
         from: now,
         until: Some(grant.until),
-        share,
+        share: deal.beside.map(share),
         is_opportunity: false,
         evidence: format!("registered on {submitted}, approved on {}", grant.at),
         hashes: deal.identifiers.clone(),
         version: 1,
     })
+}
+
+/// The share of a deal that another one stands beside, as its claim has it.
+fn share(beside: Beside) -> Share {
+    Share {
+        part: beside.share,
+        with: beside.deal.to_string(),
+    }
 }
 
 /// The claim of an approved deal, changed; nothing where there is none.

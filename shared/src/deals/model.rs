@@ -1211,7 +1211,7 @@ impl Deal {
             Award::Split { challenger: share } => {
                 let holder = told.ok_or(Fault::NoDispute)?;
                 holder.demand(&[State::Approved])?;
-                let theirs = rest(share);
+                let theirs = share.rest();
                 let deal = challenger.granted(terms, by, None, now);
                 let (mine, other) = pair(&deal, &holder, share, theirs);
                 Ok((deal.shared(mine, now), Some(holder.shared(other, now))))
@@ -1340,12 +1340,6 @@ pub fn pair(first: &Deal, second: &Deal, of_first: Rate, of_second: Rate) -> (Be
         share,
     };
     (beside(second, of_first), beside(first, of_second))
-}
-
-/// What a share leaves of the whole.
-#[must_use]
-pub fn rest(share: Rate) -> Rate {
-    Rate::of((rust_decimal::Decimal::ONE - share.decimal()).max(rust_decimal::Decimal::ZERO))
 }
 
 /// An amount in two: the share, half a unit rounded away from zero, and what is left.

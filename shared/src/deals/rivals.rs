@@ -1,10 +1,10 @@
 //! Disputes between two partners over one deal.
 
 use super::error::DealError;
-use super::model::{Actor, Award, Deal, Fault, Held, State, Terms, rest};
+use super::model::{Actor, Award, Deal, Fault, Held, State, Terms};
 use super::{
     Decided, Details, Known, change_claim, claim, demand_version, find, follow, hold, policy,
-    release, store, told, write,
+    release, share, store, told, write,
 };
 use crate::claims::registry;
 use crate::clock::Timestamp;
@@ -131,9 +131,8 @@ pub(super) async fn settle(
             (State::Rejected, None) => beside.extend(release(app, holder, now, true).await?),
             _ => {}
         }
-        if let Award::Split { challenger } = award {
-            let theirs = Some(rest(challenger));
-            let less = change_claim(app, holder, |claim| claim.share = theirs);
+        if let (Award::Split { .. }, Some(theirs)) = (award, told_of.beside) {
+            let less = change_claim(app, holder, |claim| claim.share = Some(share(theirs)));
             beside.extend(less.await?);
         }
         beside.extend(store::change(holder, told_of)?.into_iter().map(write));
@@ -153,8 +152,7 @@ pub(super) async fn settle(
     let mut writes = follow(deal, &changed)?;
     writes.extend(beside);
     if changed.state == State::Approved {
-        let share = changed.beside.map(|beside| beside.share);
-        if let Some(claim) = claim(&changed, share, now) {
+        if let Some(claim) = claim(&changed, now) {
             writes.push(write(registry::put_claim(&claim)?));
         }
     }

@@ -746,7 +746,7 @@ proptest! {
         let (part, left) = split(gbp(minor), share).unwrap();
         prop_assert_eq!(part.minor() + left.minor(), minor);
         prop_assert!(part.minor() >= 0 && left.minor() >= 0);
-        prop_assert_eq!(rest(rest(share)), share);
+        prop_assert_eq!(share.rest().rest(), share);
     }
 
     #[test]
