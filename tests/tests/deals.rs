@@ -575,6 +575,97 @@ async fn a_share_counts_in_the_window_of_its_partner_and_its_uplines_get_theirs_
 }
 
 #[tokio::test]
+async fn what_the_shop_posted_is_not_paid_again_as_its_deal_is_won() {
+    let market = market(simple()).await;
+    let deal = market.approved(&market.ada, "acme.com").await;
+    let posted = market.posted("o-1", "acme.com", "1000.00").await;
+    assert_eq!(market.pending().await[0], "100.00");
+    let sale = json!({ "amount": "1000.00", "currency": "GBP" });
+    let refused = market
+        .decide(&deal, "won", sale.clone())
+        .await
+        .problem(409, "exists");
+    assert!(refused.text.contains(&posted), "{}", refused.text);
+    // Another customer's conversion is not the deal's.
+    let strange = market.posted("o-2", "other.com", "1.00").await;
+    for conversion in [strange.as_str(), "cnv_00000000000000000000000000"] {
+        let mut named = sale.clone();
+        named["conversion"] = json!(conversion);
+        let refused = market
+            .decide(&deal, "won", named)
+            .await
+            .problem(422, "reference_unknown");
+        assert_eq!(refused.str("/errors/0/field"), "conversion");
+    }
+    let mut named = sale;
+    named["conversion"] = json!(posted);
+    let won = market.decide(&deal, "won", named).await.expect(200);
+    assert_eq!(
+        (won.str("state"), won.str("/won/conversion")),
+        ("won", posted.as_str())
+    );
+    assert_eq!(won.str("/won/amount"), "1000.00");
+    market.world.settle().await;
+    assert_eq!(market.pending().await[0], "100.00");
+}
+
+#[tokio::test]
+async fn another_sale_than_what_was_posted_is_paid_and_one_that_was_taken_back_is_none() {
+    let market = market(simple()).await;
+    for (domain, another) in [("acme.com", true), ("bolt.com", false)] {
+        let deal = market.approved(&market.ada, domain).await;
+        let posted = market.posted(domain, domain, "1000.00").await;
+        let mut sale = json!({ "amount": "10.00", "currency": "GBP" });
+        if another {
+            sale["another_sale"] = json!(true);
+        } else {
+            market.take_back(&posted, "r-1", None).await;
+        }
+        let won = market.decide(&deal, "won", sale).await.expect(200);
+        assert_ne!(won.str("/won/conversion"), posted);
+    }
+    market.world.settle().await;
+    assert_eq!(market.pending().await[0], "102.00");
+}
+
+#[tokio::test]
+async fn a_shared_deal_is_won_as_what_was_posted_for_both() {
+    let market = market(co_register()).await;
+    let (first, second) = shared(&market).await;
+    let posted = market.posted("o-1", "acme.com", "1000.00").await;
+    let sale = json!({ "amount": "1000.00", "currency": "GBP" });
+    let _ = market
+        .decide(&second, "won", sale.clone())
+        .await
+        .problem(409, "exists");
+    let mut named = sale;
+    named["conversion"] = json!(posted);
+    let won = market.decide(&second, "won", named).await.expect(200);
+    market.world.settle().await;
+    assert_eq!(market.pending().await, ["70.00", "30.00"]);
+    assert_eq!(market.read(&first).await.str("/won/conversion"), posted);
+    let path = format!("/v1/commissions/{}/trace", won.str("/won/conversion"));
+    let trace = market.world.get(&path).await.expect(200);
+    assert_eq!(
+        (trace.str("of"), trace.str("partner")),
+        (posted.as_str(), market.bob.partner.as_str())
+    );
+}
+
+#[tokio::test]
+async fn a_shared_deal_is_not_won_under_the_others_transaction() {
+    let market = market(co_register()).await;
+    let (first, second) = shared(&market).await;
+    let sale = json!({ "amount": "100.00", "currency": "GBP", "transaction_id": second });
+    let refused = market
+        .decide(&first, "won", sale)
+        .await
+        .problem(409, "exists");
+    assert_eq!(refused.str("/errors/0/field"), "transaction_id");
+    assert_eq!(market.read(&first).await.str("state"), "approved");
+}
+
+#[tokio::test]
 async fn who_is_left_of_two_has_the_deal_and_its_slots_alone() {
     let market = market(co_register()).await;
     let first = market.approved(&market.ada, "acme.com").await;
@@ -634,6 +725,232 @@ async fn a_customer_has_one_first_registrant_whatever_it_is_known_by() {
     assert_eq!(second.str("state"), "rejected");
     let shown = market.read(second.str("id")).await;
     assert_eq!(shown.str("after"), first.str("id"));
+}
+
+fn reduced() -> Value {
+    json!({
+        "benefit": { "kind": "discount", "rate": "0.20" },
+        "second": { "kind": "reduced", "benefit": { "kind": "discount", "rate": "0.05" } },
+    })
+}
+
+#[tokio::test]
+async fn who_was_approved_second_is_the_first_once_the_first_has_ended() {
+    let market = market(reduced()).await;
+    let eve = seller(&market.world, &market.program, "Eve").await;
+    for (domain, end) in [
+        ("acme.com", "lost"),
+        ("bolt.com", "withdraw"),
+        ("cole.com", "won"),
+    ] {
+        let first = market.approved(&market.ada, domain).await;
+        let second = market.approved(&market.bob, domain).await;
+        let sale = json!({ "amount": "10.00", "currency": "GBP" });
+        let ended = match end {
+            "won" => market.decide(&first, "won", sale).await,
+            end => market.act(&market.ada.key, &first, end, json!({})).await,
+        };
+        let _ = ended.expect(200);
+        let next = market
+            .register(&eve, &market.deal(domain))
+            .await
+            .expect(201);
+        let next = market.read(next.str("id")).await;
+        assert_eq!(next.str("after"), second, "{domain}");
+        // And whoever comes after both have ended is the first.
+        let _ = market
+            .act(&market.bob.key, &second, "lost", json!({}))
+            .await
+            .expect(200);
+        let back = market
+            .act(&eve.key, next.str("id"), "withdraw", json!({}))
+            .await;
+        let _ = back.expect(200);
+        let last = market
+            .register(&eve, &market.deal(domain))
+            .await
+            .expect(201);
+        assert_eq!(market.read(last.str("id")).await.body["after"], Value::Null);
+    }
+    // By time alone as well.
+    let _ = market.approved(&market.ada, "dole.com").await;
+    market.advance_to(days_after(market.world.now(), 1));
+    let second = market.approved(&market.bob, "dole.com").await;
+    market.advance_to(days_after(market.world.now(), 89));
+    let _ = market.world.clockwork().await;
+    let next = market
+        .register(&eve, &market.deal("dole.com"))
+        .await
+        .expect(201);
+    assert_eq!(market.read(next.str("id")).await.str("after"), second);
+}
+
+#[tokio::test]
+async fn a_second_registrant_is_the_first_for_what_the_other_leaves() {
+    let market = market(reduced()).await;
+    let _ = market.approved(&market.ada, "acme.com").await;
+    let mut both = market.deal("acme.com");
+    both["product_lines"] = json!(["crm", "erp"]);
+    let second = market.register(&market.bob, &both).await.expect(201);
+    let eve = seller(&market.world, &market.program, "Eve").await;
+    let mut erp = market.deal("acme.com");
+    erp["product_lines"] = json!(["erp"]);
+    for approved in [false, true] {
+        if approved {
+            let _ = market
+                .decide(second.str("id"), "approve", json!({}))
+                .await
+                .expect(200);
+        }
+        let third = market.register(&eve, &erp).await.expect(201);
+        let third = market.read(third.str("id")).await;
+        assert_eq!(third.str("after"), second.str("id"));
+        let _ = market
+            .act(&eve.key, third.str("id"), "withdraw", json!({}))
+            .await
+            .expect(200);
+    }
+    let _ = market
+        .act(&market.bob.key, second.str("id"), "withdraw", json!({}))
+        .await
+        .expect(200);
+    let third = market.register(&eve, &erp).await.expect(201);
+    assert_eq!(
+        market.read(third.str("id")).await.body["after"],
+        Value::Null
+    );
+}
+
+#[tokio::test]
+async fn whoever_came_meanwhile_is_named_to_whom_it_stands_before() {
+    let market = market(co_register()).await;
+    let first = market
+        .register(&market.ada, &market.deal("acme.com"))
+        .await
+        .expect(201);
+    let second = market
+        .register(&market.bob, &market.deal("acme.com"))
+        .await
+        .expect(201);
+    let back = market
+        .act(&market.ada.key, first.str("id"), "withdraw", json!({}))
+        .await;
+    let _ = back.expect(200);
+    let eve = seller(&market.world, &market.program, "Eve").await;
+    let third = market
+        .register(&eve, &market.deal("acme.com"))
+        .await
+        .expect(201);
+    assert_eq!(
+        market.read(third.str("id")).await.body["after"],
+        Value::Null
+    );
+    for _ in 0..2 {
+        let refused = market.decide(second.str("id"), "approve", json!({})).await;
+        let refused = refused.problem(409, "wrong_state");
+        assert!(refused.text.contains(third.str("id")), "{}", refused.text);
+    }
+    let _ = market
+        .decide(third.str("id"), "approve", json!({}))
+        .await
+        .expect(200);
+    let shared = market
+        .decide(second.str("id"), "approve", json!({}))
+        .await
+        .expect(200);
+    assert_eq!(
+        (shared.str("share"), shared.str("after")),
+        ("0.30", third.str("id"))
+    );
+}
+
+#[tokio::test]
+async fn a_deal_whose_identifiers_are_of_two_customers_is_found_by_each() {
+    let market = market(simple()).await;
+    let accounts = format!("/v1/programs/{}/accounts", market.program);
+    for customer in [
+        json!({ "domain": "acme.com" }),
+        json!({ "tax_id": "DE123456789" }),
+    ] {
+        let _ = market
+            .world
+            .post(&accounts, json!({ "customer": customer }))
+            .await
+            .expect(200);
+    }
+    let mut both = market.deal("acme.com");
+    both["customer"]["tax_id"] = json!("DE123456789");
+    let deal = market.register(&market.ada, &both).await.expect(201);
+    let _ = market
+        .decide(deal.str("id"), "approve", json!({}))
+        .await
+        .expect(200);
+    let resolve = format!("/v1/programs/{}/claims:resolve", market.program);
+    let whose = async |customer: Value| {
+        let asked = json!({ "customer": customer });
+        market.world.post(&resolve, asked).await.expect(200)
+    };
+    for customer in [
+        json!({ "domain": "acme.com" }),
+        json!({ "tax_id": "DE123456789" }),
+        json!({ "domain": "acme.com", "tax_id": "DE123456789" }),
+    ] {
+        let found = whose(customer).await;
+        assert_eq!(found.str("/winner/id"), deal.str("id"), "{}", found.text);
+        assert!(
+            !found.body["losers"].to_string().contains(deal.str("id")),
+            "{}",
+            found.text
+        );
+    }
+    let _ = market
+        .act(&market.ada.key, deal.str("id"), "lost", json!({}))
+        .await
+        .expect(200);
+    assert_eq!(
+        whose(json!({ "tax_id": "DE123456789" })).await.body["winner"],
+        Value::Null
+    );
+}
+
+#[tokio::test]
+async fn what_is_asked_and_answered_has_its_bounds() {
+    let market = market(simple()).await;
+    let deal = market
+        .register(&market.ada, &market.deal("acme.com"))
+        .await
+        .expect(201);
+    let long = "\u{1F30D}".repeat(2_000);
+    let mut rounds = 0;
+    loop {
+        let asked = market
+            .decide(
+                deal.str("id"),
+                "request-information",
+                json!({ "question": long }),
+            )
+            .await;
+        if asked.status == 409 {
+            let refused = asked.problem(409, "wrong_state");
+            assert!(refused.text.contains("decide it"), "{}", refused.text);
+            break;
+        }
+        let _ = asked.expect(200);
+        let answer = json!({ "answer": long });
+        let told = market
+            .act(
+                &market.ada.key,
+                deal.str("id"),
+                "supply-information",
+                answer,
+            )
+            .await;
+        let _ = told.expect(200);
+        rounds += 1;
+    }
+    assert!((5..20).contains(&rounds), "{rounds}");
+    let approved = market.decide(deal.str("id"), "approve", json!({})).await;
+    assert_eq!(approved.expect(200).str("state"), "approved");
 }
 
 #[tokio::test]
@@ -836,6 +1153,22 @@ async fn whoever_writes_a_deal_down_for_a_partner_does_not_approve_it() {
         market.seen(&market.ada, deal).await.str("partner"),
         market.ada.partner
     );
+}
+
+#[tokio::test]
+async fn whoever_hands_a_deal_in_for_a_partner_does_not_approve_it() {
+    let market = market(simple()).await;
+    let mut draft = market.deal("acme.com");
+    draft["draft"] = json!(true);
+    let draft = market.register(&market.ada, &draft).await.expect(201);
+    let _ = market
+        .decide(draft.str("id"), "submit", json!({}))
+        .await
+        .expect(200);
+    let _ = market
+        .decide(draft.str("id"), "approve", json!({}))
+        .await
+        .problem(403, "stake_in_account");
 }
 
 #[tokio::test]

@@ -936,8 +936,22 @@ async fn deals(court: &Court) {
         }
     }
     let won = approved(eves, "won.com").await;
-    let sale = json!({ "amount": "900.00", "currency": "GBP" });
+    // The shop has posted it, so it is won as that.
+    let token = program.str("postback_token");
+    let bought = json!({ "event": "deal", "transaction_id": "o-deal", "amount": "900.00", "currency": "GBP", "customer_domain": "won.com" });
+    let path = format!("/v1/postbacks/{id}");
+    let header = [("x-postback-token", token)];
+    let posted = court
+        .world
+        .ask("", Method::POST, &path, &header, Some(&bought));
+    let posted = posted.await.expect(201).str("conversion").to_owned();
+    court.deliver().await;
+    let mut sale = json!({ "amount": "900.00", "currency": "GBP" });
+    sale["conversion"] = json!(posted);
     let _ = act(None, "won", &won, sale).await;
+    let alone = approved(eves, "alone.com").await;
+    let sale = json!({ "amount": "900.00", "currency": "GBP" });
+    let _ = act(None, "won", &alone, sale).await;
     let route = "GET /v1/programs/{id}/pipeline";
     let _ = court.ask(route, &[&id], "", None).await;
     court.deliver().await;

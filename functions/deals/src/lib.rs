@@ -538,16 +538,18 @@ async fn extend(
 ///
 /// Where it brings a commission the amount becomes a conversion of the program's event in the same step, credited
 /// to the partner; it is held, paid and reversed as any other. Of a deal that two share each gets a conversion of
-/// its share. Asks for the scope `channel` or `finance`.
+/// its share. Where the customer's shop posted the sale itself, `conversion` names it and nothing more is made; as
+/// long as such a conversion is credited because of the deal, winning it with none is refused unless it is
+/// `another_sale`. Asks for the scope `channel` or `finance`.
 #[utoipa::path(post, path = "/v1/deals/{id}/won", tag = "deals", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The deal's id"),
         ("If-Match" = String, Header, description = "The `ETag` of the version that was read"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::SaleBody,
     responses((status = 200, description = "Won", body = schema::DealView),
-        (status = 409, description = "`wrong_state`, also for a partner that cannot be credited; `exists` where a conversion of the transaction stands"),
+        (status = 409, description = "`wrong_state`, also for a partner that cannot be credited; `exists` where a conversion of the transaction stands, or one was posted that is credited because of the deal"),
         (status = 412, description = "`version_stale`"),
-        (status = 422, description = "`currency_mismatch`, `time_in_future`")))]
+        (status = 422, description = "`currency_mismatch`, `time_in_future`, `reference_unknown` for a conversion that is not the deal's")))]
 async fn won(
     State(app): State<App>,
     operator: Operator,

@@ -11,7 +11,7 @@ use tributary::deals::model::{
 use tributary::deals::wire::part;
 use tributary::deals::{Amended, Contact, Details, Known};
 use tributary::edge::{Fields, Problem, codes};
-use tributary::ids::{PartnerId, ProgramId};
+use tributary::ids::{ConversionId, PartnerId, ProgramId};
 use tributary::money::{Currency, Money, Rate};
 use tributary::programs::model::Program;
 use tributary::tracking::model::MAX_REFERENCE;
@@ -236,10 +236,26 @@ pub(crate) fn sale(body: &Value, currency: Currency) -> Result<Sale, Problem> {
         let amount = amount(f, Some(currency));
         let occurred_at: Option<Timestamp> = f.opt_time("occurred_at");
         let transaction_id = f.opt_text("transaction_id", MAX_REFERENCE);
+        let posted: Option<ConversionId> = f.opt_id("conversion");
+        let is_another = f.opt_flag("another_sale").unwrap_or(false);
+        if posted.is_some() {
+            let said = "is said by the conversion that is named";
+            if occurred_at.is_some() {
+                f.refuse(codes::UNKNOWN_FIELD, "occurred_at", said);
+            }
+            if transaction_id.is_some() {
+                f.refuse(codes::UNKNOWN_FIELD, "transaction_id", said);
+            }
+            if is_another {
+                f.refuse(codes::UNKNOWN_FIELD, "another_sale", said);
+            }
+        }
         Some(Sale {
             amount: amount?,
             occurred_at,
             transaction_id,
+            posted,
+            is_another,
         })
     })
 }

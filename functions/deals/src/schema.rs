@@ -163,6 +163,11 @@ pub struct SaleBody {
     pub occurred_at: Option<String>,
     /// The transaction's id, such as the order's number; the deal's id unless told.
     pub transaction_id: Option<String>,
+    /// The id of the conversion that the sale was posted as: the deal is linked to it, and no other is made. It names
+    /// the deal's customer or is credited because of the deal.
+    pub conversion: Option<String>,
+    /// That it is another sale than what was posted since the deal was approved and is credited because of it.
+    pub another_sale: Option<bool>,
 }
 
 /// What is disputed.

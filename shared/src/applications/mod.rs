@@ -886,7 +886,16 @@ async fn approval(
     let (partner, writes) = placed?;
     let mut writes: Vec<Write<ApplicationError>> = writes
         .into_iter()
-        .map(|Write { op, refused }| Write::new(op, move |item| refused(item).into()))
+        .map(
+            |Write {
+                 op,
+                 refused,
+                 forgets,
+             }| Write {
+                forgets,
+                ..Write::new(op, move |item| refused(item).into())
+            },
+        )
         .collect();
     if existing.is_none() {
         let told = Event::new(app.fresh(), EventKind::PartnerApproved, partner, app.now())

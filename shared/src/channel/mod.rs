@@ -66,11 +66,11 @@ pub async fn say(
         version: follows(based_on, before)?,
         ..settings
     };
-    app.cache.forget(&settings_name(program));
+    let save = Write::new(store::save_settings(&settings)?, |_| {
+        ChannelError::VersionStale
+    });
     Ok(Change {
-        writes: vec![Write::new(store::save_settings(&settings)?, |_| {
-            ChannelError::VersionStale
-        })],
+        writes: vec![save.forgetting(settings_name(program))],
         value: settings,
     })
 }
@@ -148,15 +148,13 @@ pub async fn describe(
     };
     let part = store::find_part(&app.main, program, partner).await?;
     let part = store::save_part(part, &profile)?.ok_or(ChannelError::Full)?;
-    app.cache.forget(&profile_name(program, partner));
-    app.cache.forget(&roster_name(program));
+    let save = Write::new(store::save_profile(&profile)?, |_| {
+        ChannelError::VersionStale
+    });
+    let save = save.forgetting(profile_name(program, partner));
+    let part = Write::new(part, |_| ChannelError::Moved);
     Ok(Change {
-        writes: vec![
-            Write::new(store::save_profile(&profile)?, |_| {
-                ChannelError::VersionStale
-            }),
-            Write::new(part, |_| ChannelError::Moved),
-        ],
+        writes: vec![save, part.forgetting(roster_name(program))],
         value: profile,
     })
 }

@@ -124,12 +124,6 @@ impl Settings {
         let place = self.precedence.iter().position(|known| *known == kind);
         place.unwrap_or(self.precedence.len())
     }
-
-    /// The place of a tier, 0 being the lowest; `None` for one that the program does not have.
-    #[must_use]
-    pub fn tier_rank(&self, tier: &str) -> Option<usize> {
-        self.tiers.iter().position(|known| known == tier)
-    }
 }
 
 /// What a program knows of a partner in its channel.

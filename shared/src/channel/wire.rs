@@ -519,7 +519,6 @@ mod tests {
         let settings = Fields::read(&said, |f| settings(f, program, 1)).unwrap();
         assert_eq!(settings_json(&settings), said);
         assert_eq!(settings.rank(ClaimKind::Deal), 0);
-        assert_eq!(settings.tier_rank("gold"), Some(1));
         let said = json!({
             "tier": "gold", "certifications": ["crm-expert"], "product_lines": ["crm"],
             "territories": [{"country": "DE", "regions": ["BY"], "postcodes": ["10-19", "SW"]}],

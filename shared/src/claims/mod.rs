@@ -36,7 +36,7 @@ pub struct Verdict {
     pub assigned_by: Option<AssignedBy>,
 }
 
-/// Rules on a conversion. Where the first click of a customer counts, the conversion's own is recorded
+/// Rules on a conversion. What a deal is credited with is noted by it. Where the first click of a customer counts, the conversion's own is recorded
 /// before the others are read, so that of two rulings at once the later one sees both.
 ///
 /// All but a customer's claims comes from the caches. Errors: the table's; safe to repeat.
@@ -86,6 +86,9 @@ async fn weigh(
         facts.occurred_at,
         candidates,
     );
+    if record && facts.credited_to.is_none() {
+        note_sold(app, facts, &ruling).await?;
+    }
     let payer = match &ruling.winner {
         Some(Claim {
             partner: Some(partner),
@@ -110,6 +113,24 @@ async fn weigh(
         plan,
         assigned_by,
     })
+}
+
+/// Notes a conversion by the deals that it is credited because of, before it is: whoever wins one of them sees what
+/// its customer has bought.
+async fn note_sold(app: &App, facts: &Facts, ruling: &Ruling) -> Result<(), Error> {
+    for claim in ruling.winner.iter().chain(&ruling.beside) {
+        if let Evidence::Registered {
+            right: Right::Deal(deal),
+            ..
+        } = claim.evidence
+        {
+            let put = store::put_sold(deal, facts.id, app.now())?;
+            match app.main.put_new(put).await? {
+                Stored::New | Stored::Already(_) => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The clicks that speak for a conversion: its own, and with it, where the first one counts, the

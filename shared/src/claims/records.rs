@@ -6,7 +6,7 @@ use super::model::{
     CLOCK_SLACK_MINUTES, Candidate, CustomerClaim, Evidence, Occasion, Resolution, Similar,
     Unattributed, fault, resolve,
 };
-use super::registry::{Sight, change_claim, claims_of, look, put_claim};
+use super::registry::{Sight, change_claim, claims_of, each_once, look, put_claim};
 use super::{by_click, by_coupon, plan_of, store};
 use crate::channel;
 use crate::channel::model::{ClaimKind, Settings};
@@ -204,6 +204,11 @@ pub async fn refer(
     let now = app.now();
     let sight = look(app, program, &company, &product_lines).await?;
     let (customer, mut ops) = sight.known(&company, app.fresh(), now)?;
+    if !sight.customers.is_empty() {
+        // What a partner says of a customer that is known already makes no other identifier that customer's for
+        // ever: it might be another company's.
+        ops.clear();
+    }
     let id = ClaimId::derived(&[
         &program.to_string(),
         "referral",
@@ -447,7 +452,7 @@ pub async fn answer(app: &App, id: ProgramId, question: Question) -> Result<Answ
     )
     .await?;
     let mut claims = Vec::new();
-    for claim in registered.into_iter().flatten() {
+    for claim in each_once(registered) {
         let fault = match claim.partner {
             Some(partner) => plan_of(app, &program, partner, at).await?.err(),
             None => None,

@@ -4,6 +4,8 @@
 //! identifier and product line: a slot is put only where none stands, in the same transaction as what it is
 //! held for, so that of two who want the same customer at once exactly one gets it.
 
+use std::collections::HashSet;
+
 use super::model::{CustomerClaim, EVERY_LINE, MAX_DIRECT, Similar, Slot};
 use super::store;
 use crate::channel;
@@ -18,7 +20,7 @@ use crate::ids::{CustomerId, PartnerId, ProgramId};
 use crate::partners;
 use crate::table::{Error, Op};
 
-pub use super::store::{change_claim, find_claim, put_claim};
+pub use super::store::{change_claim, find_claim, put_claim, sold};
 
 /// How alike two names are from which on somebody should look: see README, "Names of companies".
 pub const ALIKE: u16 = 800;
@@ -77,7 +79,15 @@ pub async fn claims_to(
         .into_iter()
         .map(|customer| claims_of(app, program, customer));
     let claims = futures_util::future::try_join_all(claims).await?;
-    Ok(claims.into_iter().flatten().collect())
+    Ok(each_once(claims))
+}
+
+/// Claims to several customers, each record's once: one to a company that was taken for two is to both.
+pub(super) fn each_once(found: Vec<Vec<CustomerClaim>>) -> Vec<CustomerClaim> {
+    let mut seen = HashSet::new();
+    let mut claims: Vec<_> = found.into_iter().flatten().collect();
+    claims.retain(|claim| seen.insert(claim.id.clone()));
+    claims
 }
 
 /// The registered claims to a customer, ended ones included. Those of a partner that was merged into another are the
@@ -176,23 +186,39 @@ pub async fn look_at_customers(
     sight: &mut Sight,
     product_lines: &[String],
 ) -> Result<(), Error> {
-    let now = app.now();
+    let customers: Vec<String> = sight.customers.iter().map(CustomerId::to_string).collect();
     let lines = lines(product_lines);
-    let keys: Vec<_> = sight
-        .customers
+    let more = standing(app, program, &customers, &lines).await?;
+    sight.slots.extend(more);
+    Ok(())
+}
+
+/// The slots that stand now of these hashes and product lines, and of all product lines at once.
+///
+/// # Errors
+/// The table's.
+pub async fn standing(
+    app: &App,
+    program: ProgramId,
+    hashes: &[String],
+    lines: &[String],
+) -> Result<Vec<Slot>, Error> {
+    let now = app.now();
+    let keys: Vec<_> = hashes
         .iter()
-        .flat_map(|customer| store::slot_keys(program, &customer.to_string(), &lines))
+        .flat_map(|hash| store::slot_keys(program, hash, lines))
         .collect();
     if keys.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut items = app.main.get_many(keys.clone()).await?;
+    let mut slots = Vec::new();
     for key in keys {
         if let Some(item) = items.remove(&key) {
-            sight.slots.extend(store::slot(item, now)?);
+            slots.extend(store::slot(item, now)?);
         }
     }
-    Ok(())
+    Ok(slots)
 }
 
 async fn alike(app: &App, company: &Company) -> Result<Vec<Similar>, Error> {

@@ -11,7 +11,7 @@ use crate::channel::model::ClaimKind;
 use crate::channel::wire::{stored_territories, territories_json};
 use crate::clock::{Timestamp, date_of, days_after, parse, stamp};
 use crate::customers::store::pointer_key;
-use crate::ids::{ClaimId, CustomerId, LinkId, PartnerId, ProgramId};
+use crate::ids::{ClaimId, ConversionId, CustomerId, DealId, LinkId, PartnerId, ProgramId};
 use crate::table::{
     Condition, Error, Index, Item, Key, Op, Put, Range, Table, Update, from_item, int, text,
 };
@@ -302,6 +302,53 @@ pub async fn page_of_claims(
         .collect::<Result<Vec<_>, Error>>()?;
     let position = entries.last().filter(|_| more);
     Ok((found, position.map(|entry| entry.sort.clone())))
+}
+
+// ---- What deals have sold
+
+/// Days after which it may be forgotten what was credited because of a deal: longer than any is protected.
+const SOLD_DAYS: u32 = 1_500;
+
+fn sold_partition(deal: DealId) -> String {
+    format!("SOLD#{deal}")
+}
+
+#[derive(Serialize, Deserialize)]
+struct SoldItem {
+    pk: String,
+    sk: String,
+    expires_at: i64,
+}
+
+/// The put that notes a conversion that is credited because of a deal; where it stands already, nothing is to be
+/// done.
+///
+/// # Errors
+/// Never for a well-formed id.
+pub(super) fn put_sold(
+    deal: DealId,
+    conversion: ConversionId,
+    now: Timestamp,
+) -> Result<Put, Error> {
+    Put::new(&SoldItem {
+        pk: sold_partition(deal),
+        sk: conversion.to_string(),
+        expires_at: days_after(now, SOLD_DAYS).as_second(),
+    })
+}
+
+/// The conversions that were noted as credited because of a deal.
+///
+/// # Errors
+/// The table's.
+pub async fn sold(table: &Table, deal: DealId) -> Result<Vec<ConversionId>, Error> {
+    let range = Range::partition(Index::Base, sold_partition(deal), REGISTERED_PAGE);
+    let found = table.all::<SoldItem>(range).await?;
+    let id = |item: SoldItem| {
+        let malformed = |_| Error::Malformed(format!("{} is no conversion", item.sk));
+        item.sk.parse().map_err(malformed)
+    };
+    found.into_iter().map(id).collect()
 }
 
 // ---- Claims that are records of their own

@@ -90,17 +90,6 @@ pub fn put(id: CustomerId, company: &Company, created_at: Timestamp) -> Result<V
     Ok(ops)
 }
 
-/// A customer as it was first described, but for its mailbox.
-///
-/// # Errors
-/// The table's.
-pub async fn find(table: &Table, id: CustomerId) -> Result<Option<Company>, Error> {
-    let Some(item) = table.get::<CustomerItem>(&customer_key(id)).await? else {
-        return Ok(None);
-    };
-    wire::stored(&item.said).map(Some).map_err(Error::Malformed)
-}
-
 /// Customers of a country whose names are kept in one of the blocks of a name, each once.
 ///
 /// # Errors

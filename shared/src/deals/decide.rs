@@ -1,21 +1,24 @@
 //! What operators decide of deals, and what partners ask for theirs.
 
 use super::error::DealError;
-use super::model::{Actor, Deal, Fault, Held, Rank, RejectReason, State, Terms, pair, split};
+use super::model::{Actor, Deal, Fault, Rank, RejectReason, State, Terms, pair, split};
 use super::policy::{Benefit, Policy, Second};
 use super::{
-    Decided, Details, Known, change_claim, claim, demand_version, end, find, follow, hold, policy,
-    share, step, store, told, write,
+    Decided, Details, Known, change_claim, demand_version, end, find, follow, hold, policy, rights,
+    share, slots, step, store, told, write,
 };
 use crate::claims;
+use crate::claims::model::{Evidence, Right, Ruling, Slot};
 use crate::claims::registry;
 use crate::clock::Timestamp;
+use crate::commissions::model::share_id;
 use crate::edge::{App, Change, Write};
-use crate::ids::{ConversionId, OperatorId};
+use crate::ids::{ConversionId, DealId, OperatorId};
 use crate::money::{Money, Rate};
 use crate::programs::model::Program;
-use crate::tracking;
-use crate::tracking::model::{Credited, Facts, Posted, Posting, Word, check_time};
+use crate::tracking::error::TrackingError;
+use crate::tracking::model::{Credited, Facts, Posted, Posting, Word, check_time, net_after};
+use crate::tracking::{self, Conversion};
 
 /// Takes a deal up.
 ///
@@ -79,7 +82,18 @@ pub async fn approve(app: &App, known: Known, consent: Consent) -> Decided {
         return Err(Fault::Stake.into());
     }
     let now = app.now();
-    let first = ahead(app, &deal).await?;
+    let (first, standing) =
+        futures_util::future::try_join(ahead(app, &deal), slots::standing(app, &deal, None))
+            .await?;
+    // Where whoever stood before it is gone, another one may have come.
+    let (first, deal) = match (first, slots::other(&deal, &standing)) {
+        (None, Some(other)) => {
+            let known = find(app, other).await?.deal;
+            let rank = Rank::Second(other);
+            (Some(known), Deal { rank, ..deal })
+        }
+        (first, _) => (first, deal),
+    };
     let benefit = match &first {
         Some(_) => policy.second_benefit().clone(),
         None => policy.benefit.clone(),
@@ -102,7 +116,7 @@ pub async fn approve(app: &App, known: Known, consent: Consent) -> Decided {
         }
         return step(app, &deal, changed, details);
     }
-    let (changed, writes) = granted(app, &policy, &deal, changed, first, now).await?;
+    let (changed, writes) = granted(app, &policy, &deal, changed, (first, &standing), now).await?;
     Ok(Change {
         value: Known {
             deal: changed,
@@ -130,31 +144,18 @@ async fn granted(
     policy: &Policy,
     before: &Deal,
     changed: Deal,
-    first: Option<Deal>,
+    (first, standing): (Option<Deal>, &[Slot]),
     now: Timestamp,
 ) -> Result<(Deal, Vec<Write<DealError>>), DealError> {
     let mut changed = changed;
     let mut beside = Vec::new();
+    // What whoever stands before it has of the slots is that one's; the rest is guarded for this one.
+    let until = changed.grant.as_ref().map_or(now, |grant| grant.until);
+    let guard = slots::guard(&changed, None, standing, until, now)?;
+    changed.held = guard.held;
+    beside.extend(guard.writes);
     match (first, &policy.second) {
-        (None, _) => {
-            changed.rank = Rank::First;
-            let until = changed.grant.as_ref().map_or(now, |grant| grant.until);
-            let slots = match &changed.held {
-                Some(held) => hold(&changed, held).keep(until),
-                // Whoever stood before it is gone, and so may be the slots.
-                None => {
-                    let own = Held {
-                        identifiers: changed.identifiers.clone(),
-                        product_lines: changed.subject.product_lines.clone(),
-                        until,
-                    };
-                    let taken = hold(&changed, &own).take(until, now)?;
-                    changed.held = Some(own);
-                    taken
-                }
-            };
-            beside.extend(slots.into_iter().map(write));
-        }
+        (None, _) => changed.rank = Rank::First,
         (Some(first), Second::Refuse) => return Err(DealError::Before(first.id)),
         (Some(_), Second::Reduced(_)) => {}
         (Some(first), Second::CoRegister { share: second }) => {
@@ -175,7 +176,7 @@ async fn granted(
     }
     let mut writes = follow(before, &changed)?;
     writes.extend(beside);
-    if let Some(claim) = claim(&changed, now) {
+    for claim in rights(&changed, now) {
         writes.push(write(registry::put_claim(&claim)?));
     }
     writes.extend(told(app, &changed, before.timeline.len())?);
@@ -249,14 +250,21 @@ pub struct Sale {
     pub occurred_at: Option<Timestamp>,
     /// The sender's id of the transaction; the deal's id unless told.
     pub transaction_id: Option<String>,
+    /// The conversion that it was posted as, where the customer's shop did: then no other is made.
+    pub posted: Option<ConversionId>,
+    /// Whether it is another sale than those that were posted since the deal was approved.
+    pub is_another: bool,
 }
 
 /// Wins a deal. Where it brings a commission the amount becomes an ordinary conversion, credited to the
 /// partner because of the deal, in the same transaction. A deal that two share is won for both: each has a
-/// conversion of its share, the other one's under its own deal's id.
+/// conversion of its share, the other one's under its own deal's id. What was posted already is not paid again:
+/// the deal is linked to the conversion that is named, and where one was credited because of the deal and none is
+/// named, it has to be said that this is another sale.
 ///
 /// # Errors
-/// `Stale`, `Fault`, `InFuture`, `ConversionExists`, `Unattributed`, `Money`, `Moved`, the table's.
+/// `Stale`, `Fault`, `InFuture`, `ConversionExists`, `OthersTransaction`, `SoldAlready`, `NotItsConversion`,
+/// `Unattributed`, `Money`, `Moved`, the table's.
 pub async fn win(
     app: &App,
     program: &Program,
@@ -270,6 +278,8 @@ pub async fn win(
         amount,
         occurred_at,
         transaction_id,
+        posted,
+        is_another,
     } = sale;
     let now = app.now();
     let occurred_at = occurred_at.unwrap_or(now);
@@ -288,22 +298,40 @@ pub async fn win(
         (Some(beside), Some(_)) => split(amount, beside.share)?,
         _ => (amount, Money::zero(amount.currency())),
     };
+    let posted = match posted {
+        Some(id) => Some(sold_as(app, &deal, id).await?),
+        None => None,
+    };
     let event = Event {
         program,
         occurred_at,
         by,
+        posted,
     };
     let (won, conversion) = event.won(app, &deal, mine, transaction_id).await?;
+    if conversion.is_some() && !is_another {
+        for deal in std::iter::once(&deal).chain(&other) {
+            if let Some(sold) = sold(app, deal.id).await? {
+                return Err(DealError::SoldAlready(sold));
+            }
+        }
+    }
     let mut writes = follow(&deal, &won)?;
     writes.extend(conversion);
     writes.extend(told(app, &won, deal.timeline.len())?);
-    writes.extend(set_free(app, &deal, now).await?);
+    let others = other.as_ref().map(|other| other.id);
+    writes.extend(set_free(app, &deal, others, now).await?);
     if let Some(other) = other {
+        let made = won.won.and_then(|(_, conversion)| conversion);
         let (theirs, conversion) = event.won(app, &other, theirs, None).await?;
+        let others = theirs.won.and_then(|(_, conversion)| conversion);
+        if conversion.is_some() && made == others {
+            return Err(DealError::OthersTransaction(other.id));
+        }
         writes.extend(store::change(&other, &theirs)?.into_iter().map(write));
         writes.extend(conversion);
         writes.extend(told(app, &theirs, other.timeline.len())?);
-        writes.extend(set_free(app, &other, now).await?);
+        writes.extend(set_free(app, &other, Some(deal.id), now).await?);
     }
     Ok(Change {
         value: Known { deal: won, details },
@@ -311,17 +339,64 @@ pub async fn win(
     })
 }
 
-/// What a deal held, given back as it is won: what the customer buys next is another matter, and what it bought is
+/// Whether a conversion is credited because of a deal.
+fn is_of(conversion: &Conversion, deal: DealId) -> bool {
+    let right = Right::Deal(deal);
+    let ruling = conversion.outcome.as_ref().map(|outcome| &outcome.ruling);
+    let claims = ruling.into_iter().flat_map(|ruling| {
+        let Ruling { winner, beside, .. } = ruling;
+        winner.iter().chain(beside)
+    });
+    claims.into_iter().any(
+        |claim| matches!(claim.evidence, Evidence::Registered { right: of, .. } if of == right),
+    )
+}
+
+/// Whether nothing is left of a conversion.
+fn is_gone(conversion: &Conversion) -> bool {
+    net_after(&conversion.facts, &conversion.changes.ordered()).gone
+}
+
+/// The conversion that a deal's sale was posted as: one that is credited because of it, or that names its customer.
+async fn sold_as(app: &App, deal: &Deal, id: ConversionId) -> Result<Conversion, DealError> {
+    let found = match tracking::find(app, id).await {
+        Err(TrackingError::NotFound(_)) => return Err(DealError::NotItsConversion),
+        found => found?,
+    };
+    let names = |hash: &String| deal.identifiers.contains(hash);
+    let is_its = found.facts.program == deal.program
+        && (is_of(&found, deal.id) || found.facts.identifiers.iter().any(names));
+    if is_its && !is_gone(&found) {
+        Ok(found)
+    } else {
+        Err(DealError::NotItsConversion)
+    }
+}
+
+/// A conversion that was posted and credited because of a deal, or is about to be, and of which anything is left.
+async fn sold(app: &App, deal: DealId) -> Result<Option<ConversionId>, DealError> {
+    for id in registry::sold(&app.main, deal).await? {
+        let conversion = match tracking::find(app, id).await {
+            Err(TrackingError::NotFound(_)) => continue,
+            found => found?,
+        };
+        let waits = conversion.outcome.is_none();
+        if (waits || is_of(&conversion, deal)) && !is_gone(&conversion) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+/// What a deal held, given back as it is won, or left to another approved deal of the customer: what the customer buys next is another matter, and what it bought is
 /// paid by the win.
 async fn set_free(
     app: &App,
     won: &Deal,
+    beside: Option<DealId>,
     now: Timestamp,
 ) -> Result<Vec<Write<DealError>>, DealError> {
-    let mut writes = Vec::new();
-    if let Some(held) = won.held.as_ref().filter(|held| held.until > now) {
-        writes.extend(hold(won, held).give_back(now).into_iter().map(write));
-    }
+    let mut writes = slots::leave(app, won, beside, now).await?;
     writes.extend(change_claim(app, won, |claim| claim.until = Some(now)).await?);
     Ok(writes)
 }
@@ -331,6 +406,8 @@ struct Event<'a> {
     program: &'a Program,
     occurred_at: Timestamp,
     by: OperatorId,
+    /// What it was posted as.
+    posted: Option<Conversion>,
 }
 
 impl Event<'_> {
@@ -343,6 +420,15 @@ impl Event<'_> {
         transaction_id: Option<String>,
     ) -> Result<(Deal, Option<Write<DealError>>), DealError> {
         let now = app.now();
+        let by = Actor::Operator(self.by);
+        if let Some(posted) = &self.posted {
+            let outcome = posted.outcome.as_ref();
+            let beside = outcome.and_then(|outcome| outcome.ruling.beside.as_ref());
+            let shares = beside.is_some_and(|claim| claim.partner == Some(deal.partner));
+            let id = posted.facts.id;
+            let line = if shares { share_id(id) } else { id };
+            return Ok((deal.won(amount, Some(line), by, now)?, None));
+        }
         let benefit = deal.grant.as_ref().map(|grant| &grant.benefit);
         let facts = match benefit {
             Some(Benefit::Commission { event }) => {
@@ -352,7 +438,7 @@ impl Event<'_> {
             Some(Benefit::Discount { .. }) | None => None,
         };
         let conversion: Option<ConversionId> = facts.as_ref().map(|facts| facts.id);
-        let won = deal.won(amount, conversion, Actor::Operator(self.by), now)?;
+        let won = deal.won(amount, conversion, by, now)?;
         let Some(facts) = facts else {
             return Ok((won, None));
         };

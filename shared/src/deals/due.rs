@@ -46,10 +46,9 @@ async fn one(app: &App, id: DealId, now: Timestamp) -> Result<usize, DealError> 
         let Some(due) = deal.due(now) else {
             return Ok(done);
         };
-        if !commit(app, writes(app, &deal, &due, now, true).await?).await? {
+        if !commit(app, writes(app, &deal, &due, now).await?).await? {
             // Somebody has taken a slot that had passed, or has changed the deal: the first is no reason to keep it.
-            let without = writes(app, &deal, &due, now, false).await?;
-            if !commit(app, without).await? {
+            if !commit(app, writes(app, &deal, &due, now).await?).await? {
                 return Ok(done);
             }
         }
@@ -70,7 +69,6 @@ async fn writes(
     deal: &super::model::Deal,
     due: &Due,
     now: Timestamp,
-    retake: bool,
 ) -> Result<Vec<Write<DealError>>, DealError> {
     let changed = match due {
         Due::Reminder(days) => deal.reminded(*days, now),
@@ -92,7 +90,7 @@ async fn writes(
     let mut writes = follow(deal, &changed)?;
     writes.extend(told(app, &changed, deal.timeline.len())?);
     if matches!(changed.state, State::Expired | State::Rejected) {
-        writes.extend(release(app, deal, now, retake).await?);
+        writes.extend(release(app, deal, now).await?);
     }
     Ok(writes)
 }

@@ -3,7 +3,7 @@
 use super::model::{Fault, State};
 use crate::claims::model::Unattributed;
 use crate::edge::{Problem, codes};
-use crate::ids::{DealId, OperatorId, ProgramId};
+use crate::ids::{ConversionId, DealId, OperatorId, ProgramId};
 use crate::money::MoneyError;
 use crate::partners::error::PartnerError;
 use crate::table;
@@ -73,6 +73,15 @@ pub enum DealError {
     /// The conversion that it would become stands there.
     #[error("a conversion of that transaction stands there")]
     ConversionExists,
+    /// The transaction is the one of the other's conversion, who shares the deal.
+    #[error("{0} is won under that transaction")]
+    OthersTransaction(DealId),
+    /// A conversion was posted and credited because of the deal.
+    #[error("{0} is credited because of it")]
+    SoldAlready(ConversionId),
+    /// The named conversion is not of the deal's customer, or nothing is left of it.
+    #[error("the conversion is not the deal's")]
+    NotItsConversion,
     /// The conversion would be credited to nobody.
     #[error("nobody would be credited: {0:?}")]
     Unattributed(Unattributed),
@@ -160,7 +169,7 @@ impl From<DealError> for Problem {
             ),
             DealError::Before(id) => Self::new(
                 codes::WRONG_STATE,
-                format!("deal {id} was registered before; decide it first"),
+                format!("deal {id} has the customer; decide or end it first, or reject this one"),
             ),
             DealError::SharedAlready(id) => Self::new(
                 codes::WRONG_STATE,
@@ -179,6 +188,24 @@ impl From<DealError> for Problem {
                 codes::EXISTS,
                 "transaction_id",
                 "a conversion of that transaction stands there, and is paid as that: correct it, or name another transaction",
+            ),
+            DealError::OthersTransaction(other) => Self::field(
+                codes::EXISTS,
+                "transaction_id",
+                format!(
+                    "is that of the conversion of deal {other}, which shares this one; name another"
+                ),
+            ),
+            DealError::SoldAlready(conversion) => Self::new(
+                codes::EXISTS,
+                format!(
+                    "{conversion} was posted and is credited because of this deal: name it as `conversion` where it is this sale, or say that this is `another_sale`"
+                ),
+            ),
+            DealError::NotItsConversion => Self::field(
+                codes::REFERENCE_UNKNOWN,
+                "conversion",
+                "is no conversion that names the deal's customer or is credited because of the deal, or nothing is left of it",
             ),
             DealError::Unattributed(reason) => Self::new(
                 codes::WRONG_STATE,
@@ -210,7 +237,7 @@ fn refused(fault: Fault) -> Problem {
             "is no step that waits for consent now",
         ),
         Fault::NoExtension => state("a protection is extended once, where the program extends any"),
-        Fault::TooMuch => state("it was asked about often enough; decide it"),
+        Fault::TooMuch => state("enough was asked about it and answered; decide it"),
         Fault::NothingToDispute => {
             state("only what was rejected as a duplicate of another partner's deal is disputed")
         }

@@ -11,6 +11,7 @@ pub mod model;
 pub mod policy;
 pub mod report;
 pub mod rivals;
+mod slots;
 mod store;
 pub mod wire;
 
@@ -28,13 +29,13 @@ use crate::agreements;
 use crate::agreements::model::Blocked;
 use crate::channel;
 use crate::channel::model::{ClaimKind, Profile, Settings};
-use crate::claims::model::{CustomerClaim, Share};
+use crate::claims::model::{CustomerClaim, EVERY_LINE, Share, Slot};
 use crate::claims::registry::{self, Hold, Sight};
 use crate::clock::{Timestamp, date_of, days_after};
 use crate::customers::model::{Company, IDENTIFIER_KINDS, Identifier, IdentifierKind};
 use crate::edge::{App, Change, Write};
 use crate::events::{self, Event, EventKind};
-use crate::ids::{DealId, OperatorId, PartnerId, ProgramId};
+use crate::ids::{CustomerId, DealId, OperatorId, PartnerId, ProgramId};
 use crate::places::covered;
 use crate::table::{self, Op};
 use crate::{operators, partners, programs};
@@ -152,10 +153,10 @@ pub async fn set_policy(
         ..new
     };
     let save = store::save_policy(&policy, program.currency, app.now())?;
-    app.cache.forget(&policy_name(policy.program));
+    let saved = Write::new(save, |_| DealError::Stale).forgetting(policy_name(policy.program));
     Ok(Change {
         value: policy,
-        writes: vec![Write::new(save, |_| DealError::Stale)],
+        writes: vec![saved],
     })
 }
 
@@ -567,15 +568,24 @@ async fn hand_in(
     findings.truncate(MAX_FINDINGS);
     let rival = rivals.first().copied();
     let unheard = findings.is_empty();
-    // Its customer is held too: another partner may know the same one by something else.
+    // Its customer is held too: another partner may know the same one by something else. Where its identifiers are
+    // of several, each of these is.
     let mut identifiers = sight.hashes().to_vec();
     identifiers.push(customer.to_string());
+    let more = sight.customers.iter().filter(|known| **known != customer);
+    identifiers.extend(more.map(ToString::to_string));
+    // A second registrant is the first for what the other one leaves.
+    let free: Vec<String> = lines
+        .iter()
+        .filter(|line| is_free(sight, line))
+        .cloned()
+        .collect();
     let submission = Submission {
         customer,
         identifiers: identifiers.clone(),
-        held: rival.is_none().then(|| Held {
+        held: (rival.is_none() || !free.is_empty()).then(|| Held {
             identifiers,
-            product_lines: lines.clone(),
+            product_lines: free,
             until: days_after(whole_second(now), MAX_DAYS),
         }),
         rank: rival.map_or(Rank::First, Rank::Second),
@@ -602,11 +612,21 @@ async fn hand_in(
         writes.extend(slots.into_iter().map(write));
     }
     if deal.state == State::Approved {
-        let claim = claim(&deal, now).map(|claim| registry::put_claim(&claim));
-        writes.extend(claim.transpose()?.map(write));
+        for claim in rights(&deal, now) {
+            writes.push(write(registry::put_claim(&claim)?));
+        }
     }
     writes.extend(told(app, &deal, draft.timeline.len())?);
     Ok((deal, writes))
+}
+
+/// Whether no deal holds the customer for a product line.
+fn is_free(sight: &Sight, line: &String) -> bool {
+    let holds = |slot: &Slot| {
+        slot.kind == ClaimKind::Deal
+            && (slot.product_line == *line || slot.product_line == EVERY_LINE)
+    };
+    !sight.slots.iter().any(holds)
 }
 
 /// Others' deals for the same, each once; the partner's own is an error.
@@ -717,22 +737,34 @@ impl DealHold<'_> {
         self.hold().keep(until)
     }
 
-    fn pass(&self, to: &Deal, until: Timestamp) -> Vec<Op> {
-        self.hold().pass(&to.id.to_string(), to.partner, until)
-    }
-
     fn give_back(&self, now: Timestamp) -> Vec<Op> {
         self.hold().give_back(now)
     }
 }
 
-/// The claim that an approved deal gives its partner to the customer.
-fn claim(deal: &Deal, now: Timestamp) -> Option<CustomerClaim> {
+/// The customers that a deal's identifiers are of: its own first. Others where what was taken for two turns out to
+/// be one.
+fn customers(deal: &Deal) -> impl Iterator<Item = CustomerId> {
+    let own = deal.customer;
+    let known = deal.identifiers.iter().filter_map(|one| one.parse().ok());
+    own.into_iter()
+        .chain(known.filter(move |known| Some(*known) != own))
+}
+
+/// The claims that an approved deal gives its partner: one to each customer that its identifiers are of, so that it
+/// is found by any of them.
+fn rights(deal: &Deal, now: Timestamp) -> Vec<CustomerClaim> {
+    customers(deal)
+        .filter_map(|customer| claim(deal, customer, now))
+        .collect()
+}
+
+fn claim(deal: &Deal, customer: CustomerId, now: Timestamp) -> Option<CustomerClaim> {
     let grant = deal.grant.as_ref()?;
     let submitted = deal.submitted_at.unwrap_or(deal.created_at);
     Some(CustomerClaim {
         program: deal.program,
-        customer: deal.customer?,
+        customer,
         kind: ClaimKind::Deal,
         id: deal.id.to_string(),
         partner: Some(deal.partner),
@@ -756,23 +788,23 @@ fn share(beside: Beside) -> Share {
     }
 }
 
-/// The claim of an approved deal, changed; nothing where there is none.
+/// The claims of an approved deal, changed; nothing where there are none.
 async fn change_claim(
     app: &App,
     deal: &Deal,
-    change: impl FnOnce(&mut CustomerClaim),
-) -> Result<Option<Write<DealError>>, DealError> {
-    let Some(customer) = deal.customer else {
-        return Ok(None);
-    };
+    change: impl Fn(&mut CustomerClaim),
+) -> Result<Vec<Write<DealError>>, DealError> {
     let id = deal.id.to_string();
-    let found = registry::find_claim(&app.main, deal.program, customer, ClaimKind::Deal, &id);
-    let Some(mut claim) = found.await? else {
-        return Ok(None);
-    };
-    change(&mut claim);
-    claim.version += 1;
-    Ok(Some(write(registry::change_claim(&claim)?)))
+    let mut writes = Vec::new();
+    for customer in customers(deal) {
+        let found = registry::find_claim(&app.main, deal.program, customer, ClaimKind::Deal, &id);
+        if let Some(mut claim) = found.await? {
+            change(&mut claim);
+            claim.version += 1;
+            writes.push(write(registry::change_claim(&claim)?));
+        }
+    }
+    Ok(writes)
 }
 
 /// The writes by which a deal that is not closed is another partner's: the one whose it was has been merged into that
@@ -956,7 +988,7 @@ async fn end(app: &App, before: Deal, ended: Deal, details: Option<Details>) -> 
     let now = app.now();
     let mut writes = follow(&before, &ended)?;
     writes.extend(told(app, &ended, before.timeline.len())?);
-    writes.extend(release(app, &before, now, true).await?);
+    writes.extend(release(app, &before, now).await?);
     Ok(Change {
         value: Known {
             deal: ended,
@@ -967,16 +999,14 @@ async fn end(app: &App, before: Deal, ended: Deal, details: Option<Details>) -> 
 }
 
 /// What follows from the end of a deal: its claim ends with it, whoever shares it has it alone from now on, and
-/// its slots pass on to that one or are given back. What has ended by itself is left as it is; `retake` lets
-/// who is left take slots that have.
+/// its slots pass on to that one, to another approved deal of the customer, or are given back. What has ended by
+/// itself is left as it is.
 async fn release(
     app: &App,
     before: &Deal,
     now: Timestamp,
-    retake: bool,
 ) -> Result<Vec<Write<DealError>>, DealError> {
     let mut writes = Vec::new();
-    let held = before.held.as_ref().filter(|held| held.until > now);
     let other = match before.beside {
         Some(Beside { deal, .. }) => Some(find(app, deal).await?.deal),
         None => None,
@@ -985,35 +1015,16 @@ async fn release(
         Some(other) => {
             let mut alone = other.alone(now);
             let until = other.grant.as_ref().map_or(now, |grant| grant.until);
-            if let Some(held) = held {
-                let (common, rest) = held.divided(&other);
-                for part in &rest {
-                    writes.extend(hold(before, part).give_back(now).into_iter().map(write));
-                }
-                if let Some(common) = common {
-                    let passed = hold(before, &common).pass(&other, until);
-                    writes.extend(passed.into_iter().map(write));
-                    alone.held = Some(Held { until, ..common });
-                }
-            } else if retake && other.held.is_none() && before.held.is_some() && until > now {
-                let own = Held {
-                    identifiers: other.identifiers.clone(),
-                    product_lines: other.subject.product_lines.clone(),
-                    until,
-                };
-                let taken = hold(&other, &own).take(until, now)?;
-                writes.extend(taken.into_iter().map(write));
-                alone.held = Some(own);
+            if before.held.is_some() && until > now {
+                let standing = slots::standing(app, &other, Some(before)).await?;
+                let guard = slots::guard(&other, Some(before), &standing, until, now)?;
+                writes.extend(guard.writes);
+                alone.held = guard.held;
             }
             writes.extend(store::change(&other, &alone)?.into_iter().map(write));
             writes.extend(change_claim(app, &alone, |claim| claim.share = None).await?);
         }
-        None => {
-            if let Some(held) = held {
-                let given = hold(before, held).give_back(now);
-                writes.extend(given.into_iter().map(write));
-            }
-        }
+        None => writes.extend(slots::leave(app, before, None, now).await?),
     }
     let protected = before.grant.as_ref();
     if protected.is_some_and(|grant| grant.until > now) {

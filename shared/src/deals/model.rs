@@ -21,6 +21,9 @@ pub const MAX_LINE: usize = 64;
 pub const MAX_LINES: usize = 8;
 /// Entries of a timeline; a deal that is asked about for ever is decided before.
 pub const MAX_TIMELINE: usize = 100;
+/// Bytes of all that is asked about a deal and answered: with the rest of it far below the 400 KB that an item of
+/// DynamoDB may have.
+pub const MAX_TOLD: usize = 200_000;
 /// Findings that are kept.
 pub const MAX_FINDINGS: usize = 30;
 /// Days before the end of the protection at which its partner is reminded.
@@ -513,13 +516,6 @@ impl Approval {
     fn next_due(&self) -> Option<Timestamp> {
         self.stages.iter().filter_map(|stage| stage.due).min()
     }
-
-    /// Whether an operator may consent to one of the open steps.
-    #[must_use]
-    pub fn waits_for(&self, operator: OperatorId) -> bool {
-        let open = self.open();
-        open.iter().any(|at| self.stages[*at].is_for(operator))
-    }
 }
 
 /// What an approved deal has.
@@ -557,43 +553,6 @@ pub struct Held {
     pub product_lines: Vec<String>,
     /// Until when, by themselves.
     pub until: Timestamp,
-}
-
-impl Held {
-    /// What of it another deal has a use for, and the rest of it, in up to two parts.
-    #[must_use]
-    pub fn divided(&self, other: &Deal) -> (Option<Self>, Vec<Self>) {
-        let part = |wanted: &[String], all: &[String]| -> (Vec<String>, Vec<String>) {
-            all.iter().cloned().partition(|one| wanted.contains(one))
-        };
-        let (identifiers, others) = part(&other.identifiers, &self.identifiers);
-        let lines = part(&other.subject.product_lines, &self.product_lines);
-        let (product_lines, other_lines) = lines;
-        let tells_none = self.product_lines.is_empty() && other.subject.product_lines.is_empty();
-        if identifiers.is_empty() || (product_lines.is_empty() && !tells_none) {
-            return (None, vec![self.clone()]);
-        }
-        let mut rest = Vec::new();
-        if !others.is_empty() {
-            rest.push(Self {
-                identifiers: others,
-                ..self.clone()
-            });
-        }
-        if !other_lines.is_empty() {
-            rest.push(Self {
-                identifiers: identifiers.clone(),
-                product_lines: other_lines,
-                until: self.until,
-            });
-        }
-        let common = Self {
-            identifiers,
-            product_lines,
-            until: self.until,
-        };
-        (Some(common), rest)
-    }
 }
 
 /// With whom an approved deal is shared.
@@ -717,7 +676,7 @@ pub enum Fault {
     ConsentedBefore,
     /// It has been extended, or the program extends none.
     NoExtension,
-    /// Its timeline is full: nothing but a decision is left.
+    /// Its timeline is full, or what was asked and answered: nothing but a decision is left.
     TooMuch,
     /// Nothing stands in its way that is known.
     NothingToDispute,
@@ -860,6 +819,11 @@ impl Deal {
         now: Timestamp,
     ) -> Result<Self, Fault> {
         self.demand(&[State::Submitted, State::InReview])?;
+        // The answer shall still have its place, however long.
+        let answer = MAX_PROSE * 4;
+        if self.told() + question.len() + answer > MAX_TOLD {
+            return Err(Fault::TooMuch);
+        }
         // An answer, consents and a decision shall still have their place.
         if self.timeline.len() + MAX_STEPS * 2 + 12 > MAX_TIMELINE {
             return Err(Fault::TooMuch);
@@ -870,6 +834,20 @@ impl Deal {
         deal.answer_by = Some(days_after(now, policy.answer_days));
         deal.approval = deal.approval.map(Approval::paused);
         Ok(deal)
+    }
+
+    /// Bytes of all that was asked and answered.
+    fn told(&self) -> usize {
+        let asked = self.timeline.iter().filter(|entry| {
+            matches!(
+                entry.what,
+                Happening::InformationRequested | Happening::InformationSupplied
+            )
+        });
+        asked
+            .filter_map(|entry| entry.note.as_ref())
+            .map(String::len)
+            .sum()
     }
 
     /// The deal with its partner's answer, submitted again.
@@ -891,10 +869,23 @@ impl Deal {
         Ok(deal)
     }
 
-    /// Whether an operator has a stake in the deal: by what the program says, or because it wrote it down.
+    /// Whether an operator has a stake in the deal: by what the program says, or because it wrote it down, handed it
+    /// in, or spoke for its partner.
     #[must_use]
     pub fn has_stake(&self, operator: OperatorId, policy: &Policy, domain: Option<&str>) -> bool {
-        self.created_by == Actor::Operator(operator)
+        let operator_itself = Actor::Operator(operator);
+        let spoke = |entry: &Entry| {
+            let for_partner = matches!(
+                entry.what,
+                Happening::Created
+                    | Happening::Submitted
+                    | Happening::InformationSupplied
+                    | Happening::DisputeRaised
+            );
+            for_partner && entry.by == operator_itself
+        };
+        self.created_by == operator_itself
+            || self.timeline.iter().any(spoke)
             || policy.has_stake(operator, self.partner, domain)
     }
 
@@ -1104,6 +1095,15 @@ impl Deal {
     pub fn alone(&self, now: Timestamp) -> Self {
         let mut deal = self.after(Happening::Alone, Actor::Rule, now, None);
         deal.beside = None;
+        deal
+    }
+
+    /// The deal with the slots that are its own from now on.
+    #[must_use]
+    pub fn holding(&self, held: Option<Held>) -> Self {
+        let mut deal = self.clone();
+        deal.version += 1;
+        deal.held = held;
         deal
     }
 

@@ -1,10 +1,10 @@
 //! Disputes between two partners over one deal.
 
 use super::error::DealError;
-use super::model::{Actor, Award, Deal, Fault, Held, State, Terms};
+use super::model::{Actor, Award, Deal, Fault, State, Terms};
 use super::{
-    Decided, Details, Known, change_claim, claim, demand_version, find, follow, hold, policy,
-    release, share, store, told, write,
+    Decided, Details, Known, change_claim, demand_version, find, follow, policy, release, rights,
+    share, slots, store, told, write,
 };
 use crate::claims::registry;
 use crate::clock::Timestamp;
@@ -120,16 +120,28 @@ pub(super) async fn settle(
     }
     let (mut changed, told_of) = deal.settled(holder.as_ref(), award, terms, said, now)?;
     let mut beside = Vec::new();
+    let loses = told_of
+        .as_ref()
+        .is_some_and(|told_of| told_of.state == State::Rejected);
+    if changed.state == State::Approved {
+        let from = holder.as_ref().filter(|_| loses);
+        let standing = slots::standing(app, &changed, from).await?;
+        let stands = slots::other(&changed, &standing);
+        // Whoever registered the customer since stands before it as the holder did.
+        let known = holder.as_ref().map(|holder| holder.id);
+        if let Some(other) = stands.filter(|other| Some(*other) != known) {
+            return Err(DealError::Before(other));
+        }
+        let until = changed.grant.as_ref().map_or(now, |grant| grant.until);
+        let guard = slots::guard(&changed, from, &standing, until, now)?;
+        changed.held = guard.held;
+        beside.extend(guard.writes);
+    }
     if let (Some(holder), Some(told_of)) = (&holder, &told_of) {
-        match (told_of.state, &changed.grant) {
-            (State::Rejected, Some(grant)) => {
-                let (held, slots) = pass_on(holder, &changed, grant.until, now);
-                changed.held = held;
-                beside.extend(slots);
-                beside.extend(bereft(app, holder, now).await?);
-            }
-            (State::Rejected, None) => beside.extend(release(app, holder, now, true).await?),
-            _ => {}
+        match (loses, changed.state) {
+            (true, State::Approved) => beside.extend(bereft(app, holder, now).await?),
+            (true, _) => beside.extend(release(app, holder, now).await?),
+            (false, _) => {}
         }
         if let (Award::Split { .. }, Some(theirs)) = (award, told_of.beside) {
             let less = change_claim(app, holder, |claim| claim.share = Some(share(theirs)));
@@ -137,50 +149,16 @@ pub(super) async fn settle(
         }
         beside.extend(store::change(holder, told_of)?.into_iter().map(write));
         beside.extend(told(app, told_of, holder.timeline.len())?);
-    } else if changed.state == State::Approved {
-        // Nobody stands in its way any more.
-        let until = changed.grant.as_ref().map_or(now, |grant| grant.until);
-        let own = Held {
-            identifiers: changed.identifiers.clone(),
-            product_lines: changed.subject.product_lines.clone(),
-            until,
-        };
-        let taken = hold(&changed, &own).take(until, now)?;
-        beside.extend(taken.into_iter().map(write));
-        changed.held = Some(own);
     }
     let mut writes = follow(deal, &changed)?;
     writes.extend(beside);
     if changed.state == State::Approved {
-        if let Some(claim) = claim(&changed, now) {
+        for claim in rights(&changed, now) {
             writes.push(write(registry::put_claim(&claim)?));
         }
     }
     writes.extend(told(app, &changed, deal.timeline.len())?);
     Ok((changed, writes))
-}
-
-/// The slots of a deal that loses, passed on to the one that has it from now on until then.
-fn pass_on(
-    loser: &Deal,
-    winner: &Deal,
-    until: Timestamp,
-    now: Timestamp,
-) -> (Option<Held>, Vec<Write<DealError>>) {
-    let Some(held) = loser.held.as_ref().filter(|held| held.until > now) else {
-        return (None, Vec::new());
-    };
-    let (common, rest) = held.divided(winner);
-    let mut writes = Vec::new();
-    for part in &rest {
-        writes.extend(hold(loser, part).give_back(now).into_iter().map(write));
-    }
-    let common = common.map(|common| {
-        let passed = hold(loser, &common).pass(winner, until);
-        writes.extend(passed.into_iter().map(write));
-        Held { until, ..common }
-    });
-    (common, writes)
 }
 
 /// What else follows for a deal that loses: its claim ends, and whoever shared it has its own alone.

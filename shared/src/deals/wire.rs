@@ -11,6 +11,7 @@ use super::policy::{
     ORDERS, Order, Policy, Region, Requirement, Second, Stake, Step, When,
 };
 use crate::channel::model::is_code;
+use crate::channel::wire::stored;
 use crate::clock::parse_date;
 use crate::customers::model::{Identifier, MAX_DOMAIN};
 use crate::edge::{Fields, codes};
@@ -518,11 +519,6 @@ pub fn benefit_json(benefit: &Benefit) -> Value {
 /// What is wrong with it.
 pub fn stored_benefit(text: &str) -> Result<Benefit, String> {
     stored(text, benefit)
-}
-
-fn stored<T>(text: &str, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Fields::read(&value, read).map_err(|problem| problem.detail().to_owned())
 }
 
 /// A policy from what [`policy_json`] wrote.

@@ -27,6 +27,8 @@ pub struct Write<E> {
     pub op: Op,
     /// Turns the item as it stands (empty when absent) into the error to report.
     pub refused: Box<dyn Fn(&crate::table::Item) -> E + Send + Sync>,
+    /// Records of this process that are out of date once it is written.
+    pub forgets: Vec<String>,
 }
 
 impl<E> Write<E> {
@@ -35,7 +37,22 @@ impl<E> Write<E> {
         Self {
             op,
             refused: Box::new(refused),
+            forgets: Vec::new(),
         }
+    }
+
+    /// The same, after which a cached record is read anew. It is forgotten once the write stands: before, somebody
+    /// else would read and keep what is about to be replaced.
+    #[must_use]
+    pub fn forgetting(mut self, name: String) -> Self {
+        self.forgets.push(name);
+        self
+    }
+}
+
+fn forget<E>(app: &App, writes: &[Write<E>]) {
+    for name in writes.iter().flat_map(|write| &write.forgets) {
+        app.cache.forget(name);
     }
 }
 
@@ -238,12 +255,16 @@ impl Once {
                 Write {
                     op: Op::Put(put),
                     refused,
+                    ..
                 },
             ],
         ) = (&marker, writes.as_slice())
         {
             return match app.main.put_new(put.clone()).await? {
-                Stored::New => Ok(fresh(value).into_response()),
+                Stored::New => {
+                    forget(app, &writes);
+                    Ok(fresh(value).into_response())
+                }
                 Stored::Already(old) => Err(refused(&old).into()),
             };
         }
@@ -253,12 +274,16 @@ impl Once {
                 Write {
                     op: Op::Update(update),
                     refused,
+                    ..
                 },
             ],
         ) = (&marker, writes.as_slice())
         {
             return match app.main.update(update.clone()).await? {
-                Ok(()) => Ok(fresh(value).into_response()),
+                Ok(()) => {
+                    forget(app, &writes);
+                    Ok(fresh(value).into_response())
+                }
                 Err(old) => Err(refused(&old).into()),
             };
         }
@@ -269,7 +294,10 @@ impl Once {
             .chain(marker)
             .collect();
         match app.main.transact(&ops).await {
-            Ok(()) => Ok(fresh(value).into_response()),
+            Ok(()) => {
+                forget(app, &writes);
+                Ok(fresh(value).into_response())
+            }
             Err(TransactError::Table(error)) => Err(error.into()),
             Err(TransactError::Refused(refusals)) => self.explain(app, &writes, &refusals),
         }

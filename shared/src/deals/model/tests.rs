@@ -692,27 +692,6 @@ fn an_undecided_holder_is_shared_with_nobody() {
 }
 
 #[test]
-fn slots_are_passed_on_as_far_as_the_other_has_a_use_for_them() {
-    let mut other = draft();
-    let mut divided = |mine: &Held, identifiers: &[&str], lines: &[&str]| {
-        let wants = held(identifiers, lines);
-        other.identifiers = wants.identifiers;
-        other.subject.product_lines = wants.product_lines;
-        mine.divided(&other)
-    };
-    let mine = held(&["a", "b"], &["x", "y"]);
-    let all = divided(&mine, &["b", "a"], &["y", "x", "z"]);
-    assert_eq!(all, (Some(mine.clone()), vec![]));
-    let some = divided(&mine, &["b", "c"], &["y"]);
-    let rest = vec![held(&["a"], &["x", "y"]), held(&["b"], &["x"])];
-    assert_eq!(some, (Some(held(&["b"], &["y"])), rest));
-    assert_eq!(divided(&mine, &["c"], &["x"]), (None, vec![mine.clone()]));
-    assert_eq!(divided(&mine, &["a"], &[]), (None, vec![mine.clone()]));
-    let plain = held(&["a"], &[]);
-    assert_eq!(divided(&plain, &["a"], &[]), (Some(plain.clone()), vec![]));
-}
-
-#[test]
 fn a_deal_that_is_asked_about_for_ever_is_decided_at_last() {
     let policy = policy(vec![]);
     let mut deal = submitted(&policy);
