@@ -481,7 +481,7 @@ async fn what_the_customer_of_a_shared_deal_buys_is_both_partners() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert_ne!(line, sale);
+    assert_eq!(line, told("beside/commission"));
     let path = format!("/v1/commissions/{line}/trace");
     let trace = market
         .world

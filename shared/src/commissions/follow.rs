@@ -523,7 +523,7 @@ async fn changed_share(
     let (partner, exchange) = (shared.partner, shared.exchange.as_ref());
     let told = entry(facts, net, partner, place, exchange, currency, shared.part)
         .map_err(|error| failed(&error))?;
-    let told = (!net.gone).then(|| super::Entry {
+    let told = (!net.gone).then_some(super::Entry {
         conversion: line.conversion,
         ..told
     });

@@ -10,7 +10,7 @@ use super::booking;
 use super::explained::told;
 use super::model::{
     Credit, Missing, Outcome, Part, Source, State, entry, exchange, missing, net_applied, price,
-    waiting,
+    share_id, waiting,
 };
 use super::store;
 use super::trace::{aftermath, explain};
@@ -18,7 +18,7 @@ use crate::claims;
 use crate::claims::model::{Claim, Evidence, Ruling, Unattributed};
 use crate::clock::{Timestamp, date_of, days_after};
 use crate::edge::App;
-use crate::ids::{CouponId, DisputeId, LinkId, PartnerId, PayoutId, ProgramId};
+use crate::ids::{ConversionId, CouponId, DisputeId, LinkId, PartnerId, PayoutId, ProgramId};
 use crate::payouts;
 use crate::payouts::model::PayoutState;
 use crate::plans::model::{ASSIGNED_BY, AssignedBy, PlanVersion, name_in};
@@ -100,6 +100,10 @@ pub struct ClaimView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "0.70")]
     pub share: Option<String>,
+    /// The commission's id, of one that wins beside another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub commission: Option<ConversionId>,
     /// `won`, `outranked`, or why it does not hold.
     #[schema(example = "won")]
     pub result: &'static str,
@@ -188,6 +192,7 @@ fn claim_view(claim: &Claim, won: bool) -> ClaimView {
         since: None,
         partner: *partner,
         share: share.map(|share| share.to_string()),
+        commission: None,
         result,
         explanation,
     };
@@ -217,12 +222,19 @@ fn claim_view(claim: &Claim, won: bool) -> ClaimView {
     }
 }
 
-fn attribution_view(ruling: &Ruling, reason: Option<Unattributed>) -> AttributionView {
+fn attribution_view(
+    conversion: ConversionId,
+    ruling: &Ruling,
+    reason: Option<Unattributed>,
+) -> AttributionView {
     AttributionView {
         partner: ruling.winner.as_ref().and_then(|winner| winner.partner),
         reason: reason.map(Unattributed::name),
         evidence: ruling.winner.as_ref().map(|claim| claim_view(claim, true)),
-        beside: ruling.beside.as_ref().map(|claim| claim_view(claim, true)),
+        beside: ruling.beside.as_ref().map(|claim| ClaimView {
+            commission: Some(share_id(conversion)),
+            ..claim_view(claim, true)
+        }),
         losers: ruling
             .losers
             .iter()
@@ -320,7 +332,11 @@ async fn shown(
             commission: None,
         });
     };
-    let attribution = attribution_view(&outcome.ruling, outcome.credit.as_ref().err().copied());
+    let attribution = attribution_view(
+        outcome.conversion,
+        &outcome.ruling,
+        outcome.credit.as_ref().err().copied(),
+    );
     let commission = match &outcome.credit {
         Err(_) => None,
         Ok(credit) => {
@@ -416,7 +432,7 @@ pub async fn preview(app: &App, facts: &Facts) -> Result<OutcomeView, Error> {
     let (plan, assigned_by) = (verdict.plan.clone(), verdict.assigned_by);
     let ruling = verdict.ruling;
     let partner = ruling.winner.as_ref().and_then(|winner| winner.partner);
-    let attribution = attribution_view(&ruling, ruling.reason());
+    let attribution = attribution_view(facts.id, &ruling, ruling.reason());
     let (Some(partner), Some(plan)) = (partner, plan) else {
         return Ok(OutcomeView {
             state: State::Unattributed.name(),
