@@ -831,7 +831,7 @@ pub async fn inherit(
         ops.extend(hold(&changed, held).keep(held.until));
     }
     let claim = change_claim(app, deal, |claim| claim.partner = Some(to)).await?;
-    ops.extend(claim.map(|write| write.op));
+    ops.extend(claim.into_iter().map(|write| write.op));
     Ok(ops)
 }
 

@@ -158,7 +158,7 @@ pub(super) async fn heir(
     let (Some(customer), Some(held)) = (before.customer, &before.held) else {
         return Ok(None);
     };
-    let mut claims = registry::claims_of(&app.main, before.program, customer).await?;
+    let mut claims = registry::claims_of(app, before.program, customer).await?;
     claims.retain(|claim| {
         claim.kind == ClaimKind::Deal && claim.until.is_none_or(|until| until > now)
     });
