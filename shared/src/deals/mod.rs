@@ -808,7 +808,7 @@ async fn change_claim(
 }
 
 /// The writes by which a deal that is not closed is another partner's: the one whose it was has been merged into that
-/// one. Its slots and its claim go with it. None for a closed one.
+/// one. Its claim goes with it, and its slots, unless they turned out to be another's already. None for a closed one.
 ///
 /// # Errors
 /// The table's.
@@ -816,6 +816,7 @@ pub async fn inherit(
     app: &App,
     known: &Known,
     to: PartnerId,
+    with_slots: bool,
     now: Timestamp,
 ) -> Result<Vec<Op>, DealError> {
     let deal = &known.deal;
@@ -827,7 +828,8 @@ pub async fn inherit(
     let changed = deal.inherited(to, now);
     let mut ops = store::change(deal, &changed)?;
     ops.push(store::list_with(&changed));
-    if let Some(held) = changed.held.as_ref().filter(|held| held.until > now) {
+    let held = changed.held.as_ref().filter(|held| held.until > now);
+    if let Some(held) = held.filter(|_| with_slots) {
         ops.extend(hold(&changed, held).keep(held.until));
     }
     let claim = change_claim(app, deal, |claim| claim.partner = Some(to)).await?;

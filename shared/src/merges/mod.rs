@@ -260,10 +260,18 @@ async fn follow(
             let (found, next) =
                 deals::list(app, listed, deals::Filter::default(), position, PAGE).await?;
             for known in found.into_iter().filter(|known| known.deal.partner == from) {
-                let ops = deals::inherit(app, &known, to, now).await?;
-                if !ops.is_empty() {
-                    count += commit(app, &ops).await?;
+                let ops = deals::inherit(app, &known, to, true, now).await?;
+                if ops.is_empty() {
+                    continue;
                 }
+                count += match commit(app, &ops).await {
+                    // A slot that is not the deal's any more keeps the deal from nothing.
+                    Err(MergeError::Moved) => {
+                        let ops = deals::inherit(app, &known, to, false, now).await?;
+                        commit(app, &ops).await?
+                    }
+                    done => done?,
+                };
             }
             next
         }
