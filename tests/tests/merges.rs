@@ -223,6 +223,18 @@ async fn what_she_brings_is_the_others_and_what_she_brought_stays_hers() {
         .await
         .expect(200);
     assert_eq!(seen.items().len(), 1);
+    let path = format!("/v1/conversions/{before}");
+    let _ = world
+        .ask(&key, Method::GET, &path, &[], None)
+        .await
+        .expect(200);
+    // To read is not to change.
+    let person = json!({ "name": "Ida", "email": "ida@mill.example", "role": "owner" });
+    let path = firm.path(&firm.ada, "/members");
+    let refused = world
+        .ask(&key, Method::POST, &path, &[], Some(&person))
+        .await;
+    let _ = refused.problem(404, "not_found");
     let (cleo, ..) = world.partner_in(&firm.ada.program, "Cleo").await;
     let cleo = world
         .post(&format!("/v1/partners/{cleo}/keys"), json!({}))
@@ -364,7 +376,7 @@ async fn a_deal_goes_on_with_its_protection_and_is_won_by_the_other() {
     let won = act(
         &open,
         "won",
-        json!({ "amount": "25000.00", "currency": "GBP" }),
+        json!({ "amount": "25000.00", "currency": "GBP", "another_sale": true }),
     )
     .await
     .expect(200);
@@ -470,10 +482,12 @@ async fn a_program_that_only_she_was_in_is_his_too() {
     let _ = sold("first").await;
     world.settle().await;
     let _ = firm.merge().await.expect(200);
-    firm.after_minutes(1).await;
+    // Before any clockwork: his place came with the merge.
+    firm.minutes_pass(1);
     let later = sold("second").await;
     world.settle().await;
     assert_eq!(firm.paid_to(&later).await, firm.bob.partner);
+    firm.after_minutes(1).await;
     firm.rest().await;
     firm.rest().await;
     assert_eq!(
@@ -483,6 +497,58 @@ async fn a_program_that_only_she_was_in_is_his_too() {
             ["0.00", "10.00", "0.00", "0.00"]
         ]
     );
+}
+
+#[tokio::test]
+async fn what_happened_before_he_came_is_his_and_what_is_held_stays() {
+    let firm = Firm::open().await;
+    let world = &firm.world;
+    let body =
+        json!({ "name": "Kim", "email": "kim@example.com", "country": "GB", "kind": "affiliate" });
+    let kim = world
+        .post("/v1/partners", body)
+        .await
+        .expect(201)
+        .str("id")
+        .to_owned();
+    let late = json!({ "program": firm.ada.program, "plan": "standard", "effective_from": world.now().to_string() });
+    let path = format!("/v1/partners/{kim}/enrolments");
+    let _ = world.post(&path, late).await.expect(201);
+    let _ = world.sale(&firm.ada, "a-0", "10.00").await;
+    world.settle().await;
+    world.advance_days(30).await;
+    let body = json!({ "into": kim, "reason": "one firm" });
+    let _ = world
+        .post(&firm.path(&firm.ada, "/merge"), body)
+        .await
+        .expect(200);
+    firm.minutes_pass(1);
+    let before = tributary::clock::days_before(world.now(), 40);
+    let sold = json!({ "transaction_id": "a-old", "coupon": firm.ada.coupon, "amount": "1.00", "currency": "GBP", "occurred_at": before.to_string() });
+    let sold = world.postback(&firm.ada, sold).await.expect(201);
+    world.settle().await;
+    assert_eq!(firm.paid_to(sold.str("conversion")).await, kim);
+
+    let hold = json!({ "reason": "chargebacks are looked into" });
+    let _ = world
+        .put(&firm.path(&firm.ada, "/payout-hold"), hold)
+        .await
+        .expect(200);
+    firm.after_minutes(25).await;
+    firm.rest().await;
+    assert_eq!(
+        world.balances(&firm.ada.partner).await[1],
+        "3.00",
+        "it is held"
+    );
+    let _ = world
+        .delete(&firm.path(&firm.ada, "/payout-hold"))
+        .await
+        .expect(204);
+    firm.rest().await;
+    firm.rest().await;
+    assert_eq!(world.balances(&firm.ada.partner).await[1], "0.00");
+    assert_eq!(world.balances(&kim).await[1], "3.30");
 }
 
 #[tokio::test]
@@ -523,6 +589,19 @@ async fn who_cannot_be_merged_is_told_why() {
         .await
         .expect(200);
     let _ = merge(ada, bob).await.problem(409, "wrong_state");
+    let _ = world
+        .post(&firm.path(&firm.ada, "/suspend"), json!({}))
+        .await
+        .expect(200);
+    let _ = world
+        .delete(&firm.path(&firm.ada, "/payout-hold"))
+        .await
+        .expect(204);
+    let _ = merge(ada, bob).await.problem(409, "wrong_state");
+    let _ = world
+        .post(&firm.path(&firm.ada, "/reinstate"), json!({}))
+        .await
+        .expect(200);
     let _ = world
         .delete(&firm.path(&firm.ada, "/payout-hold"))
         .await

@@ -18,6 +18,7 @@ use tributary::edge::{
 };
 use tributary::ids::{ClaimId, PartnerId, ProgramId};
 use tributary::operators::model::Scope;
+use tributary::partners;
 use utoipa::OpenApi;
 
 /// Tries to register while others register the same customer.
@@ -273,7 +274,7 @@ fn id(path: &str) -> Result<ClaimId, Problem> {
 fn own(principal: &Principal, partner: Option<PartnerId>) -> Result<(), Problem> {
     match principal {
         Principal::Operator(_) => Ok(()),
-        Principal::Partner(own) if partner == Some(own.id) => Ok(()),
+        Principal::Partner(own) if partner.is_some_and(|partner| own.owns(partner)) => Ok(()),
         Principal::Partner(_) => Err(Problem::not_found("claim")),
     }
 }
@@ -302,7 +303,12 @@ async fn end(
         return Ok(reply.into_response());
     }
     let id = id(&path)?;
-    own(&principal, records::find(&app, id).await?.partner)?;
+    // What was a merged partner's is for the other to end.
+    let whose = match records::find(&app, id).await?.partner {
+        Some(partner) => Some(partners::heir(&app, partner).await?),
+        None => None,
+    };
+    own(&principal, whose)?;
     let change = records::end(&app, id).await?;
     let is_partner = matches!(principal, Principal::Partner(_));
     let view = schema::claim(&change.value).for_partner_if(is_partner);

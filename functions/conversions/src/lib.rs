@@ -85,7 +85,7 @@ async fn find(
         .pop()
         .filter(|view| match &principal {
             Principal::Operator(_) => true,
-            Principal::Partner(partner) => view.belongs_to(partner.id),
+            Principal::Partner(own) => own.everybody().any(|partner| view.belongs_to(partner)),
         })
         .ok_or_else(|| Problem::not_found("conversion"))?;
     Ok(Reply::ok(&for_reader(view, &principal)))

@@ -103,7 +103,9 @@ async fn acting(app: &App, principal: &Principal, path: &str) -> Result<(Known, 
         }
         Principal::Partner(_) => Actor::Partner,
     };
-    Ok((readable(app, principal, path).await?, actor))
+    let known = readable(app, principal, path).await?;
+    principal.may_change(known.deal.partner, &[Scope::Channel], "deal")?;
+    Ok((known, actor))
 }
 
 /// A decision on its way.

@@ -4,9 +4,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use tributary::edge::Paper;
 use tributary::edge::{
-    App, Cursor, Limit, Operator, Path, Principal, Problem, Query, Reply, codes,
+    App, Cursor, Limit, Operator, PartnerPrincipal, Path, Principal, Problem, Query, Reply, codes,
 };
 use tributary::ids::{PartnerId, ProgramId};
+use tributary::leads::error::LeadError;
 use tributary::leads::export::{self as sheet, SHEET};
 use tributary::leads::model::{STAGES, Stage, name_of};
 use tributary::leads::{self, Known, Listed};
@@ -103,8 +104,16 @@ fn listed(principal: &Principal, query: &Query) -> Result<(Listed, Option<Stage>
 fn shown(known: &Known, principal: &Principal) -> schema::LeadView {
     match principal {
         Principal::Operator(_) => schema::for_operator(known),
-        Principal::Partner(own) => schema::for_partner(known, own.id),
+        Principal::Partner(own) => {
+            schema::for_partner(known, offered_to(known, own).unwrap_or(own.id))
+        }
     }
+}
+
+/// To whom of those that a key speaks for a lead was offered: to itself before any that was merged into it.
+fn offered_to(known: &Known, own: &PartnerPrincipal) -> Option<PartnerId> {
+    own.everybody()
+        .find(|partner| known.lead.offer_to(*partner).is_some())
 }
 
 /// Get one lead.
@@ -124,7 +133,11 @@ pub(crate) async fn find(
             operator.demand(&[Scope::Read])?;
             leads::find(&app, id).await?
         }
-        Principal::Partner(own) => leads::find_offered(&app, own.id, id).await?,
+        Principal::Partner(own) => {
+            let known = leads::find(&app, id).await?;
+            let _ = offered_to(&known, own).ok_or(LeadError::NotFound(id))?;
+            known
+        }
     };
     Ok(Reply::ok(&shown(&known, &principal)).version(known.lead.version))
 }

@@ -16,7 +16,7 @@ use crate::schema;
 
 /// Who changes the people of a partner: an operator, or the partner itself.
 fn actor(principal: &Principal, partner: PartnerId) -> Result<Actor, Problem> {
-    principal.may_read(partner, &[Scope::Channel], "partner")?;
+    principal.may_change(partner, &[Scope::Channel], "partner")?;
     Ok(match principal {
         Principal::Operator(operator) => Actor::Operator(operator.id),
         Principal::Partner(own) => own.member.map_or(Actor::Partner, Actor::Member),

@@ -25,7 +25,7 @@ use crate::schema;
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::NewMergeBody,
     responses((status = 200, description = "Merged", body = schema::MergeView),
-        (status = 409, description = "`wrong_state`: it was merged into another, is banned, or its payouts are on hold; or `into` was merged itself"),
+        (status = 409, description = "`wrong_state`: it was merged into another, is suspended or banned, or its payouts are on hold; or `into` was merged itself"),
         (status = 422, description = "`reference_unknown`, `partner_suspended`: `into` does not exist or is not active")))]
 pub(crate) async fn merge(
     State(app): State<App>,

@@ -58,7 +58,7 @@ fn line_id(series: Series, partner: PartnerId, program: ProgramId, id: &str) -> 
     ConversionId::derived(&[&partner, &program, series.name(), id])
 }
 
-/// Whether an adjustment is made and waits to become payable.
+/// Whether any of these adjustments is made and waits to become payable.
 ///
 /// # Errors
 /// The table's.
@@ -67,12 +67,15 @@ pub async fn is_pending(
     series: Series,
     partner: PartnerId,
     program: ProgramId,
-    id: &str,
+    ids: impl Iterator<Item = String>,
 ) -> Result<bool, CommissionError> {
-    let key = store::outcome_key(line_id(series, partner, program, id));
-    let found = app.main.get_many([key]).await?.into_values().next();
-    let line = found.map(store::outcome).transpose()?;
-    Ok(line.is_some_and(|line| line.state == State::Held))
+    let keys = ids.map(|id| store::outcome_key(line_id(series, partner, program, &id)));
+    for item in app.main.get_many(keys).await?.into_values() {
+        if store::outcome(item)?.state == State::Held {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What came of an adjustment.

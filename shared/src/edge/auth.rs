@@ -134,6 +134,11 @@ pub struct PartnerPrincipal {
 }
 
 impl PartnerPrincipal {
+    /// Itself, and those that were merged into it.
+    pub fn everybody(&self) -> impl Iterator<Item = PartnerId> {
+        std::iter::once(self.id).chain(self.absorbed.iter().copied())
+    }
+
     /// Whether what is that partner's is its own: it is that one, or that one was merged into it.
     #[must_use]
     pub fn owns(&self, partner: PartnerId) -> bool {
@@ -160,7 +165,24 @@ impl Principal {
         }
     }
 
-    /// Goes on for an operator with the scope, or for that partner itself.
+    /// Goes on for an operator with the scope, or for that partner itself. Whom it was merged into reads, and changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`Self::may_read`].
+    pub fn may_change(
+        &self,
+        partner: PartnerId,
+        scopes: &[Scope],
+        what: &str,
+    ) -> Result<(), Problem> {
+        match self {
+            Self::Partner(own) if own.id != partner => Err(Problem::not_found(what)),
+            _ => self.may_read(partner, scopes, what),
+        }
+    }
+
+    /// Goes on for an operator with the scope, for that partner itself, or for whom it was merged into.
     ///
     /// # Errors
     /// `forbidden` for an operator without the scope; for another partner, who shall not even learn that

@@ -23,6 +23,9 @@ pub enum MergeError {
     /// A partner is not merged into itself.
     #[error("a partner is not merged into itself")]
     Itself,
+    /// The partner is in more programs than can change hands at once.
+    #[error("the partner is in too many programs")]
+    TooManyPlaces,
     /// The partner was not merged.
     #[error("the partner was not merged")]
     None,
@@ -66,6 +69,10 @@ impl From<MergeError> for Problem {
                 codes::INVALID,
                 "into",
                 "is the partner itself; name another",
+            ),
+            MergeError::TooManyPlaces => Self::new(
+                codes::LIMIT_REACHED,
+                "the partner is in more than 40 programs; no more change hands at once",
             ),
             MergeError::None => Self::not_found("merge"),
             MergeError::Moved => Self::new(codes::CONFLICT, codes::CONFLICT.meaning),

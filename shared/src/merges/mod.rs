@@ -10,8 +10,12 @@ pub mod error;
 pub mod model;
 mod store;
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use error::MergeError;
 use model::{Following, Merge, Moving, PASSES, SETTLE_MINUTES};
+use tokio::time::Instant;
 
 use crate::clock::{Timestamp, minutes_after};
 use crate::commissions::hand::{NewAdjustment, Series, adjust, is_pending};
@@ -20,12 +24,16 @@ use crate::events::{self, Event, EventKind};
 use crate::ids::{OperatorId, PartnerId};
 use crate::leads::error::LeadError;
 use crate::leads::{Listed as LeadsListed, Target};
-use crate::ledger::model::Account;
 use crate::ledger::store::accounts;
+use crate::money::Money;
 use crate::partners::error::PartnerError;
 use crate::table::{Op, TransactError};
 use crate::{deals, leads, partners, programs};
 
+/// Programs of a partner that can be merged: as many places change hands in one transaction.
+const MAX_PLACES: usize = 40;
+/// Seconds after which a run begins no further step.
+const RUN_SECONDS: u64 = 8;
 /// Merges that one run of the clockwork goes on with.
 const MAX_DUE: usize = 50;
 /// Steps of one merge in one run; the next run goes on.
@@ -36,7 +44,7 @@ const PAGE: usize = 25;
 /// Merges one partner into another, for good. The same again is answered with what stands.
 ///
 /// # Errors
-/// `NotFound`, `IntoUnknown`, `Itself`, `Partner`, `Moved` (ask again), the table's.
+/// `NotFound`, `IntoUnknown`, `Itself`, `TooManyPlaces`, `Partner`, `Moved` (ask again), the table's.
 pub async fn merge(
     app: &App,
     from: PartnerId,
@@ -62,8 +70,20 @@ pub async fn merge(
     }
     let other = other.ok_or(MergeError::IntoUnknown(into))?;
     let (_, _, mut ops) = partners::merged(app, one, other).await?;
+    // From the first moment on: what is credited to nobody because of a place that is missing stays nobody's.
+    let (places, more) = partners::enrolments(app, from, None, MAX_PLACES).await?;
+    if more.is_some() {
+        return Err(MergeError::TooManyPlaces);
+    }
+    let mut taken = 0;
+    for place in &places {
+        let writes = partners::inherit(app, place, into, true).await?;
+        taken += u32::from(!writes.is_empty());
+        ops.extend(writes);
+        partners::forget_enrolment(app, into, place.program);
+    }
     let now = app.now();
-    let merge = Merge::new(from, into, by, reason, now);
+    let merge = Merge::new(from, into, by, reason, now).with_places(taken);
     ops.push(store::save(&merge)?);
     let told = Event::new(app.fresh(), EventKind::PartnerMerged, from, now)
         .about_partner(from)
@@ -93,23 +113,57 @@ pub async fn find(app: &App, from: PartnerId) -> Result<Merge, MergeError> {
 /// # Errors
 /// The first that any merge met, after all were tried. Safe to repeat.
 pub async fn due(app: &App, now: Timestamp) -> Result<usize, MergeError> {
+    let until = Instant::now() + Duration::from_secs(RUN_SECONDS);
     let mut done = 0;
     let mut failed = None;
     for from in store::due(&app.main, now, MAX_DUE).await? {
         // Due is what the schedule's time says; done it is now.
-        match go_on(app, from, now.max(app.now())).await {
+        let now = now.max(app.now());
+        match go_on(app, from, now, until).await {
             Ok(steps) => done += steps,
             Err(error) => {
                 tracing::error!(%error, partner = %from, "a merge did not go on; it is tried again");
                 failed = Some(error);
+                put_back(app, from, now).await;
             }
+        }
+        if Instant::now() >= until {
+            break;
         }
     }
     failed.map_or(Ok(done), Err)
 }
 
-async fn go_on(app: &App, from: PartnerId, now: Timestamp) -> Result<usize, MergeError> {
+/// Lets a merge that failed wait, so that it keeps no other from going on.
+async fn put_back(app: &App, from: PartnerId, now: Timestamp) {
+    let put = async {
+        if let Some(merge) = store::find(&app.main, from).await? {
+            let op = store::save(&merge.rested(true, now))?;
+            app.main
+                .transact(&[op])
+                .await
+                .map_err(|error| match error {
+                    TransactError::Table(error) => error.into(),
+                    TransactError::Refused(_) => MergeError::Moved,
+                })?;
+        }
+        Ok::<(), MergeError>(())
+    };
+    if let Err(error) = put.await {
+        tracing::warn!(%error, partner = %from, "a merge that failed was not put back");
+    }
+}
+
+async fn go_on(
+    app: &App,
+    from: PartnerId,
+    now: Timestamp,
+    until: Instant,
+) -> Result<usize, MergeError> {
     for done in 0..MAX_STEPS {
+        if done > 0 && Instant::now() >= until {
+            return Ok(done);
+        }
         let Some(merge) = store::find(&app.main, from).await? else {
             return Ok(done);
         };
@@ -127,62 +181,68 @@ async fn go_on(app: &App, from: PartnerId, now: Timestamp) -> Result<usize, Merg
     Ok(MAX_STEPS)
 }
 
-/// One step: what stands once it is made.
+/// One step: what stands once it is made. Money goes first, once it may: nothing that cannot follow keeps it back.
 async fn step(app: &App, merge: &Merge, now: Timestamp) -> Result<Merge, MergeError> {
     if let Some(moving) = &merge.moving {
         carry(app, merge, moving).await?;
         return Ok(merge.arrived()?);
     }
+    let mut is_busy = true;
+    if now >= minutes_after(merge.at, SETTLE_MINUTES) {
+        let (moving, at_rest) = balance(app, merge).await?;
+        if let Some(moving) = moving {
+            return Ok(merge.with(moving));
+        }
+        is_busy = !at_rest;
+    }
     if let Some((what, position)) = merge.following.clone() {
         let (count, position) = follow(app, merge, what, position, now).await?;
         return Ok(merge.after_page(what, count, position));
     }
-    if now < minutes_after(merge.at, SETTLE_MINUTES) {
-        return Ok(merge.rested(true, now));
-    }
-    if merge.passes < PASSES {
+    if now >= minutes_after(merge.at, SETTLE_MINUTES) && merge.passes < PASSES {
         return Ok(merge.once_more());
     }
-    let accounts = accounts(&app.main, merge.from).await?;
-    for account in &accounts {
-        if let Some(moving) = movable(app, merge, account).await? {
-            return Ok(merge.with(moving));
-        }
-    }
-    let is_busy = accounts.iter().any(|account| {
-        let balance = account.balance;
-        (balance.pending, balance.payable, balance.in_transit) != (0, 0, 0)
-    });
     Ok(merge.rested(is_busy, now))
 }
 
-/// What of an account is at rest and not the other's yet. A part that was taken before counts once it is payable:
+/// What of the partner's balance is payable and not the other's yet, in one program; and whether all of it is at rest.
+/// Where the partner's payouts are on hold, or where a part that was taken before is not payable itself yet, nothing:
 /// until then what is payable does not show it.
-async fn movable(
-    app: &App,
-    merge: &Merge,
-    account: &Account,
-) -> Result<Option<Moving>, MergeError> {
-    let program = account.id.program;
-    if account.balance.payable == 0 {
-        return Ok(None);
-    }
-    let to = partners::heir(app, merge.from).await?;
-    if partners::enrolment(app, to, program).await?.is_none() {
-        tracing::error!(partner = %merge.from, %program, "a balance cannot move: the other partner is not in the program");
-        return Ok(None);
-    }
-    if let Some(last) = merge.parts(program).checked_sub(1) {
-        let name = merge.part(program, last);
-        if is_pending(app, Series::Merges, merge.from, program, &name).await? {
-            return Ok(None);
+async fn balance(app: &App, merge: &Merge) -> Result<(Option<Moving>, bool), MergeError> {
+    let from = merge.from;
+    // Looked at before the balance, so that what becomes payable in between is in it.
+    let mut pending = BTreeSet::new();
+    for moved in &merge.moved {
+        let names = (0..moved.parts).map(|number| merge.part(moved.program, number));
+        if is_pending(app, Series::Merges, from, moved.program, names).await? {
+            pending.insert(moved.program);
         }
     }
-    Ok(Some(Moving {
-        program,
-        to,
-        amount: crate::money::Money::new(account.balance.payable, account.id.currency),
-    }))
+    let is_held = partners::payout_hold(app, from).await?.is_some();
+    let to = partners::heir(app, from).await?;
+    let accounts = accounts(&app.main, from).await?;
+    let at_rest = accounts.iter().all(|account| {
+        let balance = account.balance;
+        (balance.pending, balance.payable, balance.in_transit) == (0, 0, 0)
+    });
+    for account in accounts {
+        let program = account.id.program;
+        if account.balance.payable == 0 || is_held || pending.contains(&program) {
+            continue;
+        }
+        if partners::enrolment(app, to, program).await?.is_none() {
+            tracing::error!(partner = %from, %program, "a balance cannot move: the other partner is not in the program");
+            continue;
+        }
+        let amount = Money::new(account.balance.payable, account.id.currency);
+        let moving = Moving {
+            program,
+            to,
+            amount,
+        };
+        return Ok((Some(moving), at_rest));
+    }
+    Ok((None, at_rest))
 }
 
 /// Takes what is on its way from the one and gives it to the other: an adjustment of each, made once however often
@@ -233,7 +293,8 @@ async fn follow(
         Following::Enrolments => {
             let (found, next) = partners::enrolments(app, from, position, PAGE).await?;
             for enrolment in &found {
-                let ops = partners::inherit(app, enrolment, to).await?;
+                // One that was made in the moment of the merge: nothing hangs off it yet.
+                let ops = partners::inherit(app, enrolment, to, false).await?;
                 if !ops.is_empty() {
                     count += commit(app, &ops).await?;
                     partners::forget_enrolment(app, to, enrolment.program);

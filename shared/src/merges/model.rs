@@ -127,6 +127,13 @@ impl Merge {
         }
     }
 
+    /// … with which so many places in programs changed hands.
+    #[must_use]
+    pub fn with_places(mut self, count: u32) -> Self {
+        self.followed[0] = count;
+        self
+    }
+
     /// Whether all has followed and nothing is on its way.
     #[must_use]
     pub fn is_settled(&self) -> bool {

@@ -42,6 +42,9 @@ pub enum PartnerError {
     /// Whom a partner is to be merged into is not active.
     #[error("the other is not active")]
     IntoInactive,
+    /// Who is to be merged is suspended, and so not paid.
+    #[error("the partner is suspended and not paid")]
+    NotPaid,
     /// As many partners were merged into one as may be.
     #[error("too many partners were merged into it")]
     TooManyMerged,
@@ -154,6 +157,10 @@ impl From<PartnerError> for Problem {
                 codes::PARTNER_SUSPENDED,
                 "into",
                 "is not active: what is taken over could not be paid",
+            ),
+            PartnerError::NotPaid => Self::new(
+                codes::WRONG_STATE,
+                "the partner is suspended; reinstate or archive it first, so that it may be paid",
             ),
             PartnerError::TooManyMerged => {
                 Self::new(codes::LIMIT_REACHED, codes::LIMIT_REACHED.meaning)

@@ -725,7 +725,7 @@ pub async fn heir(app: &App, id: PartnerId) -> Result<PartnerId, table::Error> {
 /// The change by which one partner is merged into another, on the versions of both that were read.
 ///
 /// # Errors
-/// `Merged` of one that is already, `IntoMerged`, `Banned`, `Suspended` of the other, `OnHold`, `TooManyMerged`, the
+/// `Merged` of one that is already, `IntoMerged`, `Banned`, `NotPaid`, `IntoInactive`, `OnHold`, `TooManyMerged`, the
 /// table's.
 pub async fn merged(
     app: &App,
@@ -738,8 +738,11 @@ pub async fn merged(
     if let Some(other) = into.merged_into {
         return Err(PartnerError::IntoMerged(other));
     }
-    if from.status == PartnerStatus::Banned {
-        return Err(PartnerError::Banned);
+    match from.status {
+        PartnerStatus::Banned => return Err(PartnerError::Banned),
+        // What is held back of one must not be paid through the other.
+        PartnerStatus::Suspended => return Err(PartnerError::NotPaid),
+        PartnerStatus::Active | PartnerStatus::Archived => {}
     }
     if !into.status.may_earn() {
         return Err(PartnerError::IntoInactive);
@@ -747,7 +750,6 @@ pub async fn merged(
     if into.absorbed.len() + from.absorbed.len() >= MAX_ABSORBED {
         return Err(PartnerError::TooManyMerged);
     }
-    // What is held back of one must not be paid through the other.
     if payout_hold(app, from.id).await?.is_some() {
         return Err(PartnerError::OnHold);
     }
@@ -777,14 +779,24 @@ pub fn forget_enrolment(app: &App, partner: PartnerId, program: ProgramId) {
 }
 
 /// Puts a partner where another stands in a program: under the same plans since the same times, and below the same
-/// upline, unless that is itself or stands below it. Nothing where it is in the program already.
+/// upline where that is asked for, unless that is itself or stands below it. One who is in the program already gets what
+/// was before it came.
 ///
 /// # Errors
 /// `Moved` (ask again), the table's.
-pub async fn inherit(app: &App, from: &Enrolment, to: PartnerId) -> Result<Vec<Op>, PartnerError> {
+pub async fn inherit(
+    app: &App,
+    from: &Enrolment,
+    to: PartnerId,
+    with_upline: bool,
+) -> Result<Vec<Op>, PartnerError> {
     let standing = store::find_enrolment(&app.main, to, from.program).await?;
-    if standing.is_some() {
-        return Ok(Vec::new());
+    if let Some(standing) = standing {
+        let longer = standing.with_past_of(from);
+        let op = longer
+            .map(|longer| store::save_enrolment(&longer))
+            .transpose()?;
+        return Ok(op.into_iter().collect());
     }
     let planned = Enrolment {
         partner: to,
@@ -793,7 +805,8 @@ pub async fn inherit(app: &App, from: &Enrolment, to: PartnerId) -> Result<Vec<O
         version: 1,
         ..from.clone()
     };
-    let upline = from.upline_at(app.now()).filter(|upline| *upline != to);
+    let upline = from.upline_at(app.now());
+    let upline = upline.filter(|upline| with_upline && *upline != to);
     let placed = below(app, planned.clone(), upline, Timestamp::MIN).await;
     let (placed, tree) = match placed {
         Err(

@@ -262,6 +262,41 @@ pub struct Upline {
 }
 
 impl Enrolment {
+    /// The enrolment with what another partner's says of the time before this one began: who takes a partner over is
+    /// credited with what happened then too. `None` where that says nothing.
+    #[must_use]
+    pub fn with_past_of(&self, other: &Self) -> Option<Self> {
+        let begins = self.assignments.first()?.from?;
+        let is_before = |from: Option<Timestamp>| from.is_none_or(|from| from < begins);
+        let mut assignments: Vec<Assignment> = other.assignments.clone();
+        assignments.retain(|assignment| is_before(assignment.from));
+        if assignments.is_empty() {
+            return None;
+        }
+        assignments.extend(self.assignments.iter().cloned());
+        let mut uplines = other.uplines.clone();
+        uplines.retain(|upline| is_before(upline.from) && upline.partner != Some(self.partner));
+        let own_begin = self.uplines.first().map(|upline| upline.from);
+        if !uplines.is_empty() && own_begin != Some(Some(begins)) {
+            uplines.push(Upline {
+                partner: None,
+                from: Some(begins),
+            });
+        }
+        uplines.extend(self.uplines.iter().copied());
+        // The latest are kept: of what lies so far back nothing arrives any more.
+        let surplus = assignments.len().saturating_sub(MAX_ASSIGNMENTS);
+        assignments.drain(..surplus);
+        let surplus = uplines.len().saturating_sub(MAX_ASSIGNMENTS);
+        uplines.drain(..surplus);
+        Some(Self {
+            assignments,
+            uplines,
+            version: self.version + 1,
+            ..self.clone()
+        })
+    }
+
     /// Whether the partner was in the program at that time.
     #[must_use]
     pub fn covers(&self, occurred_at: Timestamp) -> bool {
@@ -1130,5 +1165,60 @@ mod tests {
             let altered = String::from_utf8(altered).unwrap();
             prop_assert_eq!(routing_number(&altered).is_some(), altered == right);
         }
+    }
+
+    #[test]
+    fn who_takes_over_was_there_when_the_other_was() {
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let partner = |byte| PartnerId::from_bytes([byte; 16]);
+        let plan = |plan: &str, from: Option<&str>| Assignment {
+            plan: Some(plan.to_owned()),
+            from: from.map(at),
+        };
+        let enrolment = |byte, assignments, uplines| Enrolment {
+            partner: partner(byte),
+            program: ProgramId::from_bytes([9; 16]),
+            assignments,
+            uplines,
+            created_at: at("2026-01-01T00:00:00Z"),
+            version: 3,
+        };
+        let june = "2026-06-01T00:00:00Z";
+        let above = Upline {
+            partner: Some(partner(5)),
+            from: None,
+        };
+        let ada = enrolment(
+            1,
+            vec![
+                plan("old", None),
+                plan("new", Some("2026-03-01T00:00:00Z")),
+                plan("newest", Some("2026-07-01T00:00:00Z")),
+            ],
+            vec![above],
+        );
+        let bob = enrolment(2, vec![plan("standard", Some(june))], Vec::new());
+        let longer = bob.with_past_of(&ada).unwrap();
+        assert_eq!(longer.version, 4);
+        assert_eq!(longer.plan_at(at("2026-02-01T00:00:00Z")), Some("old"));
+        assert_eq!(longer.plan_at(at("2026-05-01T00:00:00Z")), Some("new"));
+        assert_eq!(longer.plan_at(at("2026-08-01T00:00:00Z")), Some("standard"));
+        assert_eq!(
+            longer.upline_at(at("2026-05-01T00:00:00Z")),
+            Some(partner(5))
+        );
+        assert_eq!(
+            longer.upline_at(at(june)),
+            None,
+            "his own time is as it was"
+        );
+        assert_eq!(longer.with_past_of(&ada), None, "nothing lies before");
+        let own = enrolment(5, vec![plan("standard", Some(june))], Vec::new());
+        let own = own.with_past_of(&ada).unwrap();
+        assert_eq!(
+            own.upline_at(at("2026-05-01T00:00:00Z")),
+            None,
+            "nobody stands below itself"
+        );
     }
 }

@@ -1078,6 +1078,10 @@ async fn plan_partner(
     }
     let terms = batch.terms();
     let (payee, _) = payee(app, partner, terms.rail).await?;
+    // What has gone to the other partner stands against what was earned, in every batch from now on.
+    if payee.merged && tally.minor == 0 {
+        return Ok(());
+    }
     let ops = match decide(tally.minor, payee, terms) {
         Ok(_) => store::put_planned(
             batch,
