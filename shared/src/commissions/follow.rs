@@ -11,8 +11,8 @@ use futures_util::future::join_all;
 
 use super::book::{Known, place};
 use super::model::{
-    Corrected, Correction, Credit, Extra, Outcome, Part, Source, entry, follow_key, level_id,
-    measure_key, measured_id, net_applied, price, share_id, share_key,
+    Corrected, Correction, Credit, Extra, Outcome, Part, Source, entry, follow_key, is_ahead,
+    level_id, measure_key, measured_id, net_applied, price, share_id, share_key,
 };
 use super::{Draft, Progress, Work, above, account_ops, again, alone, booking, store};
 use crate::claims::model::{Claim, Ruling};
@@ -250,6 +250,10 @@ async fn post_all(
     let Ok(credit) = &outcome.credit else {
         return Ok(());
     };
+    // A share moves by itself: it may reflect by now what was not said yet when that was read.
+    if said.is_some_and(|(_, changes)| is_ahead(outcome, changes)) {
+        return Err(Error::Busy("a line reflects a later change".to_owned()));
+    }
     for ((upline, share), level) in credit.levels.iter().zip(1_u32..) {
         if standing.contains(&level_id(outcome.conversion, level)) {
             continue;

@@ -30,7 +30,7 @@ use book::{BookId, Known, Placed, difference, place};
 use fold::{Entry, measures_subtree};
 use model::{
     Corrected, Correction, Credit, Due, Exchange, Grant, Missing, Outcome, Part, Source,
-    change_digest, credited, entry, missing, net_applied, price, totals, uncredited,
+    change_digest, credited, entry, is_ahead, missing, net_applied, price, totals, uncredited,
 };
 pub use view::{preview, view, views};
 
@@ -256,13 +256,28 @@ async fn advance(app: &App, works: Vec<Work>, now: Timestamp) -> Vec<Progress> {
     let mut to_credit = Vec::new();
     let mut to_change = Vec::new();
     let mut to_follow = Vec::new();
+    let mut to_read = Vec::new();
     for work in works {
+        // Somebody else posted a change that was not there yet when this was read.
+        if let Some(outcome) = &work.outcome
+            && is_ahead(outcome, &work.changes)
+        {
+            to_read.push(work.id);
+            continue;
+        }
         match missing(work.facts.as_ref(), &work.changes, work.outcome.as_ref()) {
             Missing::Nothing => progress.push(Progress::Done),
             Missing::Credit | Missing::Rate => to_credit.push(work),
             Missing::Change(due) => to_change.push((work, due)),
             Missing::Followers => to_follow.push(work),
         }
+    }
+    if !to_read.is_empty() {
+        let read = load(app, &to_read).await.into_iter();
+        progress.extend(read.map(|loaded| match loaded {
+            Ok(work) => Progress::Again(Box::new(work)),
+            Err(id) => Progress::Failed(id),
+        }));
     }
     // In the order of their ids, so that a seeded run starts its transactions in the same order each time.
     let mut accounts: BTreeMap<AccountId, Vec<(Work, Outcome)>> = BTreeMap::new();

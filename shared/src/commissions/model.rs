@@ -370,7 +370,22 @@ pub fn missing(facts: Option<&Facts>, changes: &Changes, outcome: Option<&Outcom
     due.map_or(Missing::Nothing, Missing::Change)
 }
 
-/// What is left of a conversion under those of its changes that an outcome reflects.
+/// Whether an outcome reflects a change that is not among these: they were read before it was made, and say nothing of
+/// what is left of the conversion by now.
+#[must_use]
+pub fn is_ahead(outcome: &Outcome, changes: &Changes) -> bool {
+    let Ok(credit) = &outcome.credit else {
+        return false;
+    };
+    if credit.applied.is_empty() {
+        return false;
+    }
+    let known: Vec<String> = changes.ordered().iter().map(change_digest).collect();
+    credit.applied.iter().any(|one| !known.contains(one))
+}
+
+/// What is left of a conversion under those of its changes that an outcome reflects. All of these are to be among the
+/// changes: see [`is_ahead`].
 #[must_use]
 pub fn net_applied(facts: &Facts, changes: &Changes, applied: &[String]) -> Net {
     let mut ordered = changes.ordered();
@@ -1304,6 +1319,14 @@ mod tests {
             gone,
             ..whole(&outcome(false))
         }
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_says_nothing_of_an_outcome_that_reflects_it() {
+        let before = Changes::default();
+        assert!(is_ahead(&outcome(true), &before));
+        assert!(!is_ahead(&outcome(true), &taken_back()));
+        assert!(!is_ahead(&outcome(false), &taken_back()));
     }
 
     #[test]

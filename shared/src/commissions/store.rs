@@ -887,7 +887,7 @@ pub fn after_awaited(from: Currency, to: Currency, day: Date) -> String {
 pub fn put_after_wait(outcome: &Outcome) -> Result<Op, Error> {
     let update = Update::rewrite(
         &item_of(outcome),
-        &["due_pk", "due_sk", "reason", "winner", "losers"],
+        &["due_pk", "due_sk", "reason", "winner", "beside", "losers"],
     )?;
     let waits = Condition::equals("state", text(State::Waiting.name()));
     Ok(Op::Update(update.only_if(waits)))
@@ -1138,6 +1138,15 @@ mod tests {
                 outcome
             );
         }
+    }
+
+    #[test]
+    fn whoever_stood_beside_one_that_waited_does_not_stay_there() {
+        // It is not set, so it is removed.
+        let Op::Update(update) = put_after_wait(&held(5)).unwrap() else {
+            panic!("an update")
+        };
+        assert!(format!("{update:?}").contains("beside"));
     }
 
     #[test]
