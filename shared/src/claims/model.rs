@@ -428,6 +428,10 @@ fn together(
     let Some((position, part)) = found else {
         return (winner, None);
     };
+    // Both are one partner's, where another was merged into it: there is nobody to share with.
+    if winner.partner.is_some() && others[position].0.partner == winner.partner {
+        return (winner, None);
+    }
     let winner = Claim {
         share: Some(part.rest()),
         ..winner
@@ -662,7 +666,9 @@ pub fn resolve(
             (&winner.id, share.as_ref()),
             (&other.id, other.share.as_ref()),
         );
-        part.filter(|_| other.kind == winner.kind)
+        // With what is the same partner's by now, where another was merged into it, nothing is shared.
+        let is_others = other.partner.is_none() || other.partner != winner.partner;
+        part.filter(|_| other.kind == winner.kind && is_others)
     };
     let mut beside: Option<(CustomerClaim, Rate)> = None;
     // Whose partner cannot be credited keeps its share from the other all the same.
@@ -1175,6 +1181,7 @@ mod tests {
                 part: part.parse().unwrap(),
                 with: with.to_owned(),
             }),
+            partner: Some(PartnerId::from_bytes([id.as_bytes()[0]; 16])),
             ..claim(ClaimKind::Deal, id, from)
         };
         let b = share("b", ("0.3", "a"), "2026-02-02T00:00:00Z");
@@ -1216,6 +1223,15 @@ mod tests {
         assert_eq!(
             parts(vec![(ended, None), (b.clone(), None)]),
             [("b".to_owned(), None)]
+        );
+        // One whose other was merged into the same partner has it whole.
+        let merged = CustomerClaim {
+            partner: a.partner,
+            ..b.clone()
+        };
+        assert_eq!(
+            parts(vec![(a.clone(), None), (merged, None)]),
+            [("a".to_owned(), None)]
         );
         let suspended = Some(Unattributed::PartnerSuspended);
         assert_eq!(
@@ -1261,6 +1277,13 @@ mod tests {
         // Without the other it is whole.
         let alone = rule(vec![second.clone()]);
         assert_eq!(shares(&alone), [Some((partner(2), None)), None]);
+
+        // Where both are one partner's by now, it is whole as well, and once.
+        let mut merged = second.clone();
+        merged.source = first.source;
+        let once = rule(vec![first.clone(), merged]);
+        assert_eq!(shares(&once), [Some((partner(1), None)), None]);
+        assert_eq!(once.losers.len(), 1);
 
         // The share of one who cannot be credited is nobody's.
         let mut suspended = first;

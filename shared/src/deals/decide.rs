@@ -8,7 +8,7 @@ use super::{
     share, slots, step, store, told, write,
 };
 use crate::claims;
-use crate::claims::model::{Evidence, Right, Ruling, Slot};
+use crate::claims::model::{Claim, Evidence, Right, Ruling, Slot};
 use crate::claims::registry;
 use crate::clock::Timestamp;
 use crate::commissions::model::share_id;
@@ -339,17 +339,20 @@ pub async fn win(
     })
 }
 
+/// Whether a claim is a deal's.
+fn is_because_of(claim: &Claim, deal: DealId) -> bool {
+    let deal = Right::Deal(deal);
+    matches!(claim.evidence, Evidence::Registered { right, .. } if right == deal)
+}
+
 /// Whether a conversion is credited because of a deal.
 fn is_of(conversion: &Conversion, deal: DealId) -> bool {
-    let right = Right::Deal(deal);
     let ruling = conversion.outcome.as_ref().map(|outcome| &outcome.ruling);
-    let claims = ruling.into_iter().flat_map(|ruling| {
+    let mut claims = ruling.into_iter().flat_map(|ruling| {
         let Ruling { winner, beside, .. } = ruling;
         winner.iter().chain(beside)
     });
-    claims.into_iter().any(
-        |claim| matches!(claim.evidence, Evidence::Registered { right: of, .. } if of == right),
-    )
+    claims.any(|claim| is_because_of(claim, deal))
 }
 
 /// Whether nothing is left of a conversion.
@@ -424,7 +427,7 @@ impl Event<'_> {
         if let Some(posted) = &self.posted {
             let outcome = posted.outcome.as_ref();
             let beside = outcome.and_then(|outcome| outcome.ruling.beside.as_ref());
-            let shares = beside.is_some_and(|claim| claim.partner == Some(deal.partner));
+            let shares = beside.is_some_and(|claim| is_because_of(claim, deal.id));
             let id = posted.facts.id;
             let line = if shares { share_id(id) } else { id };
             return Ok((deal.won(amount, Some(line), by, now)?, None));
