@@ -635,9 +635,8 @@ async fn measure(
             part: credit.part,
             line: Some((
                 id,
-                Source::SubTree {
-                    of: outcome.conversion,
-                },
+                // Of the conversion, whose facts it is read with; also where it is a share that is measured.
+                Source::SubTree { of: facts.id },
             )),
         };
         let work = Work {
