@@ -1,6 +1,6 @@
 //! Recomputing from what is stored, changing nothing: on an untouched history nothing differs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -43,7 +43,7 @@ pub struct DifferenceView {
     /// Whose it is.
     #[schema(value_type = String)]
     pub partner: PartnerId,
-    /// Which figure: `trace`, `total`, `level 1` to `level 5`, `event`, `book` or `plan`.
+    /// Which figure: `trace`, `total`, `level 1` to `level 5`, `share`, `event`, `book` or `plan`.
     #[schema(example = "total")]
     pub figure: String,
     /// As it is stored.
@@ -68,6 +68,11 @@ pub async fn recompute(app: &App, conversions: &[Conversion]) -> Result<Recomput
     let own = conversions
         .iter()
         .filter_map(|conversion| Some((conversion, conversion.outcome.as_ref()?)));
+    let posted: HashSet<ConversionId> = shares.iter().map(|(_, line)| line.conversion).collect();
+    let absent = conversions
+        .iter()
+        .filter_map(|conversion| absent_share(conversion, &posted));
+    found.differences.extend(absent);
     let lines = shares.iter().map(|(conversion, line)| (*conversion, line));
     for (conversion, outcome) in own.chain(lines) {
         let Ok(credit) = &outcome.credit else {
@@ -130,6 +135,25 @@ async fn shares<'a>(
         }
     }
     Ok(lines)
+}
+
+/// The share that another partner is to have of a conversion and does not, though nothing is owed of it any more.
+fn absent_share(conversion: &Conversion, posted: &HashSet<ConversionId>) -> Option<DifferenceView> {
+    let outcome = conversion.outcome.as_ref()?;
+    let credit = outcome.credit.as_ref().ok()?;
+    let beside = outcome.ruling.beside.as_ref()?;
+    let (partner, share) = (beside.partner?, beside.share?);
+    let id = share_id(outcome.conversion);
+    let net = net_applied(&conversion.facts, &conversion.changes, &credit.applied);
+    let is_absent = !credit.owes && !net.gone && !posted.contains(&id);
+    is_absent.then(|| DifferenceView {
+        commission: Some(id),
+        book: None,
+        partner,
+        figure: "share".to_owned(),
+        stored: String::new(),
+        recomputed: share.to_string(),
+    })
 }
 
 /// What the plan is told of a conversion under all changes that its outcome reflects; `None` when nothing is
