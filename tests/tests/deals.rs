@@ -507,6 +507,16 @@ async fn what_the_customer_of_a_shared_deal_buys_is_both_partners() {
         .await
         .problem(404, "not_found");
 
+    // A hold is moved for both: neither is payable before the other.
+    let held = json!({ "release_at": "2026-08-01T00:00:00Z", "reason": "looked into" });
+    let path = format!("/v1/commissions/{sale}/hold");
+    let _ = market.world.post(&path, held).await.expect(200);
+    for line in [&sale, &line] {
+        let path = format!("/v1/commissions/{line}/trace");
+        let trace = market.world.get(&path).await.expect(200);
+        assert!(trace.text.contains("2026-08-01"), "{}", trace.text);
+    }
+
     // Corrections come to both, and a recomputation to the same.
     market.take_back(&sale, "r-1", Some("50.05")).await;
     assert_eq!(market.pending().await, ["3.50", "1.50"]);

@@ -1,13 +1,15 @@
 //! What an operator does by hand: adjustments, and holds that are moved.
 
 use super::error::CommissionError;
-use super::model::{Extra, Outcome, Source, State, level_id};
+use std::collections::BTreeMap;
+
+use super::model::{Extra, Outcome, Source, State, level_id, share_id};
 use super::{account_ops, store};
 use crate::clock::Timestamp;
 use crate::edge::App;
 use crate::ids::{ConversionId, OperatorId, PartnerId, ProgramId};
 use crate::ledger::model::{AccountId, Transfer};
-use crate::ledger::store::post;
+use crate::ledger::store::{legs, put};
 use crate::money::Money;
 use crate::table::{Op, Refusal, TransactError};
 use crate::{partners, programs};
@@ -161,8 +163,22 @@ pub async fn adjustment(
     Ok((line, ops))
 }
 
+/// The lines of what uplines get of one.
+fn levels_of(line: &Outcome) -> Vec<ConversionId> {
+    let levels = line.credit.as_ref().map_or(0, |credit| credit.levels.len());
+    (1..=u32::try_from(levels).unwrap_or(0))
+        .map(|level| level_id(line.conversion, level))
+        .collect()
+}
+
+/// Whether lines that follow from one are still to be posted.
+fn owes(line: &Outcome) -> bool {
+    line.credit.as_ref().is_ok_and(|credit| credit.owes)
+}
+
 /// Moves the end of a commission's hold, later or earlier, or places one on what is payable and in no payout;
-/// and with it those of what uplines get of it: one transaction.
+/// and with it those of the share that another partner has of the conversion, and of what uplines get of both: one
+/// transaction.
 ///
 /// # Errors
 /// `NotFound`, `NotHeld`, `Moved` (ask again), the table's.
@@ -190,22 +206,35 @@ pub async fn hold(
     let (after, moved) = held
         .held_until(until, reason, now)
         .ok_or(CommissionError::NotHeld)?;
-    let levels = held.credit.as_ref().map_or(0, |credit| credit.levels.len());
-    let ids: Vec<ConversionId> = (1..=u32::try_from(levels).unwrap_or(0))
-        .map(|level| level_id(id, level))
-        .collect();
+    let mut ids = levels_of(&held);
+    if held.ruling.beside.is_some() {
+        let share = find(&[share_id(id)]).await?.pop();
+        // What is still to be posted would be held as it was.
+        if owes(&held) || share.as_ref().is_some_and(owes) {
+            return Err(CommissionError::Moved);
+        }
+        if let Some(share) = share {
+            ids.extend(levels_of(&share));
+            ids.push(share.conversion);
+        }
+    }
     let mut ops = vec![store::change(&held, &after)?];
     let mut transfers: Vec<Transfer> = moved.into_iter().collect();
     for line in find(&ids).await? {
-        // What an upline gets waits with what it follows from; what a payout has is let go.
+        // What another has of it waits with what it follows from; what a payout has is let go.
         if let Some((after, moved)) = line.held_until(until, reason, now) {
             ops.push(store::change(&line, &after)?);
             transfers.extend(moved);
         }
     }
-    // Each is of an account of its own.
+    // Who shares it may be above the other: then both lines are of one account.
+    let mut accounts: BTreeMap<AccountId, Vec<&Transfer>> = BTreeMap::new();
     for transfer in &transfers {
-        ops.extend(post(transfer)?);
+        ops.push(put(transfer)?);
+        accounts.entry(transfer.account).or_default().push(transfer);
+    }
+    for each in accounts.into_values() {
+        ops.extend(legs(&each)?);
     }
     match app.main.transact(&ops).await {
         Ok(()) => Ok(after),
