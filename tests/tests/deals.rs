@@ -104,15 +104,20 @@ impl Market {
 
     /// Posts what the customer of that domain bought, as its shop does, and returns the conversion's id.
     async fn posted(&self, order: &str, domain: &str, amount: &str) -> String {
+        let conversion = self.post(order, domain, amount).await;
+        self.world.settle().await;
+        conversion
+    }
+
+    /// Posts it, and leaves it to be ruled on.
+    async fn post(&self, order: &str, domain: &str, amount: &str) -> String {
         let sale = json!({
             "event": "deal", "transaction_id": order, "amount": amount, "currency": "GBP", "customer_domain": domain,
         });
         let path = format!("/v1/postbacks/{}", self.program);
         let token = [("x-postback-token", self.token.as_str())];
         let posted = self.world.ask("", Method::POST, &path, &token, Some(&sale));
-        let conversion = posted.await.expect(201).str("conversion").to_owned();
-        self.world.settle().await;
-        conversion
+        posted.await.expect(201).str("conversion").to_owned()
     }
 
     async fn conversion(&self, id: &str) -> Answer {
@@ -617,6 +622,33 @@ async fn what_the_shop_posted_is_not_paid_again_as_its_deal_is_won() {
     assert_eq!(won.str("/won/amount"), "1000.00");
     market.world.settle().await;
     assert_eq!(market.pending().await[0], "100.00");
+}
+
+#[tokio::test]
+async fn what_was_posted_and_not_ruled_on_yet_is_not_paid_beside_the_win() {
+    let market = market(co_register()).await;
+    let (first, _) = shared(&market).await;
+    let minute = jiff::SignedDuration::from_secs(60);
+    // It occurs while the deals hold their customer, and is ruled on when they no longer do.
+    let posted = market.post("o-1", "acme.com", "1000.00").await;
+    market.advance_to(market.world.now() + minute);
+    let sale = json!({ "amount": "1000.00", "currency": "GBP" });
+    let _ = market.decide(&first, "won", sale).await.expect(200);
+    market.world.settle().await;
+    assert_eq!(market.pending().await, ["70.00", "30.00"]);
+    assert_eq!(
+        market.conversion(&posted).await.str("state"),
+        "unattributed"
+    );
+
+    // Said to be another sale, both are paid.
+    let other = market.approved(&market.ada, "bolt.com").await;
+    let _ = market.post("o-2", "bolt.com", "1000.00").await;
+    market.advance_to(market.world.now() + minute);
+    let sale = json!({ "amount": "10.00", "currency": "GBP", "another_sale": true });
+    let _ = market.decide(&other, "won", sale).await.expect(200);
+    market.world.settle().await;
+    assert_eq!(market.pending().await, ["171.00", "30.00"]);
 }
 
 #[tokio::test]

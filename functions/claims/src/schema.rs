@@ -307,6 +307,7 @@ pub(crate) fn claim(claim: &CustomerClaim) -> ClaimView {
         is_opportunity: _,
         evidence,
         hashes: _,
+        sold_as: _,
         version,
     } = claim;
     ClaimView {

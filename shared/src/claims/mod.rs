@@ -194,6 +194,10 @@ async fn registered(
     };
     let holding = claims.into_iter().filter_map(|claim| {
         let right = Right::of(claim.kind, &claim.id)?;
+        // What was paid by the word of whoever won the deal is not paid again as it is posted.
+        if claim.sold_as.is_some_and(|sold| sold != facts.id) {
+            return None;
+        }
         model::invalid(&settings, &claim, occasion, None)
             .is_none()
             .then_some((claim, right))

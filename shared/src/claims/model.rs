@@ -3,7 +3,8 @@
 use crate::channel::model::{ClaimKind, Settings};
 use crate::clock::{Timestamp, days_after, minutes_after};
 use crate::ids::{
-    ClaimId, CouponId, CustomerId, DealId, DisputeId, LeadId, LinkId, PartnerId, ProgramId,
+    ClaimId, ConversionId, CouponId, CustomerId, DealId, DisputeId, LeadId, LinkId, PartnerId,
+    ProgramId,
 };
 use crate::money::Rate;
 use crate::partners::model::{Enrolment, Partner};
@@ -488,6 +489,9 @@ pub struct CustomerClaim {
     pub until: Option<Timestamp>,
     /// Its share of what the customer buys, where two register together.
     pub share: Option<Share>,
+    /// The conversion that the sale was paid as which it was for: no other is credited because of it any more, not even
+    /// one that occurred while it held.
+    pub sold_as: Option<ConversionId>,
     /// Whether the vendor's claim is an open opportunity, not an account alone.
     pub is_opportunity: bool,
     /// What it rests on, in words for operators.
@@ -1067,6 +1071,7 @@ mod tests {
             from: at(from),
             until: None,
             share: None,
+            sold_as: None,
             is_opportunity: true,
             evidence: String::new(),
             hashes: Vec::new(),

@@ -122,6 +122,7 @@ pub async fn declare(
         from,
         until,
         share: None,
+        sold_as: None,
         is_opportunity: opportunity.is_some(),
         evidence,
         hashes: sight.hashes().to_vec(),
@@ -248,6 +249,7 @@ pub async fn refer(
         from: now,
         until: Some(days_after(now, settings.referral_days)),
         share: None,
+        sold_as: None,
         is_opportunity: false,
         evidence: note.unwrap_or_else(|| "referred by the partner".to_owned()),
         hashes: sight.hashes().to_vec(),
@@ -529,6 +531,7 @@ fn unregistered(
         // Whether the window has passed is said by the fault.
         until: until.filter(|until| *until > at),
         share: None,
+        sold_as: None,
         is_opportunity: false,
         evidence: match kind {
             ClaimKind::Click => "clicked on the partner's link".to_owned(),

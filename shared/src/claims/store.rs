@@ -124,6 +124,8 @@ struct RegisteredItem {
     /// With which other record of its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     shared_with: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sold_as: Option<ConversionId>,
     is_opportunity: bool,
     evidence: String,
     hashes: Vec<String>,
@@ -142,6 +144,7 @@ fn registered_item(claim: &CustomerClaim) -> RegisteredItem {
         from,
         until,
         share,
+        sold_as,
         is_opportunity,
         evidence,
         hashes,
@@ -167,6 +170,7 @@ fn registered_item(claim: &CustomerClaim) -> RegisteredItem {
         until,
         share,
         shared_with,
+        sold_as,
         is_opportunity,
         evidence,
         hashes,
@@ -191,6 +195,7 @@ fn registered(item: RegisteredItem) -> Result<CustomerClaim, Error> {
         until,
         share,
         shared_with,
+        sold_as,
         is_opportunity,
         evidence,
         hashes,
@@ -214,6 +219,7 @@ fn registered(item: RegisteredItem) -> Result<CustomerClaim, Error> {
                 Ok::<_, Error>(Share { part, with })
             })
             .transpose()?,
+        sold_as,
         is_opportunity,
         evidence,
         hashes,
@@ -237,7 +243,7 @@ pub fn change_claim(claim: &CustomerClaim) -> Result<Op, Error> {
     let before = i64::try_from(claim.version.saturating_sub(1)).unwrap_or(0);
     let update = Update::rewrite(
         &registered_item(claim),
-        &["partner", "until", "share", "shared_with"],
+        &["partner", "until", "share", "shared_with", "sold_as"],
     )?;
     Ok(Op::Update(
         update.only_if(Condition::equals("version", int(before))),

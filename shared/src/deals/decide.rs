@@ -8,7 +8,7 @@ use super::{
     share, slots, step, store, told, write,
 };
 use crate::claims;
-use crate::claims::model::{Claim, Evidence, Right, Ruling, Slot};
+use crate::claims::model::{Claim, CustomerClaim, Evidence, Right, Ruling, Slot};
 use crate::claims::registry;
 use crate::clock::Timestamp;
 use crate::commissions::model::share_id;
@@ -316,22 +316,32 @@ pub async fn win(
             }
         }
     }
+    let theirs = match &other {
+        Some(other) => Some((other, event.won(app, other, theirs, None).await?)),
+        None => None,
+    };
+    let made = |won: &Deal, conversion: &Option<_>| {
+        let (_, id) = won.won.filter(|_| conversion.is_some())?;
+        id
+    };
+    let own = made(&won, &conversion);
+    let others = theirs
+        .as_ref()
+        .and_then(|(_, (won, conversion))| made(won, conversion));
+    let paid_as = own.or(others).filter(|_| !is_another);
     let mut writes = follow(&deal, &won)?;
     writes.extend(conversion);
     writes.extend(told(app, &won, deal.timeline.len())?);
-    let others = other.as_ref().map(|other| other.id);
-    writes.extend(set_free(app, &deal, others, now).await?);
-    if let Some(other) = other {
-        let made = won.won.and_then(|(_, conversion)| conversion);
-        let (theirs, conversion) = event.won(app, &other, theirs, None).await?;
-        let others = theirs.won.and_then(|(_, conversion)| conversion);
-        if conversion.is_some() && made == others {
+    let beside = other.as_ref().map(|other| other.id);
+    writes.extend(set_free(app, &deal, beside, paid_as, now).await?);
+    if let Some((other, (theirs, conversion))) = theirs {
+        if others.is_some() && own == others {
             return Err(DealError::OthersTransaction(other.id));
         }
-        writes.extend(store::change(&other, &theirs)?.into_iter().map(write));
+        writes.extend(store::change(other, &theirs)?.into_iter().map(write));
         writes.extend(conversion);
         writes.extend(told(app, &theirs, other.timeline.len())?);
-        writes.extend(set_free(app, &other, Some(deal.id), now).await?);
+        writes.extend(set_free(app, other, Some(deal.id), paid_as, now).await?);
     }
     Ok(Change {
         value: Known { deal: won, details },
@@ -391,16 +401,21 @@ async fn sold(app: &App, deal: DealId) -> Result<Option<ConversionId>, DealError
     Ok(None)
 }
 
-/// What a deal held, given back as it is won, or left to another approved deal of the customer: what the customer buys next is another matter, and what it bought is
-/// paid by the win.
+/// What a deal held, given back as it is won, or left to another approved deal of the customer: what the customer
+/// buys next is another matter, and what it bought is paid by the win, as that conversion, whenever it is posted.
 async fn set_free(
     app: &App,
     won: &Deal,
     beside: Option<DealId>,
+    paid_as: Option<ConversionId>,
     now: Timestamp,
 ) -> Result<Vec<Write<DealError>>, DealError> {
     let mut writes = slots::leave(app, won, beside, now).await?;
-    writes.extend(change_claim(app, won, |claim| claim.until = Some(now)).await?);
+    let end = |claim: &mut CustomerClaim| {
+        claim.until = Some(now);
+        claim.sold_as = paid_as;
+    };
+    writes.extend(change_claim(app, won, end).await?);
     Ok(writes)
 }
 

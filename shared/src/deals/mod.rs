@@ -773,6 +773,7 @@ fn claim(deal: &Deal, customer: CustomerId, now: Timestamp) -> Option<CustomerCl
         from: now,
         until: Some(grant.until),
         share: deal.beside.map(share),
+        sold_as: None,
         is_opportunity: false,
         evidence: format!("registered on {submitted}, approved on {}", grant.at),
         hashes: deal.identifiers.clone(),

@@ -746,6 +746,7 @@ fn claim(lead: &Lead, from: Timestamp, until: Timestamp) -> Option<CustomerClaim
         from,
         until: Some(until),
         share: None,
+        sold_as: None,
         is_opportunity: false,
         evidence: format!("lead {} of {}, accepted", lead.id, lead.received_at),
         hashes: lead.hashes.clone(),
