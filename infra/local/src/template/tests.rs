@@ -359,7 +359,7 @@ fn the_application_template_is_understood_whole() {
     assert_eq!(
         kinds,
         [
-            ("ChannelRunFunction", 5),
+            ("ChannelRunFunction", 1),
             ("CommissionFunction", 10),
             ("PayoutRunFunction", 1),
             ("RelayFunction", 100)
