@@ -7,6 +7,11 @@ use axum::http::{Method, header};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tributary::clock::{Timestamp, days_after};
+use tributary::deals;
+use tributary::deals::decide::{Sale, win};
+use tributary::ids::OperatorId;
+use tributary::money::Money;
+use tributary::table::{Op, TransactError};
 use tributary_local::capacity::Recorded;
 use tributary_local::connector::{AwsError, Call, Intercept, Service, Verdict};
 use tributary_tests::{Answer, World};
@@ -649,6 +654,50 @@ async fn what_was_posted_and_not_ruled_on_yet_is_not_paid_beside_the_win() {
     let _ = market.decide(&other, "won", sale).await.expect(200);
     market.world.settle().await;
     assert_eq!(market.pending().await, ["171.00", "30.00"]);
+}
+
+#[tokio::test]
+async fn what_is_ruled_on_while_its_deal_is_won_is_not_paid_beside_it() {
+    let market = market(co_register()).await;
+    let (first, _) = shared(&market).await;
+    let app = market.world.instance.app();
+    let id = market.program.parse().unwrap();
+    let program = tributary::programs::find(app, id).await.unwrap();
+    let known = deals::find(app, first.parse().unwrap()).await.unwrap();
+    let version = known.deal.version;
+    let sale = Sale {
+        amount: Money::parse("1000.00", program.currency).unwrap(),
+        occurred_at: None,
+        transaction_id: None,
+        posted: None,
+        is_another: false,
+    };
+    let by = OperatorId::from_bytes([1; 16]);
+    // Everything is read for the win; before it is written, the shop posts and the conversion is credited.
+    let win = win(app, &program, known, version, sale, by).await;
+    let ops: Vec<Op> = win
+        .unwrap()
+        .writes
+        .into_iter()
+        .map(|write| write.op)
+        .collect();
+    let posted = market.posted("o-1", "acme.com", "1000.00").await;
+    market.world.settle().await;
+    assert_eq!(market.pending().await, ["70.00", "30.00"]);
+    let refused = app.main.transact(&ops).await;
+    assert!(
+        matches!(refused, Err(TransactError::Refused(_))),
+        "{refused:?}"
+    );
+
+    // Asked again, it says why.
+    let sale = json!({ "amount": "1000.00", "currency": "GBP" });
+    let known = market
+        .decide(&first, "won", sale)
+        .await
+        .problem(409, "exists");
+    assert!(known.text.contains(&posted), "{}", known.text);
+    assert_eq!(market.pending().await, ["70.00", "30.00"]);
 }
 
 #[tokio::test]

@@ -17,11 +17,11 @@ use model::{
 use crate::channel::model::Settings;
 use crate::clock::{Timestamp, days_before, minutes_after};
 use crate::edge::App;
-use crate::ids::{LinkId, PartnerId};
+use crate::ids::{DealId, LinkId, PartnerId};
 use crate::places::Place;
 use crate::plans::model::{AssignedBy, PlanVersion, version_at};
 use crate::programs::model::{AttributionModel, Coupon, Link, Program};
-use crate::table::{Error, Stored};
+use crate::table::{Error, Refusal, Stored, TransactError};
 use crate::tracking::model::{Credited, Facts, Word};
 use crate::{channel, partners, programs};
 
@@ -36,7 +36,8 @@ pub struct Verdict {
     pub assigned_by: Option<AssignedBy>,
 }
 
-/// Rules on a conversion. What a deal is credited with is noted by it. Where the first click of a customer counts, the conversion's own is recorded
+/// Rules on a conversion. What a deal is credited with is noted by it. Where the first click of a customer counts, the
+/// conversion's own is recorded
 /// before the others are read, so that of two rulings at once the later one sees both.
 ///
 /// All but a customer's claims comes from the caches. Errors: the table's; safe to repeat.
@@ -86,8 +87,18 @@ async fn weigh(
         facts.occurred_at,
         candidates,
     );
-    if record && facts.credited_to.is_none() {
-        note_sold(app, facts, &ruling).await?;
+    if record && facts.credited_to.is_none() && note_sold(app, facts, &ruling).await? {
+        // Whoever won the deal before that was noted has said as which conversion it is paid; whoever wins it from
+        // now on sees the note.
+        let standing = registered(app, program, facts).await?;
+        let stands = |deal| {
+            standing
+                .iter()
+                .any(|(_, right)| *right == Right::Deal(deal))
+        };
+        if !sold_by(&ruling).all(stands) {
+            return Box::pin(weigh(app, program, facts, record)).await;
+        }
     }
     let payer = match &ruling.winner {
         Some(Claim {
@@ -115,22 +126,37 @@ async fn weigh(
     })
 }
 
-/// Notes a conversion by the deals that it is credited because of, before it is: whoever wins one of them sees what
-/// its customer has bought.
-async fn note_sold(app: &App, facts: &Facts, ruling: &Ruling) -> Result<(), Error> {
-    for claim in ruling.winner.iter().chain(&ruling.beside) {
-        if let Evidence::Registered {
+/// The deals that a conversion is credited because of.
+fn sold_by(ruling: &Ruling) -> impl Iterator<Item = DealId> {
+    let claims = ruling.winner.iter().chain(&ruling.beside);
+    claims.filter_map(|claim| match claim.evidence {
+        Evidence::Registered {
             right: Right::Deal(deal),
             ..
-        } = claim.evidence
-        {
-            let put = store::put_sold(deal, facts.id, app.now())?;
-            match app.main.put_new(put).await? {
-                Stored::New | Stored::Already(_) => {}
+        } => Some(deal),
+        _ => None,
+    })
+}
+
+/// Notes a conversion by the deals that it is credited because of, before it is: whoever wins one of them sees what
+/// its customer has bought. Whether there are any.
+async fn note_sold(app: &App, facts: &Facts, ruling: &Ruling) -> Result<bool, Error> {
+    let mut any = false;
+    for deal in sold_by(ruling) {
+        any = true;
+        let note = store::note_sold(deal, facts.id, app.now())?;
+        match app.main.transact(&note).await {
+            Ok(()) => {}
+            // It stands already.
+            Err(TransactError::Refused(refusals))
+                if matches!(refusals.first(), Some(Refusal::Condition(_))) => {}
+            Err(TransactError::Refused(_)) => {
+                return Err(Error::Busy("a deal's notes keep changing".to_owned()));
             }
+            Err(TransactError::Table(error)) => return Err(error),
         }
     }
-    Ok(())
+    Ok(any)
 }
 
 /// The clicks that speak for a conversion: its own, and with it, where the first one counts, the

@@ -20,7 +20,7 @@ use crate::ids::{CustomerId, PartnerId, ProgramId};
 use crate::partners;
 use crate::table::{Error, Op};
 
-pub use super::store::{change_claim, find_claim, put_claim, sold};
+pub use super::store::{change_claim, find_claim, put_claim, sold, still_sold};
 
 /// How alike two names are from which on somebody should look: see README, "Names of companies".
 pub const ALIKE: u16 = 800;

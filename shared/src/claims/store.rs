@@ -326,35 +326,63 @@ struct SoldItem {
     expires_at: i64,
 }
 
-/// The put that notes a conversion that is credited because of a deal; where it stands already, nothing is to be
-/// done.
+/// Counts what was noted of a deal: whoever decides by the notes sees to it that none has come since.
+const SOLD_COUNT: &str = "COUNT";
+
+/// The writes that note a conversion that is credited because of a deal, the note first; where that stands already,
+/// nothing is to be done.
 ///
 /// # Errors
 /// Never for a well-formed id.
-pub(super) fn put_sold(
+pub(super) fn note_sold(
     deal: DealId,
     conversion: ConversionId,
     now: Timestamp,
-) -> Result<Put, Error> {
-    Put::new(&SoldItem {
+) -> Result<[Op; 2], Error> {
+    let expires_at = days_after(now, SOLD_DAYS).as_second();
+    let note = Put::new(&SoldItem {
         pk: sold_partition(deal),
         sk: conversion.to_string(),
-        expires_at: days_after(now, SOLD_DAYS).as_second(),
-    })
+        expires_at,
+    })?;
+    let count = Update::at(Key::new(sold_partition(deal), SOLD_COUNT))
+        .add("n", 1)
+        .set("expires_at", int(expires_at));
+    Ok([Op::Put(note), Op::Update(count)])
 }
 
-/// The conversions that were noted as credited because of a deal.
+/// The conversions that were noted as credited because of a deal, and how often any was noted.
 ///
 /// # Errors
 /// The table's.
-pub async fn sold(table: &Table, deal: DealId) -> Result<Vec<ConversionId>, Error> {
+pub async fn sold(table: &Table, deal: DealId) -> Result<(Vec<ConversionId>, i64), Error> {
+    #[derive(Deserialize)]
+    struct Noted {
+        sk: String,
+        n: Option<i64>,
+    }
     let range = Range::partition(Index::Base, sold_partition(deal), REGISTERED_PAGE);
-    let found = table.all::<SoldItem>(range).await?;
-    let id = |item: SoldItem| {
-        let malformed = |_| Error::Malformed(format!("{} is no conversion", item.sk));
-        item.sk.parse().map_err(malformed)
+    let (mut noted, mut count) = (Vec::new(), 0);
+    for Noted { sk, n } in table.all::<Noted>(range).await? {
+        match n {
+            Some(n) => count = n,
+            None => noted.push(
+                sk.parse()
+                    .map_err(|_| Error::Malformed(format!("{sk} is no conversion")))?,
+            ),
+        }
+    }
+    Ok((noted, count))
+}
+
+/// The check that nothing more was noted of a deal than that often.
+#[must_use]
+pub fn still_sold(deal: DealId, count: i64) -> Op {
+    let as_read = match count {
+        0 => Condition::default().and_absent("n"),
+        count => Condition::equals("n", int(count)),
     };
-    found.into_iter().map(id).collect()
+    Op::Check(Key::new(sold_partition(deal), SOLD_COUNT), as_read)
 }
 
 // ---- Claims that are records of their own

@@ -16,6 +16,7 @@ use crate::edge::{App, Change, Write};
 use crate::ids::{ConversionId, DealId, OperatorId};
 use crate::money::{Money, Rate};
 use crate::programs::model::Program;
+use crate::table::Op;
 use crate::tracking::error::TrackingError;
 use crate::tracking::model::{Credited, Facts, Posted, Posting, Word, check_time, net_after};
 use crate::tracking::{self, Conversion};
@@ -309,11 +310,10 @@ pub async fn win(
         posted,
     };
     let (won, conversion) = event.won(app, &deal, mine, transaction_id).await?;
+    let mut unsold = Vec::new();
     if conversion.is_some() && !is_another {
         for deal in std::iter::once(&deal).chain(&other) {
-            if let Some(sold) = sold(app, deal.id).await? {
-                return Err(DealError::SoldAlready(sold));
-            }
+            unsold.push(write(demand_unsold(app, deal.id).await?));
         }
     }
     let theirs = match &other {
@@ -330,6 +330,7 @@ pub async fn win(
         .and_then(|(_, (won, conversion))| made(won, conversion));
     let paid_as = own.or(others).filter(|_| !is_another);
     let mut writes = follow(&deal, &won)?;
+    writes.extend(unsold);
     writes.extend(conversion);
     writes.extend(told(app, &won, deal.timeline.len())?);
     let beside = other.as_ref().map(|other| other.id);
@@ -386,19 +387,24 @@ async fn sold_as(app: &App, deal: &Deal, id: ConversionId) -> Result<Conversion,
     }
 }
 
-/// A conversion that was posted and credited because of a deal, or is about to be, and of which anything is left.
-async fn sold(app: &App, deal: DealId) -> Result<Option<ConversionId>, DealError> {
-    for id in registry::sold(&app.main, deal).await? {
+/// The check that no conversion is credited because of a deal that was not looked at here.
+///
+/// # Errors
+/// `SoldAlready` of one that was posted and is credited because of it, or is about to be, and of which anything is
+/// left; the table's.
+async fn demand_unsold(app: &App, deal: DealId) -> Result<Op, DealError> {
+    let (noted, count) = registry::sold(&app.main, deal).await?;
+    for id in noted {
         let conversion = match tracking::find(app, id).await {
             Err(TrackingError::NotFound(_)) => continue,
             found => found?,
         };
         let waits = conversion.outcome.is_none();
         if (waits || is_of(&conversion, deal)) && !is_gone(&conversion) {
-            return Ok(Some(id));
+            return Err(DealError::SoldAlready(id));
         }
     }
-    Ok(None)
+    Ok(registry::still_sold(deal, count))
 }
 
 /// What a deal held, given back as it is won, or left to another approved deal of the customer: what the customer
