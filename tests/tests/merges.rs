@@ -388,6 +388,58 @@ async fn a_deal_goes_on_with_its_protection_and_is_won_by_the_other() {
 }
 
 #[tokio::test]
+async fn a_deal_that_both_shared_is_won_as_one() {
+    let firm = Firm::open().await;
+    let world = &firm.world;
+    let program = &firm.ada.program;
+    let policy = json!({
+        "benefit": { "kind": "commission", "event": "sale" }, "second": { "kind": "co_register", "share": "0.30" },
+    });
+    let path = format!("/v1/programs/{program}/deal-policy");
+    let _ = world.put(&path, policy).await.expect(200);
+    let body = json!({ "program": program, "name": "Rollout", "amount": "1000.00", "currency": "GBP",
+        "customer": { "name": "Acme GmbH", "country": "DE", "domain": "acme.example" } });
+    let mut deals = Vec::new();
+    for stand in [&firm.ada, &firm.bob] {
+        let key = firm.key(stand).await;
+        let made = world
+            .ask(&key, Method::POST, "/v1/deals", &[], Some(&body))
+            .await
+            .expect(201);
+        let path = format!("/v1/deals/{}", made.str("id"));
+        let tag = [("if-match", made.headers[header::ETAG].to_str().unwrap())];
+        let approve = format!("{path}/approve");
+        let none = json!({});
+        let _ = world
+            .ask(&world.key, Method::POST, &approve, &tag, Some(&none))
+            .await
+            .expect(200);
+        deals.push(path);
+    }
+    let _ = firm.merge().await.expect(200);
+    firm.minutes_pass(1);
+    let read = world.get(&deals[0]).await.expect(200);
+    let tag = [("if-match", read.headers[header::ETAG].to_str().unwrap())];
+    let sale = json!({ "amount": "1000.00", "currency": "GBP" });
+    let won = format!("{}/won", deals[0]);
+    let won = world
+        .ask(&world.key, Method::POST, &won, &tag, Some(&sale))
+        .await
+        .expect(200);
+    assert_eq!(won.str("/won/amount"), "700.00");
+    let other = world.get(&deals[1]).await.expect(200);
+    assert_eq!(other.str("/won/amount"), "300.00");
+    assert_eq!(other.str("/won/conversion"), won.str("/won/conversion"));
+    world.settle().await;
+    assert_eq!(
+        world.balances(&firm.bob.partner).await,
+        ["300.00", "0.00", "0.00", "0.00"]
+    );
+    let none = world.balances(&firm.ada.partner).await;
+    assert_eq!(none, [""; 4], "nothing was ever hers");
+}
+
+#[tokio::test]
 async fn a_lead_that_she_had_is_offered_to_the_other() {
     let firm = Firm::open().await;
     let world = &firm.world;

@@ -1,5 +1,6 @@
 //! Lines of others that follow from a conversion's outcome: the share of whoever registered its customer together
-//! with its partner, what its uplines get, and what partners above measure. Each stands in a transaction of its own account, on the condition that the outcome has not been
+//! with its partner, what its uplines get, and what partners above measure. Each stands in a transaction of its own
+//! account, on the condition that the outcome has not been
 //! corrected meanwhile. The outcome says that it owes them until all of them stand, so nothing is lost
 //! between.
 

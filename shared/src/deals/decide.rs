@@ -15,6 +15,7 @@ use crate::commissions::model::share_id;
 use crate::edge::{App, Change, Write};
 use crate::ids::{ConversionId, DealId, OperatorId};
 use crate::money::{Money, Rate};
+use crate::partners;
 use crate::programs::model::Program;
 use crate::table::Op;
 use crate::tracking::error::TrackingError;
@@ -309,16 +310,29 @@ pub async fn win(
         by,
         posted,
     };
-    let (won, conversion) = event.won(app, &deal, mine, transaction_id).await?;
+    // Of two who were merged into one the sale is one conversion.
+    let is_one = match &other {
+        Some(other) => {
+            partners::heir(app, other.partner).await? == partners::heir(app, deal.partner).await?
+        }
+        None => false,
+    };
+    let paid = if is_one { amount } else { mine };
+    let (won, conversion) = event.won(app, &deal, (mine, paid), transaction_id).await?;
     let mut unsold = Vec::new();
     if conversion.is_some() && !is_another {
         for deal in std::iter::once(&deal).chain(&other) {
             unsold.push(write(demand_unsold(app, deal.id).await?));
         }
     }
-    let theirs = match &other {
-        Some(other) => Some((other, event.won(app, other, theirs, None).await?)),
-        None => None,
+    let theirs = match (&other, &conversion) {
+        (Some(other), Some(_)) if is_one => {
+            let line = won.won.and_then(|(_, line)| line);
+            let theirs = other.won(theirs, line, Actor::Operator(by), now)?;
+            Some((other, (theirs, None)))
+        }
+        (Some(other), _) => Some((other, event.won(app, other, (theirs, theirs), None).await?)),
+        (None, _) => None,
     };
     let made = |won: &Deal, conversion: &Option<_>| {
         let (_, id) = won.won.filter(|_| conversion.is_some())?;
@@ -435,12 +449,12 @@ struct Event<'a> {
 }
 
 impl Event<'_> {
-    /// The deal won with an amount, and the conversion that is recorded for it.
+    /// The deal won with an amount, and the conversion that is recorded for it, of what is paid.
     async fn won(
         &self,
         app: &App,
         deal: &Deal,
-        amount: Money,
+        (amount, paid): (Money, Money),
         transaction_id: Option<String>,
     ) -> Result<(Deal, Option<Write<DealError>>), DealError> {
         let now = app.now();
@@ -457,7 +471,7 @@ impl Event<'_> {
         let facts = match benefit {
             Some(Benefit::Commission { event }) => {
                 let transaction_id = transaction_id.unwrap_or_else(|| deal.id.to_string());
-                self.facts(deal, event, amount, transaction_id, now)
+                self.facts(deal, event, paid, transaction_id, now)
             }
             Some(Benefit::Discount { .. }) | None => None,
         };
