@@ -116,10 +116,10 @@ pub async fn publish(
         published_at: now,
         published_by: by,
     };
-    app.cache.forget(&terms_name(program));
     let told = told(app, EventKind::AgreementPublished, &agreement);
     let writes = vec![
-        Write::new(store::publish(&agreement)?, |_| AgreementError::Moved),
+        Write::new(store::publish(&agreement)?, |_| AgreementError::Moved)
+            .forgetting(terms_name(program)),
         Write::new(events::put(&told)?, |_| AgreementError::Moved),
     ];
     Ok(Change {

@@ -127,11 +127,9 @@ pub async fn say_routing(
         _ => stands + 1,
     };
     let routing = Routing { version, ..routing };
-    app.cache.forget(&routing_name(program));
+    let save = Write::new(store::save_routing(&routing)?, |_| LeadError::Stale);
     Ok(Change {
-        writes: vec![Write::new(store::save_routing(&routing)?, |_| {
-            LeadError::Stale
-        })],
+        writes: vec![save.forgetting(routing_name(program))],
         value: routing,
     })
 }

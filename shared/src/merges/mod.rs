@@ -75,12 +75,13 @@ pub async fn merge(
     if more.is_some() {
         return Err(MergeError::TooManyPlaces);
     }
+    let mut forgets = vec![partners::partner_name(from), partners::partner_name(into)];
     let mut taken = 0;
     for place in &places {
         let writes = partners::inherit(app, place, into, true).await?;
         taken += u32::from(!writes.is_empty());
         ops.extend(writes);
-        partners::forget_enrolment(app, into, place.program);
+        forgets.push(partners::enrolment_name(into, place.program));
     }
     let now = app.now();
     let merge = Merge::new(from, into, by, reason, now).with_places(taken);
@@ -91,11 +92,14 @@ pub async fn merge(
         .with("operator", by);
     ops.push(events::put(&told)?);
     let writes = ops.into_iter();
+    let mut writes: Vec<_> = writes
+        .map(|op| Write::new(op, |_| MergeError::Moved))
+        .collect();
+    // One transaction: with any of its writes all stand.
+    writes[0].forgets = forgets;
     Ok(Change {
         value: merge,
-        writes: writes
-            .map(|op| Write::new(op, |_| MergeError::Moved))
-            .collect(),
+        writes,
     })
 }
 
@@ -297,7 +301,8 @@ async fn follow(
                 let ops = partners::inherit(app, enrolment, to, false).await?;
                 if !ops.is_empty() {
                     count += commit(app, &ops).await?;
-                    partners::forget_enrolment(app, to, enrolment.program);
+                    app.cache
+                        .forget(&partners::enrolment_name(to, enrolment.program));
                 }
             }
             next
@@ -305,14 +310,18 @@ async fn follow(
         Following::Links => {
             let (found, next) = programs::links(app, from, position, PAGE).await?;
             for link in found.into_iter().filter(|link| link.partner == from) {
-                count += commit(app, &[programs::inherit_link(app, link, to)?]).await?;
+                let id = link.id;
+                count += commit(app, &[programs::inherit_link(link, to)?]).await?;
+                programs::forget_link(app, id);
             }
             next
         }
         Following::Coupons => {
             let (found, next) = programs::coupons(app, from, position, PAGE).await?;
             for coupon in found.into_iter().filter(|coupon| coupon.partner == from) {
-                count += commit(app, &[programs::inherit_coupon(app, coupon, to)?]).await?;
+                let id = coupon.id;
+                count += commit(app, &[programs::inherit_coupon(coupon, to)?]).await?;
+                programs::forget_coupon(app, id);
             }
             next
         }

@@ -179,12 +179,11 @@ pub async fn keys(app: &App, holder: Holder) -> Result<Vec<KeyRecord>, OperatorE
 /// # Errors
 /// `KeyNotFound` when the holder has no such key; the table's.
 pub fn revoke_key(app: &App, holder: Holder, id: KeyId) -> Change<(), OperatorError> {
-    app.cache.forget(&format!("KEY#{id}"));
     let write = Write::new(store::revoke(holder, id, app.now()), move |_| {
         OperatorError::KeyNotFound(id)
     });
     Change {
         value: (),
-        writes: vec![write],
+        writes: vec![write.forgetting(format!("KEY#{id}"))],
     }
 }

@@ -137,7 +137,8 @@ pub fn create(app: &App, new: NewPartner) -> Result<Change<Known, PartnerError>,
     })
 }
 
-fn partner_name(id: PartnerId) -> String {
+/// What the cache calls a partner.
+pub fn partner_name(id: PartnerId) -> String {
     format!("PTR#{id}")
 }
 
@@ -334,10 +335,8 @@ pub async fn amend(
         // Erased ones come back only whole.
         None => name.zip(email).map(|(name, email)| Contact { name, email }),
     };
-    app.cache.forget(&partner_name(id));
-    let mut writes = vec![Write::new(store::change_partner(&partner)?, |_| {
-        PartnerError::Stale
-    })];
+    let change = Write::new(store::change_partner(&partner)?, |_| PartnerError::Stale);
+    let mut writes = vec![change.forgetting(partner_name(id))];
     if let (true, Some(contact)) = (renamed, &contact) {
         writes.push(Write::new(store::change_contact(id, contact), |_| {
             PartnerError::Moved
@@ -376,7 +375,6 @@ pub async fn set_status(
         version: partner.version + 1,
         ..partner
     };
-    app.cache.forget(&partner_name(id));
     let kind = match status {
         PartnerStatus::Active => EventKind::PartnerReinstated,
         PartnerStatus::Suspended => EventKind::PartnerSuspended,
@@ -386,20 +384,24 @@ pub async fn set_status(
     let told = Event::new(app.fresh(), kind, id, app.now())
         .about_partner(id)
         .with("operator", by);
-    let mut ops = vec![store::change_partner(&partner)?, events::put(&told)?];
+    let change = Write::new(store::change_partner(&partner)?, |_| PartnerError::Moved);
+    let mut ops = vec![events::put(&told)?];
     if !status.may_enter() {
         ops.extend(members::end_keys(app, id, |_| true).await?);
     }
+    let mut writes = vec![change.forgetting(partner_name(id))];
+    writes.extend(
+        ops.into_iter()
+            .map(|op| Write::new(op, |_| PartnerError::Moved)),
+    );
     Ok(Change {
         value: Known { partner, contact },
-        writes: ops
-            .into_iter()
-            .map(|op| Write::new(op, |_| PartnerError::Moved))
-            .collect(),
+        writes,
     })
 }
 
-fn enrolment_name(partner: PartnerId, program: ProgramId) -> String {
+/// What the cache calls an enrolment.
+pub fn enrolment_name(partner: PartnerId, program: ProgramId) -> String {
     format!("ENROL#{partner}#{program}")
 }
 
@@ -616,9 +618,9 @@ async fn place(
         }),
     };
     let (Enrolled::New(enrolment) | Enrolled::Again(enrolment)) = &value;
-    app.cache.forget(&enrolment_name(partner, program));
     let save = store::save_enrolment(enrolment)?;
-    writes.insert(0, Write::new(save, |_| PartnerError::Moved));
+    let save = Write::new(save, |_| PartnerError::Moved);
+    writes.insert(0, save.forgetting(enrolment_name(partner, program)));
     Ok(Change { value, writes })
 }
 
@@ -722,7 +724,8 @@ pub async fn heir(app: &App, id: PartnerId) -> Result<PartnerId, table::Error> {
     Ok(last)
 }
 
-/// The change by which one partner is merged into another, on the versions of both that were read.
+/// The change by which one partner is merged into another, on the versions of both that were read; after it the cache
+/// must know neither.
 ///
 /// # Errors
 /// `Merged` of one that is already, `IntoMerged`, `Banned`, `NotPaid`, `IntoInactive`, `OnHold`, `TooManyMerged`, the
@@ -768,14 +771,7 @@ pub async fn merged(
         ..from
     };
     let ops = vec![store::change_partner(&from)?, store::change_partner(&into)?];
-    app.cache.forget(&partner_name(from.id));
-    app.cache.forget(&partner_name(into.id));
     Ok((from, into, ops))
-}
-
-/// Lets the cache know no more of an enrolment that has just changed.
-pub fn forget_enrolment(app: &App, partner: PartnerId, program: ProgramId) {
-    app.cache.forget(&enrolment_name(partner, program));
 }
 
 /// Puts a partner where another stands in a program: under the same plans since the same times, and below the same

@@ -203,8 +203,8 @@ pub async fn amend(
             field: "fallback_url",
             error,
         })?;
-    app.cache.forget(&program_name(id));
-    let write = Write::new(store::change_program(&amended)?, |_| ProgramError::Stale);
+    let write = Write::new(store::change_program(&amended)?, |_| ProgramError::Stale)
+        .forgetting(program_name(id));
     Ok(Change {
         value: amended,
         writes: vec![write],
@@ -227,8 +227,8 @@ pub async fn rotate(
     let rotated = program
         .rotated(token, secret, now, until)
         .ok_or(ProgramError::SecretsLimit)?;
-    app.cache.forget(&program_name(id));
-    let write = Write::new(store::change_program(&rotated)?, |_| ProgramError::Moved);
+    let write = Write::new(store::change_program(&rotated)?, |_| ProgramError::Moved)
+        .forgetting(program_name(id));
     Ok(Change {
         value: (rotated, shown, until),
         writes: vec![write],
@@ -314,14 +314,14 @@ pub async fn add_plan(
         let field = "effective_from";
         return Err(ProgramError::EffectiveInPast { field });
     }
-    app.cache.forget(&plan_name(program.id, &new.code));
+    let name = plan_name(program.id, &new.code);
     let plan = plan_of(program.id, last, new, now);
     let put = Write::new(plans::store::put_plan(&plan, program.currency)?, |_| {
         ProgramError::VersionTaken
     });
     Ok(Change {
         value: plan,
-        writes: vec![put],
+        writes: vec![put.forgetting(name)],
     })
 }
 
@@ -422,8 +422,8 @@ pub async fn set_default_plan(
         version: program.version + 1,
         ..program
     };
-    app.cache.forget(&program_name(id));
-    let write = Write::new(store::change_program(&program)?, |_| ProgramError::Moved);
+    let write = Write::new(store::change_program(&program)?, |_| ProgramError::Moved)
+        .forgetting(program_name(id));
     Ok(Change {
         value: program,
         writes: vec![write],
@@ -540,31 +540,39 @@ pub async fn links(
     Ok(store::links(&app.main, partner, below, limit).await?)
 }
 
-/// The change by which a link is another partner's.
+/// The change by which a link is another partner's, after which [`forget_link`] is due.
 ///
 /// # Errors
 /// Never for a well-formed link.
-pub fn inherit_link(app: &App, link: Link, to: PartnerId) -> Result<table::Op, table::Error> {
+pub fn inherit_link(link: Link, to: PartnerId) -> Result<table::Op, table::Error> {
     let link = Link {
         partner: to,
         version: link.version + 1,
         ..link
     };
-    app.cache.forget(&link_name(link.id));
     store::change_link(&link)
 }
 
-/// The change by which a coupon is another partner's.
+/// Lets the cache know no more of a link that has just changed.
+pub fn forget_link(app: &App, id: LinkId) {
+    app.cache.forget(&link_name(id));
+}
+
+/// Lets the cache know no more of a coupon that has just changed.
+pub fn forget_coupon(app: &App, id: CouponId) {
+    app.cache.forget(&coupon_name(id));
+}
+
+/// The change by which a coupon is another partner's, after which [`forget_coupon`] is due.
 ///
 /// # Errors
 /// Never for a well-formed coupon.
-pub fn inherit_coupon(app: &App, coupon: Coupon, to: PartnerId) -> Result<table::Op, table::Error> {
+pub fn inherit_coupon(coupon: Coupon, to: PartnerId) -> Result<table::Op, table::Error> {
     let coupon = Coupon {
         partner: to,
         version: coupon.version + 1,
         ..coupon
     };
-    app.cache.forget(&coupon_name(coupon.id));
     store::change_coupon(&coupon)
 }
 
@@ -590,8 +598,8 @@ pub async fn redirect_link(
         version: link.version + 1,
         ..link
     };
-    app.cache.forget(&link_name(id));
-    let write = Write::new(store::change_link(&link)?, |_| ProgramError::Stale);
+    let write =
+        Write::new(store::change_link(&link)?, |_| ProgramError::Stale).forgetting(link_name(id));
     Ok(Change {
         value: link,
         writes: vec![write],
@@ -615,8 +623,8 @@ pub async fn disable_link(
         version: link.version + 1,
         ..link
     };
-    app.cache.forget(&link_name(id));
-    let write = Write::new(store::change_link(&link)?, |_| ProgramError::Moved);
+    let write =
+        Write::new(store::change_link(&link)?, |_| ProgramError::Moved).forgetting(link_name(id));
     Ok(Change {
         value: link,
         writes: vec![write],
@@ -648,8 +656,8 @@ pub async fn set_link_plan(
         version: link.version + 1,
         ..link
     };
-    app.cache.forget(&link_name(id));
-    let write = Write::new(store::change_link(&link)?, |_| ProgramError::Moved);
+    let write =
+        Write::new(store::change_link(&link)?, |_| ProgramError::Moved).forgetting(link_name(id));
     Ok(Change {
         value: link,
         writes: vec![write],
@@ -766,8 +774,8 @@ pub async fn disable_coupon(
         version: coupon.version + 1,
         ..coupon
     };
-    app.cache.forget(&coupon_name(id));
-    let write = Write::new(store::change_coupon(&coupon)?, |_| ProgramError::Moved);
+    let write = Write::new(store::change_coupon(&coupon)?, |_| ProgramError::Moved)
+        .forgetting(coupon_name(id));
     Ok(Change {
         value: coupon,
         writes: vec![write],
