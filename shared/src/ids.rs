@@ -159,6 +159,10 @@ id!(
     CouponId, "cpn"
 );
 id!(
+    /// A wish to sign in, whose link is mailed.
+    SignInId, "sgn"
+);
+id!(
     /// A conversion; derived from program, event and the caller's transaction id.
     ConversionId, "cnv"
 );

@@ -29,10 +29,12 @@ pub mod onboarding;
 pub mod operators;
 pub mod partners;
 pub mod payouts;
+pub mod people;
 pub mod plans;
 pub mod programs;
 pub mod rates;
 pub mod reports;
+pub mod sessions;
 pub mod tracking;
 pub mod what_ifs;
 

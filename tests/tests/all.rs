@@ -35,6 +35,7 @@ mod payouts;
 mod pays;
 mod permutations;
 mod plans;
+mod portal;
 mod rates;
 mod readme;
 mod reports;

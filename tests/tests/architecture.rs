@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const NOUNS: [&str; 25] = [
+const NOUNS: [&str; 27] = [
     "agreements",
     "applications",
     "channel",
@@ -22,10 +22,12 @@ const NOUNS: [&str; 25] = [
     "operators",
     "partners",
     "payouts",
+    "people",
     "plans",
     "programs",
     "rates",
     "reports",
+    "sessions",
     "tracking",
     "what_ifs",
 ];

@@ -15,19 +15,20 @@ const WRITE_UNIT: usize = 1024;
 fn shape(text: &str) -> String {
     let patterns = [
         (
-            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv|wif|upl|appl|evt|mbr|lead|deal|cust|clm)_[0-9a-hjkmnp-tv-z]{26}\b",
+            r"\b(prg|ptr|opr|key|lnk|cpn|cnv|xfr|bat|po|dsp|imp|inv|wif|upl|appl|evt|mbr|sgn|lead|deal|cust|clm)_[0-9a-hjkmnp-tv-z]{26}\b",
             "<$1>",
         ),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
         (r"^ONCE#[0-9a-f]{32}$", "ONCE#<hash>"),
         (r"^(CUST#<prg>#).{22}$", "$1<reference>"),
         (
-            r"^(KNOWN#|APPLBY#<prg>#|COUNT#APPLY#<prg>#|COUNT#TOKEN#|COUNT#MAILBOX#).{22}$",
+            r"^(KNOWN#|PERSON#|SIGNSLOT#|APPLBY#<prg>#|COUNT#APPLY#<prg>#|COUNT#TOKEN#|COUNT#MAILBOX#).{22}$",
             "$1<reference>",
         ),
         (r"^\d{12}$", "<window>"),
         (r"#\d{3}#<evt>$", "#<kind>#<evt>"),
         (r"^UNTOLD#[0-3]$", "UNTOLD#<shard>"),
+        (r"^\d{4}-\d\d-\d\dT\d\d#\d+$", "<hour>#<place>"),
         (r"^[A-Za-z0-9_-]{62}$", "<click id>"),
         (r"#20\d{4}\b", "#<month>"),
         (r"#20\d\d-\d\d$", "#<period>"),
@@ -530,7 +531,7 @@ async fn an_imports_items_stand_under_its_key_and_wait_while_it_is_at_work() {
 }
 
 /// Base key, then the list and due positions where the item has them.
-const EXPECTED: [&str; 86] = [
+const EXPECTED: [&str; 89] = [
     "APPL#<appl> APPLICANT",
     "APPL#<appl> APPLICANT | list: REFERRED#<prg>#<ptr> <time>#<appl>",
     "APPL#<appl> APPLICATION | list: APPLS#<prg> <time>#<appl> | due: APPLS#<prg>#in_review <time>#<appl>",
@@ -578,6 +579,9 @@ const EXPECTED: [&str; 86] = [
     "OPR#<opr> OPERATOR | list: OPERATORS <time>#<opr>",
     "PAYOUT#<po> PAYOUT | list: PAYOUTS#<ptr> <time>#<po>",
     "PAYOUT#<po> PAYOUT | list: PAYOUTS#<ptr> <time>#<po> | due: WORK#payouts <time>#<po>",
+    "PERSON#<reference> <opr>",
+    "PERSON#<reference> <ptr>",
+    "PERSON#<reference> <ptr>.<mbr>",
     "PROG#<prg> PLAN#standard#000001",
     "PROG#<prg> PROGRAM | list: PROGRAMS <time>#<prg>",
     "PROG#<prg>#ACCT#<shard> ACCT",

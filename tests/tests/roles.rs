@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use axum::http::Method;
+use axum::body::Body;
+use axum::http::{Method, Request, header};
 use serde_json::{Value, json};
 use tributary_local::capacity::Recorded;
 use tributary_local::connector::Service;
@@ -424,6 +425,60 @@ impl Court {
         for (package, calls) in of {
             self.judge(package, &calls);
         }
+    }
+
+    /// Asks the portal for what is behind a path, or sends it a form, and judges what it calls.
+    async fn visit(&self, cookies: &str, path: &str, form: Option<String>) -> Answer {
+        let to = self.world.now() + jiff::SignedDuration::from_secs(31);
+        self.world.instance.app().clock.set(to);
+        let method = if form.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::COOKIE, cookies)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(form.unwrap_or_default()))
+            .unwrap();
+        let recorder = self.world.instance.cloud().recorder();
+        recorder.start();
+        let answer = self.world.send(request).await;
+        let calls = recorder.stop();
+        assert!(answer.status.as_u16() < 400, "{path}: {}", answer.text);
+        self.judge("portal", &calls);
+        answer
+    }
+
+    /// Signs an operator in, walks through the console, and out.
+    async fn browse(&self, email: &str) {
+        let asked = self
+            .visit("", "/sign-in", Some(format!("email={email}")))
+            .await;
+        let cookie = |answer: &Answer| {
+            let set = answer.headers[header::SET_COOKIE].to_str().unwrap();
+            set.split(';').next().unwrap().to_owned()
+        };
+        let browser = cookie(&asked);
+        self.deliver().await;
+        let mails = self.world.instance.cloud().outbox().mails();
+        let mail = mails.iter().rev().find(|mail| mail.to == email).unwrap();
+        let (_, token) = mail.text.split_once("link?token=").unwrap();
+        let token = token.split_whitespace().next().unwrap();
+        let opened = format!("/sign-in/link?token={token}");
+        let _ = self.visit(&browser, &opened, None).await;
+        let form = Some(format!("token={token}"));
+        let session = cookie(&self.visit(&browser, "/sign-in/link", form).await);
+        let mut shown = String::new();
+        for path in ["/", "/console", "/console/partners", "/sessions"] {
+            shown = self.visit(&session, path, None).await.text;
+        }
+        let (_, csrf) = shown.split_once("name=\"csrf\" value=\"").unwrap();
+        let csrf = csrf.split('"').next().unwrap();
+        let form = Some(format!("csrf={csrf}"));
+        let _ = self.visit(&session, "/sign-out", form).await;
     }
 
     async fn days_pass(&self, days: u32) {
@@ -1442,6 +1497,18 @@ pub(crate) async fn walk(court: &Court) {
     let link =
         json!({ "program": id, "partner": ada, "destination": "https://shop.example/roses" });
     let link = court.ask("POST /v1/links", &[], "", Some(link)).await;
+    let keys = format!("/v1/partners/{ada}/keys");
+    let own = court.world.post(&keys, json!({})).await.expect(201);
+    let own = own.str("key");
+    let tulips =
+        json!({ "program": id, "partner": ada, "destination": "https://shop.example/tulips" });
+    let own_link = court
+        .ask_as(own, "POST /v1/links", &[], "", Some(tulips))
+        .await;
+    let own_link = own_link.str("id");
+    let _ = court
+        .ask_as(own, "POST /v1/links/{id}/disable", &[own_link], "", None)
+        .await;
     let _ = court
         .ask("GET /v1/links", &[], &format!("?partner={ada}"), None)
         .await;
@@ -1866,6 +1933,15 @@ pub(crate) async fn walk(court: &Court) {
             None,
         )
         .await;
+    let _ = court
+        .ask(
+            "PATCH /v1/operators/{id}",
+            &[&grace],
+            "",
+            Some(json!({ "scopes": ["read"] })),
+        )
+        .await;
+    court.browse("grace@example.com").await;
     for route in ["GET /v1/me", "GET /health", "GET /openapi.json"] {
         let _ = court.ask(route, &[], "", None).await;
     }
@@ -1893,13 +1969,20 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
     let missed: Vec<&String> = court
         .routes
         .iter()
-        .filter(|(route, package)| *package != "docs" && !asked.contains(*route))
+        .filter(|(route, package)| {
+            !["docs", "portal"].contains(&package.as_str()) && !asked.contains(*route)
+        })
         .map(|(route, _)| route)
         .collect();
     assert!(missed.is_empty(), "{missed:?} were not asked");
     let judged = court.judged.lock().unwrap().clone();
     let mut spare = Vec::new();
-    for (package, statements) in &court.roles {
+    // The portal's is judged as a whole, by the roles of those whose routes it calls.
+    for (package, statements) in court
+        .roles
+        .iter()
+        .filter(|(package, _)| *package != "portal")
+    {
         let grants = judged.get(package).cloned().unwrap_or_default();
         for (number, statement) in statements.iter().enumerate() {
             // What an event source does in its function's name is Lambda's to ask.
@@ -1933,6 +2016,70 @@ async fn every_route_and_trigger_stays_within_its_functions_role() {
         spare,
         Vec::<String>::new(),
         "permissions that nothing needs"
+    );
+}
+
+/// What a role allows: an action on a resource, in partitions of that pattern.
+fn grants<'a>(
+    statements: impl IntoIterator<Item = &'a Statement>,
+) -> BTreeSet<(String, String, String)> {
+    let mut found = BTreeSet::new();
+    for statement in statements {
+        let patterns = match &statement.leading {
+            Some(patterns) => patterns.clone(),
+            None => vec![String::new()],
+        };
+        for action in statement
+            .actions
+            .iter()
+            .filter(|action| !action.starts_with("logs:"))
+        {
+            for resource in &statement.resources {
+                for pattern in &patterns {
+                    found.insert((action.clone(), resource.clone(), pattern.clone()));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_portal_may_what_those_may_whose_routes_it_calls_and_sign_people_in() {
+    let roles = roles();
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/portal/Cargo.toml");
+    let manifest = std::fs::read_to_string(manifest).unwrap();
+    let called = roles
+        .iter()
+        .filter(|(package, _)| manifest.contains(&format!("\n{package}.workspace = true")));
+    let mut meant = grants(called.clone().flat_map(|(_, statements)| statements));
+    assert_eq!(called.count(), 12);
+    let (main, list) = ("MainTableArn", "${MainTableArn}/index/list");
+    for (action, resource, pattern) in [
+        ("GetItem", main, "SIGNIN#*"),
+        ("PutItem", main, "SIGNIN#*"),
+        ("UpdateItem", main, "SIGNIN#*"),
+        ("PutItem", main, "SIGNSLOT#*"),
+        ("GetItem", main, "SESSION#*"),
+        ("BatchGetItem", main, "SESSION#*"),
+        ("PutItem", main, "SESSION#*"),
+        ("UpdateItem", main, "SESSION#*"),
+        ("Query", list, "SESSIONS#*"),
+        ("Query", main, "PERSON#*"),
+        ("UpdateItem", main, "PERSON#*"),
+    ] {
+        meant.insert((
+            format!("dynamodb:{action}"),
+            resource.to_owned(),
+            pattern.to_owned(),
+        ));
+    }
+    let has = grants(&roles["portal"]);
+    let missing: Vec<_> = meant.difference(&has).collect();
+    let spare: Vec<_> = has.difference(&meant).collect();
+    assert!(
+        missing.is_empty() && spare.is_empty(),
+        "missing {missing:?}, spare {spare:?}"
     );
 }
 

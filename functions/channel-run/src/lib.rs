@@ -7,9 +7,10 @@
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Deserialize;
 use tributary::edge::{App, batch_failures};
-use tributary::ids::{EventId, LinkId, PartnerId, ProgramId, UploadId};
+use tributary::ids::{EventId, LinkId, PartnerId, ProgramId, SignInId, UploadId};
 use tributary::mail::{self, MailFailure};
 use tributary::onboarding::{self, error::OnboardingError};
+use tributary::sessions::{self, error::SessionError};
 use tributary::{imports, table};
 
 /// What to do.
@@ -41,6 +42,8 @@ enum Job {
     },
     /// `{"upload": "upl_…"}`: bring an import on by one step.
     Upload(UploadId),
+    /// `{"sign_in": "sgn_…"}`: mail the link to sign in, to whom the address belongs.
+    SignIn(SignInId),
 }
 
 /// Does what each message names. A message that cannot be read fails alone and ends among the dead letters.
@@ -76,6 +79,9 @@ enum Failure {
     /// A partner's progress was not told.
     #[error(transparent)]
     Onboarding(#[from] OnboardingError),
+    /// A link to sign in was not mailed.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// An import did not go on.
     #[error(transparent)]
     Table(#[from] table::Error),
@@ -91,6 +97,7 @@ async fn advance(app: &App, job: Job) -> Result<(), Failure> {
             after,
         } => onboarding::terms_took_effect(app, program, version, &after).await?,
         Job::Upload(id) => imports::advance(app, id).await?,
+        Job::SignIn(id) => sessions::mail(app, id).await?,
         Job::Partner(id) => onboarding::advance(app, id).await?,
         Job::Link(id) => onboarding::advance_by_link(app, id).await?,
     }

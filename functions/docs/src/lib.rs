@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 use tributary::edge::{App, Path, Problem, Reply};
@@ -24,7 +24,6 @@ const CACHE_CONTROL: &str = "public, max-age=300";
 /// The routes.
 pub fn routes() -> Router<App> {
     Router::new()
-        .route("/", get(|| async { Redirect::temporary("/docs") }))
         .route("/health", get(health))
         .route("/openapi.json", get(openapi_json))
         .route("/docs", get(docs))

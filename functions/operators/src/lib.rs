@@ -8,12 +8,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use serde_json::{Value, json};
 use tributary::edge::{
-    App, Body, Cursor, Fields, Limit, NoBody, Once, Operator, Path, Principal, Problem, Query,
-    Reply, codes, path_id,
+    App, Body, Cursor, Fields, IfMatch, Limit, NoBody, Once, Operator, Path, Principal, Problem,
+    Query, Reply, codes, path_id,
 };
 use tributary::ids::{KeyId, OperatorId};
-use tributary::operators;
 use tributary::operators::model::{Holder, SCOPES, Scope, Scopes};
+use tributary::operators::{self, OperatorPatch};
 use utoipa::OpenApi;
 
 /// Characters of a name.
@@ -23,7 +23,7 @@ const MAX_NAME: usize = 120;
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/v1/operators", post(create).get(list))
-        .route("/v1/operators/{id}", get(find))
+        .route("/v1/operators/{id}", get(find).patch(amend))
         .route("/v1/operators/{id}/keys", post(issue_key).get(keys))
         .route("/v1/operators/{id}/keys/{key}", delete(revoke_key))
         .route("/v1/me", get(me))
@@ -32,7 +32,7 @@ pub fn routes() -> Router<App> {
 /// The part of the API's description that is served here.
 #[derive(OpenApi)]
 #[openapi(
-    paths(create, list, find, issue_key, keys, revoke_key, me),
+    paths(create, list, find, amend, issue_key, keys, revoke_key, me),
     tags((name = "operators", description = "The people of the vendor and their keys"))
 )]
 struct Description;
@@ -45,7 +45,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// Make an operator.
 ///
-/// The operator can do nothing until it has a key. Asks for the scope `admin`.
+/// With scopes it may sign in to the console, as what they allow; without, it can do nothing until it has a key. Asks
+/// for the scope `admin`.
 #[utoipa::path(post, path = "/v1/operators", tag = "operators", security(("operator_key" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::NewOperatorBody,
@@ -61,13 +62,17 @@ async fn create(
     if let Some(reply) = once.answered(&app).await? {
         return Ok(reply.into_response());
     }
-    let (name, email) = Fields::read(&body.0, |f| {
+    let (name, email, scopes) = Fields::read(&body.0, |f| {
         let name = f.text("name", MAX_NAME);
         let email = f.email("email");
-        Some((name?, email?))
+        let scopes = match f.mentions("scopes") {
+            true => scopes_of(f, 0),
+            false => Some(Scopes::default()),
+        };
+        Some((name?, email?, scopes?))
     })?;
-    let change = operators::create(&app, name, email)?;
-    let reply = Reply::created(&schema::operator(&change.value));
+    let change = operators::create(&app, name, email, scopes)?;
+    let reply = Reply::created(&schema::operator(&change.value)).version(change.value.version);
     once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
         .await
 }
@@ -96,7 +101,7 @@ async fn list(State(app): State<App>, operator: Operator, query: Query) -> Resul
 /// Asks for the scope `admin`.
 #[utoipa::path(get, path = "/v1/operators/{id}", tag = "operators", security(("operator_key" = [])),
     params(("id" = String, Path, description = "The operator's id")),
-    responses((status = 200, description = "The operator", body = schema::OperatorView)))]
+    responses((status = 200, description = "The operator, its version as `ETag`", body = schema::OperatorView)))]
 async fn find(
     State(app): State<App>,
     operator: Operator,
@@ -104,7 +109,49 @@ async fn find(
 ) -> Result<Reply, Problem> {
     operator.demand(&[Scope::Admin])?;
     let record = operators::find(&app, path_id(&path, "operator")?).await?;
-    Ok(Reply::ok(&schema::operator(&record)))
+    Ok(Reply::ok(&schema::operator(&record)).version(record.version))
+}
+
+/// Change an operator.
+///
+/// What is left out stays. Its scopes say what it may do when it is signed in, at the latest half a minute later; with
+/// `[]` it may not sign in any more. Its keys stay as they are. Asks for the scope `admin`, which nobody takes from
+/// itself.
+#[utoipa::path(patch, path = "/v1/operators/{id}", tag = "operators", security(("operator_key" = [])),
+    params(("id" = String, Path, description = "The operator's id"),
+        ("If-Match" = String, Header, description = "The version that the change is based on"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
+    request_body = schema::OperatorPatchBody,
+    responses((status = 200, description = "The operator, its version as `ETag`", body = schema::OperatorView),
+        (status = 422, description = "`wrong_state`: it would be yourself who loses `admin`")))]
+async fn amend(
+    State(app): State<App>,
+    operator: Operator,
+    Path(path): Path<String>,
+    IfMatch(based_on): IfMatch,
+    once: Once,
+    body: Body,
+) -> Result<Response, Problem> {
+    operator.demand(&[Scope::Admin])?;
+    let once = once.of(&operator.id.to_string(), &body.0);
+    if let Some(reply) = once.answered(&app).await? {
+        return Ok(reply.into_response());
+    }
+    let id: OperatorId = path_id(&path, "operator")?;
+    let patch = Fields::read(&body.0, |f| {
+        let name = f.mentions("name").then(|| f.text("name", MAX_NAME));
+        let email = f.mentions("email").then(|| f.email("email"));
+        let scopes = f.mentions("scopes").then(|| scopes_of(f, 0));
+        Some(OperatorPatch {
+            name: name.map_or(Some(None), |name| name.map(Some))?,
+            email: email.map_or(Some(None), |email| email.map(Some))?,
+            scopes: scopes.map_or(Some(None), |scopes| scopes.map(Some))?,
+        })
+    })?;
+    let change = operators::amend(&app, id, operator.id, based_on, patch).await?;
+    let reply = Reply::ok(&schema::operator(&change.value)).version(change.value.version);
+    once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
+        .await
 }
 
 /// Issue a key to an operator.
@@ -141,21 +188,23 @@ async fn issue_key(
 }
 
 fn scopes(body: &Value) -> Result<Scopes, Problem> {
-    Fields::read(body, |f| {
-        let names = f.texts("scopes", 1, SCOPES.len(), 16)?;
-        let mut found = Vec::with_capacity(names.len());
-        for (position, name) in names.iter().enumerate() {
-            match SCOPES.iter().find(|(word, _)| word == name) {
-                Some((_, scope)) => found.push(*scope),
-                None => f.refuse(
-                    codes::NOT_ONE_OF,
-                    &format!("scopes[{position}]"),
-                    "is one of: admin, channel, finance, read",
-                ),
-            }
+    Fields::read(body, |f| scopes_of(f, 1))
+}
+
+fn scopes_of(f: &mut Fields<'_>, least: usize) -> Option<Scopes> {
+    let names = f.texts("scopes", least, SCOPES.len(), 16)?;
+    let mut found = Vec::with_capacity(names.len());
+    for (position, name) in names.iter().enumerate() {
+        match SCOPES.iter().find(|(word, _)| word == name) {
+            Some((_, scope)) => found.push(*scope),
+            None => f.refuse(
+                codes::NOT_ONE_OF,
+                &format!("scopes[{position}]"),
+                "is one of: admin, channel, finance, read",
+            ),
         }
-        Some(Scopes::of(found))
-    })
+    }
+    Some(Scopes::of(found))
 }
 
 /// List an operator's keys in force.
@@ -209,19 +258,20 @@ async fn revoke_key(
 /// Say who is asking.
 #[utoipa::path(get, path = "/v1/me", tag = "operators", security(("operator_key" = []), ("partner_key" = [])),
     responses((status = 200, description = "The holder of the key that was shown", body = schema::MeView)))]
-async fn me(State(app): State<App>, principal: Principal) -> Result<Reply, Problem> {
+async fn me(principal: Principal) -> Result<Reply, Problem> {
     let (kind, operator, partner, key) = match &principal {
         Principal::Operator(operator) => ("operator", Some(operator.id), None, operator.key),
         Principal::Partner(partner) => ("partner", None, Some(partner.id), partner.key),
     };
-    let record = operators::key_record(&app, key).await?;
+    let scopes = match &principal {
+        Principal::Operator(operator) => schema::scope_names(operator.scopes()),
+        Principal::Partner(_) => Vec::new(),
+    };
     Ok(Reply::ok(&schema::MeView {
         kind,
         operator: operator.map(|id| id.to_string()),
         partner: partner.map(|id| id.to_string()),
         key: key.to_string(),
-        scopes: record
-            .map(|record| schema::scope_names(&record.scopes))
-            .unwrap_or_default(),
+        scopes,
     }))
 }

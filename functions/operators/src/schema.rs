@@ -7,12 +7,26 @@ use utoipa::ToSchema;
 
 /// A new operator.
 #[derive(ToSchema)]
-#[schema(as = NewOperator, example = json!({"name": "Ada Lovelace", "email": "ada@vendor.example"}))]
+#[schema(as = NewOperator, example = json!({"name": "Ada Lovelace", "email": "ada@vendor.example", "scopes": ["channel"]}))]
 pub struct NewOperatorBody {
     /// Name, at most 120 characters.
     pub name: String,
     /// Email address.
     pub email: String,
+    /// What it may do in the console: `admin`, `channel`, `finance`, `read`. Without any it may not sign in.
+    pub scopes: Option<Vec<String>>,
+}
+
+/// Changes of an operator; what is left out stays.
+#[derive(ToSchema)]
+#[schema(as = OperatorPatch, example = json!({"scopes": ["finance", "read"]}))]
+pub struct OperatorPatchBody {
+    /// Name, at most 120 characters.
+    pub name: Option<String>,
+    /// Email address.
+    pub email: Option<String>,
+    /// What it may do in the console; `[]` for one who may not sign in any more.
+    pub scopes: Option<Vec<String>>,
 }
 
 /// A new key of an operator.
@@ -25,7 +39,7 @@ pub struct NewOperatorKeyBody {
 
 /// A person who works for the vendor.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Operator, example = json!({"id": "opr_01kar52v4e8qzr5n3m6x7p9tdc", "name": "Ada Lovelace", "email": "ada@vendor.example", "created_at": "2026-11-23T07:00:00Z"}))]
+#[schema(as = Operator, example = json!({"id": "opr_01kar52v4e8qzr5n3m6x7p9tdc", "name": "Ada Lovelace", "email": "ada@vendor.example", "scopes": ["channel"], "created_at": "2026-11-23T07:00:00Z", "version": 1}))]
 pub struct OperatorView {
     /// Id.
     pub id: String,
@@ -33,8 +47,12 @@ pub struct OperatorView {
     pub name: String,
     /// Email address.
     pub email: String,
+    /// What it may do in the console; empty for one who may not sign in.
+    pub scopes: Vec<&'static str>,
     /// Since when.
     pub created_at: String,
+    /// Counts changes; also the `ETag`.
+    pub version: u64,
 }
 
 /// A page of operators.
@@ -95,13 +113,17 @@ pub(crate) fn operator(record: &OperatorRecord) -> OperatorView {
         id,
         name,
         email,
+        scopes,
         created_at,
+        version,
     } = record;
     OperatorView {
         id: id.to_string(),
         name: name.clone(),
         email: email.clone(),
+        scopes: scope_names(scopes),
         created_at: created_at.to_string(),
+        version: *version,
     }
 }
 

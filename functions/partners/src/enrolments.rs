@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::try_join_all;
 use tributary::edge::{
     App, Body, Cursor, Fields, Limit, Once, Operator, Path, Principal, Problem, Query, Reply,
     codes, path_id,
@@ -9,6 +10,7 @@ use tributary::edge::{
 use tributary::ids::PartnerId;
 use tributary::operators::model::Scope;
 use tributary::partners::{self, Enrolled, Placement, Terms};
+use tributary::programs;
 use tributary::programs::model::{MAX_CODE, is_plan_code};
 
 use crate::schema;
@@ -109,8 +111,20 @@ pub(crate) async fn list(
     let after = Cursor::read(&list, query.get("cursor"))?;
     partners::find(&app, id).await?;
     let (found, position) = partners::enrolments(&app, id, after, limit).await?;
+    // A partner reads of a program what it is called, and no more of it.
+    let named = found
+        .iter()
+        .map(|place| programs::program(&app, place.program));
+    let named = try_join_all(named).await?;
+    let items = found.iter().zip(&named).map(|(place, program)| {
+        let name = program.as_ref().map(|program| program.name.clone());
+        schema::EnrolmentView {
+            program_name: name,
+            ..schema::enrolment(place)
+        }
+    });
     Ok(Reply::ok(&schema::EnrolmentListView {
-        items: found.iter().map(schema::enrolment).collect(),
+        items: items.collect(),
         next_cursor: position.map(|position| Cursor::write(&list, &position)),
     }))
 }

@@ -100,6 +100,9 @@ pub struct EnrolmentView {
     pub partner: String,
     /// The program's id.
     pub program: String,
+    /// The program's name; in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_name: Option<String>,
     /// Which plan pays from when on, oldest first.
     pub plans: Vec<AssignmentView>,
     /// Below whom it stands from when on, oldest first; nobody before the first.
@@ -470,6 +473,7 @@ pub(crate) fn enrolment(enrolment: &Enrolment) -> EnrolmentView {
     EnrolmentView {
         partner: partner.to_string(),
         program: program.to_string(),
+        program_name: None,
         plans: assignments.iter().map(assignment).collect(),
         uplines: uplines.iter().map(upline).collect(),
         created_at: created_at.to_string(),

@@ -15,21 +15,27 @@ use tributary::programs::{self, NewLink};
 use crate::plans::read_assignment;
 use crate::schema;
 
+/// Links that a partner makes for itself; an operator makes more.
+const MAX_OWN_LINKS: usize = 200;
+
 /// Make a link.
 ///
-/// Asks for the scope `channel`.
-#[utoipa::path(post, path = "/v1/links", tag = "links", security(("operator_key" = [])),
+/// A partner makes its own, 200 at most. Of an operator it asks for the scope `channel`.
+#[utoipa::path(post, path = "/v1/links", tag = "links", security(("operator_key" = []), ("partner_key" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::NewLinkBody,
-    responses((status = 201, description = "Made", body = schema::LinkView)))]
+    responses((status = 201, description = "Made", body = schema::LinkView),
+        (status = 409, description = "`limit_reached`: a partner has as many as it may make")))]
 pub(crate) async fn create(
     State(app): State<App>,
-    operator: Operator,
+    principal: Principal,
     once: Once,
     body: Body,
 ) -> Result<Response, Problem> {
-    operator.demand(&[Scope::Channel])?;
-    let once = once.of(&operator.id.to_string(), &body.0);
+    if let Principal::Operator(operator) = &principal {
+        operator.demand(&[Scope::Channel])?;
+    }
+    let once = once.of(&principal.name(), &body.0);
     if let Some(reply) = once.answered(&app).await? {
         return Ok(reply.into_response());
     }
@@ -51,6 +57,14 @@ pub(crate) async fn create(
             code,
         })
     })?;
+    principal.may_change(new.partner, &[Scope::Channel], "partner")?;
+    if let Principal::Partner(own) = &principal {
+        let (_, more) = programs::links(&app, own.id, None, MAX_OWN_LINKS).await?;
+        if more.is_some() {
+            let reason = format!("a partner makes at most {MAX_OWN_LINKS} links by itself");
+            return Err(Problem::new(codes::LIMIT_REACHED, reason));
+        }
+    }
     let change = programs::add_link(&app, new).await?;
     let reply = Reply::created(&schema::link(&app, &change.value)).version(1);
     once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
@@ -215,24 +229,30 @@ pub(crate) async fn drop_plan(
 /// Disable a link.
 ///
 /// Within 30 seconds visitors go to the program's fallback address, or read 410. Conversions that happen
-/// from then on are not attributed by its clicks, not even by earlier ones. A second time changes nothing. Asks for the scope `channel`.
-#[utoipa::path(post, path = "/v1/links/{id}/disable", tag = "links", security(("operator_key" = [])),
+/// from then on are not attributed by its clicks, not even by earlier ones. A second time changes nothing. A partner
+/// disables its own. Of an operator it asks for the scope `channel`.
+#[utoipa::path(post, path = "/v1/links/{id}/disable", tag = "links", security(("operator_key" = []), ("partner_key" = [])),
     params(("id" = String, Path, description = "The link's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     responses((status = 200, description = "Disabled", body = schema::LinkView)))]
 pub(crate) async fn disable(
     State(app): State<App>,
-    operator: Operator,
+    principal: Principal,
     Path(path): Path<String>,
     once: Once,
     _: NoBody,
 ) -> Result<Response, Problem> {
-    operator.demand(&[Scope::Channel])?;
-    let once = once.of(&operator.id.to_string(), &json!({}));
+    let id: LinkId = path_id(&path, "link")?;
+    if let Principal::Operator(operator) = &principal {
+        operator.demand(&[Scope::Channel])?;
+    }
+    let once = once.of(&principal.name(), &json!({}));
     if let Some(reply) = once.answered(&app).await? {
         return Ok(reply.into_response());
     }
-    let change = programs::disable_link(&app, path_id(&path, "link")?).await?;
+    let link = programs::find_link(&app, id).await?;
+    principal.may_change(link.partner, &[Scope::Channel], "link")?;
+    let change = programs::disable_link(&app, id).await?;
     let reply = versioned(change.value.version, &schema::link(&app, &change.value));
     once.commit(&app, change, |_| reply.clone(), |_| reply.clone())
         .await

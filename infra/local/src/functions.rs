@@ -53,6 +53,7 @@ pub fn all() -> Vec<Function> {
         http("leads", leads::routes),
         http("reports", reports::routes),
         http("operators", operators::routes),
+        http("portal", portal::routes),
         http("docs", docs::routes),
         triggered("relay", relay::handle),
         triggered("commission", commission::handle),

@@ -44,6 +44,8 @@ pub struct Settings {
     pub seed: Option<u64>,
     /// What tracking links begin with.
     pub public_base_url: String,
+    /// The address of the operator who is invited before there is any.
+    pub first_operator: String,
     /// Watches and disturbs calls to the cloud.
     pub interceptor: Option<Arc<dyn Intercept>>,
 }
@@ -57,6 +59,7 @@ impl Settings {
             clock,
             seed: None,
             public_base_url: "http://127.0.0.1:8080".to_owned(),
+            first_operator: String::new(),
             interceptor: None,
         }
     }
@@ -132,6 +135,7 @@ impl Instance {
             clock,
             seed,
             public_base_url,
+            first_operator,
             interceptor,
         } = settings;
         let cloud_clock = clock.clone();
@@ -143,6 +147,7 @@ impl Instance {
             parameters: BTreeMap::from([
                 ("PublicBaseUrl".to_owned(), public_base_url),
                 ("MailSender".to_owned(), MAIL_SENDER.to_owned()),
+                ("FirstOperator".to_owned(), first_operator),
             ]),
             ..Options::in_memory()
         })

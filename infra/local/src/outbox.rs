@@ -38,6 +38,54 @@ struct Held {
     mails: VecDeque<Mail>,
 }
 
+/// The mails as a page, each as plain text, with its links to open.
+#[must_use]
+pub fn page(mails: &[Mail]) -> String {
+    let mut page = String::from(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Outbox</title>\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <style>body{font:1rem/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}\
+         article{border-top:1px solid #999;padding:1rem 0}pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit}\
+         </style></head><body><h1>Outbox</h1><p>Mails that were sent, the newest first. None of them left this machine.</p>",
+    );
+    if mails.is_empty() {
+        page.push_str("<p>No mail was sent yet.</p>");
+    }
+    for mail in mails {
+        let text: String = mail
+            .text
+            .split_inclusive(char::is_whitespace)
+            .map(linked)
+            .collect();
+        page.push_str(&format!(
+            "<article><h2>{}</h2><p>to {} · {}</p><pre>{text}</pre></article>",
+            escaped(&mail.subject),
+            escaped(&mail.to),
+            mail.at,
+        ));
+    }
+    page.push_str("</body></html>");
+    page
+}
+
+/// A word, as a link where it is an address of this machine or of the web.
+fn linked(word: &str) -> String {
+    let plain = word.trim_end();
+    if !plain.starts_with("http://") && !plain.starts_with("https://") {
+        return escaped(word);
+    }
+    let rest = &word[plain.len()..];
+    let plain = escaped(plain);
+    format!("<a href=\"{plain}\">{plain}</a>{rest}")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
 /// The mails that were sent. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox(Arc<Mutex<Held>>);
@@ -102,6 +150,18 @@ mod tests {
         let kept = outbox.mails();
         assert_eq!((kept.len(), kept[0].id), (KEPT, 2));
         assert_eq!(kept[0].to, "b@partner.example");
+        let shown = page(&kept[..1]);
+        assert!(shown.contains("to b@partner.example"));
+        let link = Mail {
+            text: "open http://127.0.0.1:8080/sign-in/link?token=a&b\n<b>".to_owned(),
+            ..kept[0].clone()
+        };
+        let shown = page(&[link]);
+        let anchor = "<a href=\"http://127.0.0.1:8080/sign-in/link?token=a&amp;b\">";
+        assert!(
+            shown.contains(anchor) && shown.contains("&lt;b&gt;"),
+            "{shown}"
+        );
         let half = json!({ "FromEmailAddress": "a@vendor.example" });
         assert_eq!(outbox.send(&half, 0).unwrap_err().status, 400);
     }

@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tributary::clock::{self, Clock};
-use tributary::edge::{Body, Fields, Problem, codes};
+use tributary::edge::{Body, Fields, Paper, Problem, codes};
 
 use crate::instance::{Instance, InstanceError, OperatorKey, Settings};
 
@@ -36,6 +36,14 @@ pub struct Serve {
     /// What tracking links begin with; the address listened on unless told
     #[arg(long, value_name = "URL", env = "TRIBUTARY_PUBLIC_BASE_URL")]
     pub public_base_url: Option<String>,
+    /// Address of an operator who may sign in as admin before there is any other
+    #[arg(
+        long,
+        value_name = "EMAIL",
+        env = "TRIBUTARY_FIRST_OPERATOR",
+        default_value = ""
+    )]
+    pub first_operator: String,
     /// Operator key to use instead of the one in the folder
     #[arg(
         long,
@@ -109,6 +117,7 @@ pub async fn serve(options: &Serve) -> Result<(), ServeError> {
             .public_base_url
             .clone()
             .unwrap_or_else(|| url.clone()),
+        first_operator: options.first_operator.clone(),
         interceptor: None,
     })
     .await?;
@@ -224,6 +233,8 @@ fn greet(url: &str, address: SocketAddr, key: &OperatorKey, options: &Serve) {
     if address.ip().is_unspecified() {
         println!("Listening on:           {address}, every address of this machine");
     }
+    println!("Console and portal:     {url}/ (sign in as operator@example.com)");
+    println!("Mails:                  {url}/dev/outbox");
     println!("Documentation:          {url}/docs");
     match (&key.file, key.fresh) {
         (Some(path), true) => {
@@ -362,11 +373,15 @@ async fn move_clock(State(instance): State<Instance>, body: Body) -> Result<Json
     Ok(read_clock(State(instance)).await)
 }
 
-/// The mails that were sent, the newest first.
-async fn outbox(State(instance): State<Instance>) -> Json<Value> {
+/// The mails that were sent, the newest first: as JSON, or as a page for a browser.
+async fn outbox(State(instance): State<Instance>, headers: HeaderMap) -> Response {
     let mut mails = instance.cloud().outbox().mails();
     mails.reverse();
-    Json(json!({ "items": mails }))
+    let accepts = headers.get("accept").and_then(|value| value.to_str().ok());
+    if accepts.is_some_and(|accepts| accepts.contains("text/html")) {
+        return Paper::html(crate::outbox::page(&mails)).into_response();
+    }
+    Json(json!({ "items": mails })).into_response()
 }
 
 async fn dead_letters(State(instance): State<Instance>) -> Result<Json<Value>, Problem> {

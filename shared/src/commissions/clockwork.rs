@@ -28,6 +28,7 @@ use crate::ledger::store::{DUE_SHARDS, post};
 use crate::money::{Money, MoneyError};
 use crate::plans::model::{GRACE_DAYS, PlanVersion};
 use crate::programs::model::Program;
+use crate::sessions::store::sign_in_of;
 use crate::table::{
     Entry, Error, Index, Key, Op, Put, Range, Refusal, TransactError, pause_before,
 };
@@ -906,6 +907,10 @@ pub fn job_of(pk: &str, sk: &str) -> Option<(Queue, serde_json::Value)> {
         "UPLOAD" => {
             let id: UploadId = pk.strip_prefix("UPLOAD#")?.parse().ok()?;
             Some((Queue::Channel, serde_json::json!({ "upload": id })))
+        }
+        "SIGNIN" => {
+            let id = sign_in_of(pk)?;
+            Some((Queue::Channel, serde_json::json!({ "sign_in": id })))
         }
         "PAYOUT_METHOD" | "TAX_PROFILE" => onboarding_job(pk),
         "LINK" => {

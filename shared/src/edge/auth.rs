@@ -99,12 +99,24 @@ pub fn hash_bytes(bytes: &[u8]) -> String {
 pub struct Operator {
     /// Who.
     pub id: OperatorId,
-    /// By which key.
+    /// By which key, or in which session.
     pub key: KeyId,
     scopes: Scopes,
 }
 
 impl Operator {
+    /// An operator as whom somebody is signed in, with what its role allows.
+    #[must_use]
+    pub fn with(id: OperatorId, key: KeyId, scopes: Scopes) -> Self {
+        Self { id, key, scopes }
+    }
+
+    /// What the key allows.
+    #[must_use]
+    pub fn scopes(&self) -> &Scopes {
+        &self.scopes
+    }
+
     /// Goes on only if the key has one of these scopes; `admin` has them all.
     ///
     /// # Errors
@@ -126,7 +138,7 @@ impl Operator {
 pub struct PartnerPrincipal {
     /// Which partner.
     pub id: PartnerId,
-    /// By which key.
+    /// By which key, or in which session.
     pub key: KeyId,
     /// The person of the partner whose key it is; `None` for the partner's own.
     pub member: Option<MemberId>,
@@ -134,6 +146,17 @@ pub struct PartnerPrincipal {
 }
 
 impl PartnerPrincipal {
+    /// A partner as whom somebody is signed in. Whom was merged into it is added where the request is taken.
+    #[must_use]
+    pub fn with(id: PartnerId, key: KeyId, member: Option<MemberId>) -> Self {
+        Self {
+            id,
+            key,
+            member,
+            absorbed: Vec::new(),
+        }
+    }
+
     /// Itself, and those that were merged into it.
     pub fn everybody(&self) -> impl Iterator<Item = PartnerId> {
         std::iter::once(self.id).chain(self.absorbed.iter().copied())
@@ -230,6 +253,10 @@ async fn key_record(parts: &RequestParts, app: &App) -> Result<Arc<KeyRecord>, P
 
 /// Whose key it is; a partner's standing is not looked at.
 async fn holder(parts: &RequestParts, app: &App) -> Result<Principal, Problem> {
+    // Whoever is signed in acts through the same routes, called in this process; a request from outside brings none.
+    if let Some(principal) = parts.extensions.get::<Principal>() {
+        return Ok(principal.clone());
+    }
     let record = key_record(parts, app).await?;
     Ok(match record.holder {
         Holder::Operator(id) => Principal::Operator(Operator {

@@ -15,6 +15,9 @@ pub struct Config {
     pub channel_queue_url: String,
     /// `TRIBUTARY_MAIL_SENDER`: whom mails come from; without it none is sent.
     pub mail_sender: String,
+    /// `TRIBUTARY_FIRST_OPERATOR`: the address of the operator who is invited before there is any; with it the first
+    /// one signs in, as `admin`.
+    pub first_operator: String,
     /// `TRIBUTARY_PUBLIC_BASE_URL`: what tracking links begin with, without a slash at the end.
     pub public_base_url: String,
     /// `TRIBUTARY_CLICK_PARAM`: the query parameter that carries the click id, `tclid` unless told.
@@ -63,6 +66,7 @@ impl Config {
             payouts_queue_url: given("TRIBUTARY_PAYOUTS_QUEUE_URL").unwrap_or_default(),
             channel_queue_url: given("TRIBUTARY_CHANNEL_QUEUE_URL").unwrap_or_default(),
             mail_sender: given("TRIBUTARY_MAIL_SENDER").unwrap_or_default(),
+            first_operator: given("TRIBUTARY_FIRST_OPERATOR").unwrap_or_default(),
             public_base_url: public_base_url.trim_end_matches('/').to_owned(),
             click_param,
         })

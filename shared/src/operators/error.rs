@@ -17,6 +17,12 @@ pub enum OperatorError {
     /// The id exists already.
     #[error("it exists already")]
     Exists,
+    /// It is no longer the version that the change is based on.
+    #[error("it has another version by now")]
+    Stale,
+    /// The operator would take the scope `admin` from itself.
+    #[error("an admin keeps the scope")]
+    OwnAdmin,
     /// The holder has as many keys in force as it may.
     #[error("there are too many keys")]
     TooManyKeys,
@@ -31,6 +37,12 @@ impl From<OperatorError> for Problem {
             OperatorError::NotFound(_) => Self::not_found("operator"),
             OperatorError::KeyNotFound(_) => Self::not_found("key"),
             OperatorError::Exists => Self::new(codes::EXISTS, codes::EXISTS.meaning),
+            OperatorError::Stale => Self::new(codes::VERSION_STALE, codes::VERSION_STALE.meaning),
+            OperatorError::OwnAdmin => Self::field(
+                codes::WRONG_STATE,
+                "scopes",
+                "you would lock yourself out; another admin has to take `admin` from you",
+            ),
             OperatorError::TooManyKeys => Self::new(
                 codes::LIMIT_REACHED,
                 format!("at most {MAX_KEYS} keys are in force at once; revoke one"),

@@ -8,14 +8,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use error::OperatorError;
-use model::{Holder, KeyRecord, OperatorRecord, Scopes};
+use model::{Holder, KeyRecord, OperatorRecord, Scope, Scopes};
 pub use store::MAX_KEYS;
 
 use crate::edge::{ApiKey, App, Change, Write};
 use crate::ids::{KeyId, MemberId, OperatorId};
-use crate::table;
+use crate::people::{self, Person, person_name};
+use crate::table::{self, Op};
 
-/// A new operator, whose keys are made apart.
+/// A new operator, whose keys are made apart. With scopes it may sign in.
 ///
 /// # Errors
 /// The table's.
@@ -23,17 +24,89 @@ pub fn create(
     app: &App,
     name: String,
     email: String,
+    scopes: Scopes,
 ) -> Result<Change<OperatorRecord, OperatorError>, OperatorError> {
     let operator = OperatorRecord {
         id: app.fresh(),
         name,
         email,
+        scopes,
         created_at: app.now(),
+        version: 1,
     };
-    let put = Write::new(store::put_operator(&operator)?, |_| OperatorError::Exists);
+    let ops = entered(app, &operator)?;
     Ok(Change {
         value: operator,
-        writes: vec![put],
+        writes: ops
+            .into_iter()
+            .map(|op| Write::new(op, |_| OperatorError::Exists))
+            .collect(),
+    })
+}
+
+/// The operations by which an operator is there, and is found by its mailbox.
+///
+/// # Errors
+/// Never for a well-formed record.
+pub fn entered(app: &App, operator: &OperatorRecord) -> Result<Vec<Op>, table::Error> {
+    let person = Person::Operator(operator.id);
+    Ok(vec![
+        store::save_operator(operator)?,
+        people::note(app, person, &operator.email),
+    ])
+}
+
+/// Changes of an operator; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct OperatorPatch {
+    /// Name.
+    pub name: Option<String>,
+    /// Email address.
+    pub email: Option<String>,
+    /// What it may do when it is signed in; empty for one who may not sign in any more.
+    pub scopes: Option<Scopes>,
+}
+
+/// Changes an operator whose version is `based_on`. What it may do in a browser changes with that, at the latest after
+/// [`crate::edge::CACHE_SECONDS`]; its keys stay as they are.
+///
+/// # Errors
+/// `NotFound`, `OwnAdmin`, `Stale`, the table's.
+pub async fn amend(
+    app: &App,
+    id: OperatorId,
+    by: OperatorId,
+    based_on: u64,
+    patch: OperatorPatch,
+) -> Result<Change<OperatorRecord, OperatorError>, OperatorError> {
+    let before = find(app, id).await?;
+    if before.version != based_on {
+        return Err(OperatorError::Stale);
+    }
+    let OperatorPatch {
+        name,
+        email,
+        scopes,
+    } = patch;
+    let is_admin = |scopes: &Scopes| scopes.iter().any(|scope| scope == Scope::Admin);
+    let loses = scopes.as_ref().is_some_and(|scopes| !is_admin(scopes));
+    if id == by && is_admin(&before.scopes) && loses {
+        return Err(OperatorError::OwnAdmin);
+    }
+    let operator = OperatorRecord {
+        name: name.unwrap_or(before.name),
+        email: email.unwrap_or(before.email),
+        scopes: scopes.unwrap_or(before.scopes),
+        version: before.version + 1,
+        ..before
+    };
+    let ops = entered(app, &operator)?;
+    let writes = ops.into_iter().map(|op| {
+        Write::new(op, |_| OperatorError::Stale).forgetting(person_name(Person::Operator(id)))
+    });
+    Ok(Change {
+        value: operator,
+        writes: writes.collect(),
     })
 }
 
@@ -127,7 +200,9 @@ pub async fn install(
         id: app.fresh(),
         name,
         email,
+        scopes: scopes.clone(),
         created_at: app.now(),
+        version: 1,
     };
     let record = KeyRecord {
         id: key.id,
@@ -138,11 +213,9 @@ pub async fn install(
         created_at: app.now(),
         revoked_at: None,
     };
-    match app
-        .main
-        .transact(&[store::put_operator(&operator)?, store::put_key(&record)?])
-        .await
-    {
+    let mut ops = entered(app, &operator)?;
+    ops.push(store::put_key(&record)?);
+    match app.main.transact(&ops).await {
         Ok(()) => Ok(()),
         Err(table::TransactError::Refused(_)) => Err(OperatorError::Exists),
         Err(table::TransactError::Table(error)) => Err(error.into()),

@@ -103,6 +103,10 @@ pub struct OperatorRecord {
     pub name: String,
     /// Email address.
     pub email: String,
+    /// What it may do when it is signed in, its role; empty for one who may not sign in. Keys have scopes of their own.
+    pub scopes: Scopes,
     /// Since when.
     pub created_at: Timestamp,
+    /// Counts changes.
+    pub version: u64,
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::model::{Holder, KeyRecord, OperatorRecord, SCOPES, Scopes};
 use crate::clock::{Timestamp, stamp};
 use crate::ids::{KeyId, MemberId, OperatorId};
-use crate::table::{Condition, Error, Index, Key, Op, Put, Range, Table, Update, from_item, text};
+use crate::table::{
+    Condition, Error, Index, Key, Op, Put, Range, Table, Update, from_item, int, text,
+};
 
 /// Keys in force that one holder may have.
 pub const MAX_KEYS: usize = 50;
@@ -29,6 +31,11 @@ fn holder_name(holder: Holder) -> String {
     }
 }
 
+/// The version of an operator that was stored before changes were counted.
+fn first() -> u64 {
+    1
+}
+
 #[derive(Serialize, Deserialize)]
 struct OperatorItem {
     pk: String,
@@ -38,7 +45,11 @@ struct OperatorItem {
     id: OperatorId,
     name: String,
     email: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scopes: Vec<String>,
     created_at: Timestamp,
+    #[serde(default = "first")]
+    version: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,23 +72,25 @@ struct KeyItem {
     revoked_at: Option<Timestamp>,
 }
 
-/// The put of a new operator.
+/// The put of a new operator, or the change of one from the version before.
 ///
 /// # Errors
 /// Never for a well-formed record.
-pub fn put_operator(operator: &OperatorRecord) -> Result<Op, Error> {
+pub fn save_operator(operator: &OperatorRecord) -> Result<Op, Error> {
     let OperatorRecord {
         id,
         name,
         email,
+        scopes,
         created_at,
+        version,
     } = operator.clone();
     let Key { pk, sk } = operator_key(id);
     let (list_pk, list_sk) = (
         "OPERATORS".to_owned(),
         format!("{}#{id}", stamp(created_at)),
     );
-    Ok(Op::Put(Put::new(&OperatorItem {
+    let item = OperatorItem {
         pk,
         sk,
         list_pk,
@@ -85,8 +98,36 @@ pub fn put_operator(operator: &OperatorRecord) -> Result<Op, Error> {
         id,
         name,
         email,
+        scopes: names(&scopes),
         created_at,
-    })?))
+        version,
+    };
+    if version == 1 {
+        return Ok(Op::Put(Put::new(&item)?));
+    }
+    let before = version - 1;
+    let change = Update::rewrite(&item, &["scopes"])?;
+    let follows = Condition::exists().and_absent_or_below("version", int(version.cast_signed()));
+    let follows = if before == 1 {
+        follows
+    } else {
+        Condition::equals("version", int(before.cast_signed()))
+    };
+    Ok(Op::Update(change.only_if(follows)))
+}
+
+fn names(scopes: &Scopes) -> Vec<String> {
+    scopes.iter().map(|scope| scope.name().to_owned()).collect()
+}
+
+fn scopes(names: &[String]) -> Scopes {
+    let known = |name: &String| {
+        SCOPES
+            .iter()
+            .find(|(word, _)| word == name)
+            .map(|(_, scope)| *scope)
+    };
+    Scopes::of(names.iter().filter_map(known))
 }
 
 /// The put of a new key.
@@ -109,7 +150,7 @@ pub fn put_key(key: &KeyRecord) -> Result<Op, Error> {
         Some(format!("KEYS#{holder}")),
         Some(format!("{}#{id}", stamp(created_at))),
     );
-    let scopes = scopes.iter().map(|scope| scope.name().to_owned()).collect();
+    let scopes = names(&scopes);
     let item = KeyItem {
         pk,
         sk,
@@ -148,13 +189,17 @@ fn operator(item: OperatorItem) -> OperatorRecord {
         id,
         name,
         email,
+        scopes: names,
         created_at,
+        version,
     } = item;
     OperatorRecord {
         id,
         name,
         email,
+        scopes: scopes(&names),
         created_at,
+        version,
     }
 }
 
@@ -168,7 +213,7 @@ fn key_record(item: KeyItem) -> Result<KeyRecord, Error> {
         hash,
         holder,
         member,
-        scopes,
+        scopes: names,
         created_at,
         revoked_at,
     } = item;
@@ -177,18 +222,12 @@ fn key_record(item: KeyItem) -> Result<KeyRecord, Error> {
         (_, Ok(partner)) => Holder::Partner(partner),
         _ => return Err(Error::Malformed("a key without a holder".to_owned())),
     };
-    let known = |name: &String| {
-        SCOPES
-            .iter()
-            .find(|(word, _)| word == name)
-            .map(|(_, scope)| *scope)
-    };
     Ok(KeyRecord {
         id,
         hash,
         holder,
         member,
-        scopes: Scopes::of(scopes.iter().filter_map(known)),
+        scopes: scopes(&names),
         created_at,
         revoked_at,
     })

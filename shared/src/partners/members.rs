@@ -2,13 +2,13 @@
 
 use super::error::PartnerError;
 use super::model::{Contact, MAX_MEMBERS, Member, Role, loses_its_owner};
-use super::{known_by_email, store};
+use super::{has_mailbox, known_by_email, store};
 use crate::edge::{App, Change, Write};
 use crate::events::{self, Event, EventKind};
 use crate::ids::{MemberId, OperatorId, PartnerId};
 use crate::operators::model::{Holder, KeyRecord};
 use crate::table::{self, Op};
-use crate::{agreements, applications, operators};
+use crate::{agreements, applications, operators, people};
 
 /// Writes by which one request erases, beside the few that end it: DynamoDB takes 100 in a transaction.
 const ERASED_AT_ONCE: usize = 80;
@@ -114,12 +114,13 @@ pub async fn add(
         store::set_person(&member, &contact),
         events::put(&told)?,
     ];
+    let mailbox = has_mailbox(app, people::Person::Member(partner, member.id), &contact);
     Ok(Change {
         value: Person {
             member,
             contact: Some(contact),
         },
-        writes: ops.map(write).into(),
+        writes: ops.map(write).into_iter().chain([mailbox]).collect(),
     })
 }
 
@@ -199,6 +200,8 @@ pub async fn amend(
     writes.extend(remaining_owner(&members, id, Some(becomes)).map(write));
     if let Some(contact) = &contact {
         writes.push(write(store::set_person(&member, contact)));
+        let person = people::Person::Member(partner, id);
+        writes.push(has_mailbox(app, person, contact));
     }
     Ok(Change {
         value: Person { member, contact },
@@ -248,10 +251,11 @@ pub async fn remove(
     ];
     ops.extend(remaining_owner(&members, id, None));
     ops.extend(end_keys(app, partner, |key| key.member == Some(id)).await?);
-    Ok(Change {
-        value: (),
-        writes: ops.into_iter().map(write).collect(),
-    })
+    let mut writes: Vec<Write<PartnerError>> = ops.into_iter().map(write).collect();
+    writes[0]
+        .forgets
+        .push(people::person_name(people::Person::Member(partner, id)));
+    Ok(Change { value: (), writes })
 }
 
 /// Goes on for a person who is there and whose partner may be given keys.

@@ -25,6 +25,7 @@ use crate::ids::{OperatorId, PartnerId, ProgramId};
 use crate::ledger::model::AccountId;
 use crate::ledger::store::find_accounts;
 use crate::money::Currency;
+use crate::people::{self, Person};
 use crate::plans::model::{Assignment, Reassignment, reassigned};
 use crate::programs;
 use crate::table::{self, Op};
@@ -101,6 +102,32 @@ fn known_again(
         .collect()
 }
 
+/// The write that lets a person be found by its mailbox.
+fn has_mailbox(app: &App, person: Person, contact: &Contact) -> Write<PartnerError> {
+    let note = people::note(app, person, &contact.email);
+    Write::new(note, |_| PartnerError::Moved).forgetting(people::person_name(person))
+}
+
+/// A partner and all who are or were its people, where there is one. One round trip after another's first.
+///
+/// # Errors
+/// The table's.
+pub async fn with_people(
+    app: &App,
+    id: PartnerId,
+) -> Result<(Option<Known>, Vec<members::Person>), table::Error> {
+    let (found, people) = futures_util::future::try_join(
+        store::find_with_contact(&app.main, id),
+        store::members(&app.main, id),
+    )
+    .await?;
+    let found = found.map(|(partner, contact)| Known { partner, contact });
+    let people = people
+        .into_iter()
+        .map(|(member, contact)| members::Person { member, contact });
+    Ok((found, people.collect()))
+}
+
 /// A new partner.
 ///
 /// # Errors
@@ -128,6 +155,7 @@ pub fn create(app: &App, new: NewPartner) -> Result<Change<Known, PartnerError>,
         }),
     ];
     writes.extend(known_again(app, partner.id, None, &contact));
+    writes.push(has_mailbox(app, Person::Partner(partner.id), &contact));
     Ok(Change {
         value: Known {
             partner,
@@ -342,6 +370,7 @@ pub async fn amend(
             PartnerError::Moved
         }));
         writes.extend(known_again(app, id, before.as_ref(), contact));
+        writes.push(has_mailbox(app, Person::Partner(id), contact));
     }
     Ok(Change {
         value: Known { partner, contact },
