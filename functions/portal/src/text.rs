@@ -265,6 +265,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use fluent_bundle::FluentResource;
+    use fluent_syntax::ast::Entry;
 
     use super::*;
 
@@ -275,9 +276,7 @@ mod tests {
         resource
             .entries()
             .filter_map(|entry| match entry {
-                fluent_bundle::fluent_syntax::ast::Entry::Message(message) => {
-                    Some(message.id.name.to_owned())
-                }
+                Entry::Message(message) => Some(message.id.name.to_owned()),
                 _ => None,
             })
             .collect()
@@ -296,6 +295,46 @@ mod tests {
                 "{tag}: {missing:?} {odd:?}"
             );
         }
+    }
+
+    fn sources(folder: &std::path::Path) -> String {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries
+            .map(|entry| entry.unwrap().path())
+            .map(|path| {
+                if path.is_dir() {
+                    sources(&path)
+                } else {
+                    std::fs::read_to_string(&path).unwrap()
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_text_that_a_page_asks_for_is_there() {
+        let code = sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+        let code: String = code.split_whitespace().collect();
+        let (_, _, _, catalogue) = CATALOGUES[0];
+        let known = ids(catalogue);
+        let mut asked = 0;
+        for call in [".t(\"", ".fill(\"", "[place(\"", ",place(\""] {
+            for rest in code.split(call).skip(1) {
+                let mut texts = rest.split('"');
+                // Of a place in the navigation the text stands behind its path.
+                let id = if call.contains("place") {
+                    texts.nth(2)
+                } else {
+                    texts.next()
+                };
+                let id = id.unwrap();
+                if !id.contains(['{', '\\', '.']) {
+                    assert!(known.contains(id), "{id} is in no catalogue");
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked > 50, "{asked} texts");
     }
 
     #[test]
