@@ -474,6 +474,7 @@ async fn enrolments_name_plans_that_exist_and_repeat_without_effect() {
     );
     let mut listed = moved.body;
     listed["program_name"] = json!("Spring");
+    listed["program_currency"] = json!("GBP");
     assert_eq!(world.get(&path).await.expect(200).items(), [listed]);
 }
 

@@ -111,7 +111,7 @@ pub(crate) async fn list(
     let after = Cursor::read(&list, query.get("cursor"))?;
     partners::find(&app, id).await?;
     let (found, position) = partners::enrolments(&app, id, after, limit).await?;
-    // A partner reads of a program what it is called, and no more of it.
+    // A partner reads of a program what it is called and its currency, and no more of it.
     let named = found
         .iter()
         .map(|place| programs::program(&app, place.program));
@@ -120,6 +120,7 @@ pub(crate) async fn list(
         let name = program.as_ref().map(|program| program.name.clone());
         schema::EnrolmentView {
             program_name: name,
+            program_currency: program.as_ref().map(|program| program.currency.code()),
             ..schema::enrolment(place)
         }
     });

@@ -103,6 +103,9 @@ pub struct EnrolmentView {
     /// The program's name; in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program_name: Option<String>,
+    /// The program's currency, ISO 4217; in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_currency: Option<&'static str>,
     /// Which plan pays from when on, oldest first.
     pub plans: Vec<AssignmentView>,
     /// Below whom it stands from when on, oldest first; nobody before the first.
@@ -474,6 +477,7 @@ pub(crate) fn enrolment(enrolment: &Enrolment) -> EnrolmentView {
         partner: partner.to_string(),
         program: program.to_string(),
         program_name: None,
+        program_currency: None,
         plans: assignments.iter().map(assignment).collect(),
         uplines: uplines.iter().map(upline).collect(),
         created_at: created_at.to_string(),

@@ -124,6 +124,27 @@ pub fn field(texts: &Text, draft: &Draft<'_>, field: Field<'_>) -> Markup {
     around(texts, name, label, required, hint, error, input)
 }
 
+/// A field of several lines.
+#[must_use]
+pub fn area(texts: &Text, draft: &Draft<'_>, field: Field<'_>) -> Markup {
+    let Field {
+        name,
+        label,
+        kind: _,
+        value,
+        hint,
+        required,
+    } = field;
+    let id = id(name);
+    let error = draft.error(name);
+    let input = html! {
+        textarea id=(id) name=(name) rows="4" required[required]
+            aria-invalid=[error.map(|_| "true")]
+            aria-describedby=[described(&id, hint, error)] { (draft.value(name, value)) }
+    };
+    around(texts, name, label, required, hint, error, input)
+}
+
 /// A choice of one among several: what is sent, and what it is called.
 #[must_use]
 pub fn select(

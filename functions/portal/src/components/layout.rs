@@ -25,6 +25,8 @@ const PORTAL: &[Place] = &[
     place("/portal", "nav-home", &[]),
     place("/portal/links", "nav-links", &[]),
     place("/portal/conversions", "nav-conversions", &[]),
+    place("/portal/deals", "nav-deals", &[]),
+    place("/portal/leads", "nav-leads", &[]),
 ];
 
 const READ: &[Scope] = &[Scope::Read];
