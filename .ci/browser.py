@@ -193,6 +193,9 @@ def partner(browser, program, token):
     # The whole page is reached by keyboard, beginning with the way past the navigation.
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip", "the first stop is not the way to the content"
+    for path, name in (("/portal/deals", "portal-deals"), ("/portal/deals/new", "portal-deal-new"), ("/portal/leads", "portal-leads")):
+        page.goto(BASE + path)
+        look(page, name)
     page.goto(BASE + "/sessions")
     look(page, "sessions")
     foreign = page.goto(BASE + "/console")

@@ -11,6 +11,8 @@ use tributary_local::connector::Service;
 use tributary_local::instance::{Instance, Settings};
 use tributary_tests::{Answer, START, World};
 
+use crate::routing::{Desk, in_turn};
+
 /// The first operator of an embedded instance.
 const FIRST: &str = "operator@example.com";
 
@@ -635,4 +637,124 @@ async fn a_page_reads_little() {
         let calls = store_calls(&recorder.stop());
         assert!(calls <= most, "{path}: {calls} calls");
     }
+}
+
+#[tokio::test]
+async fn two_partners_register_one_customer_and_neither_reads_of_the_other() {
+    let world = World::start().await;
+    let tenth = json!([{ "kind": "percent", "event": "deal", "rate": "0.10" }]);
+    let (program, ..) = world.program(30, tenth).await;
+    let policy = json!({ "benefit": { "kind": "commission", "event": "deal" } });
+    let path = format!("/v1/programs/{program}/deal-policy");
+    world.put(&path, policy).await.expect(200);
+    let (ada, ..) = world.partner_in(&program, "Ada").await;
+    let (bob, ..) = world.partner_in(&program, "Bob").await;
+    member(&world, &ada, "mary@partner.example").await;
+    member(&world, &bob, "bob@other.example").await;
+    let mut mary = Browser::new(&world);
+    mary.sign_in("mary@partner.example").await;
+    let page = mary.get("/portal/deals/new").await.expect(200);
+    let form = |amount: &'static str| {
+        [
+            ("program", program.as_str()),
+            ("name", "Rollout"),
+            ("customer.name", "Acme GmbH"),
+            ("customer.country", "DE"),
+            ("customer.domain", "acme.example"),
+            ("amount", amount),
+        ]
+    };
+    let refused = mary.post("/portal/deals", &page, &form("a lot")).await;
+    let refused = refused.expect(422);
+    assert!(refused.text.contains("value=\"a lot\""), "{}", refused.text);
+    let made = mary
+        .post("/portal/deals", &refused, &form("25000.00"))
+        .await;
+    let own = place(&made.expect(303))
+        .split('?')
+        .next()
+        .unwrap()
+        .to_owned();
+    let page = mary.get(&own).await.expect(200);
+    assert!(page.text.contains("Acme GmbH"), "{}", page.text);
+    assert!(page.text.contains("GBP 25,000.00"), "{}", page.text);
+    let mut other = Browser::new(&world);
+    other.sign_in("bob@other.example").await;
+    let page = other.get("/portal/deals/new").await.expect(200);
+    let made = other.post("/portal/deals", &page, &form("30000.00")).await;
+    let second = place(&made.expect(303))
+        .split('?')
+        .next()
+        .unwrap()
+        .to_owned();
+    let page = other.get(&second).await.expect(200);
+    assert!(
+        page.text.contains("Another deal is for the same."),
+        "{}",
+        page.text
+    );
+    for foreign in ["25,000", "Ada", &ada] {
+        assert!(!page.text.contains(foreign), "{foreign}: {}", page.text);
+    }
+    other.get(&own).await.expect(404);
+    let list = other.get("/portal/deals").await.expect(200);
+    assert!(list.text.contains("rejected"), "{}", list.text);
+    // The first gives it up.
+    let page = mary.get(&own).await.expect(200);
+    let withdraw = format!("{own}/withdraw");
+    mary.post(&withdraw, &page, &[]).await.expect(303);
+    let page = mary.get(&own).await.expect(200);
+    assert!(page.text.contains("withdrawn"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_lead_is_offered_blind_and_read_once_it_is_accepted() {
+    let desk = Desk::open(in_turn(), &[json!({}), json!({})]).await;
+    let world = &desk.world;
+    let lead = json!({
+        "company": { "name": "Roses Ltd", "country": "GB", "domain": "roses.example" },
+        "contact": { "name": "Rose Miller", "email": "rose@roses.example" },
+        "employees": 120,
+    });
+    let brought = desk.bring(lead).await.expect(201);
+    let (id, partner) = (brought.str("id"), brought.str("partner"));
+    member(world, partner, "mary@partner.example").await;
+    let mut mary = Browser::new(world);
+    mary.sign_in("mary@partner.example").await;
+    let home = mary.get("/portal").await.expect(200);
+    assert!(
+        home.text.contains("One lead is offered to you."),
+        "{}",
+        home.text
+    );
+    let list = mary.get("/portal/leads").await.expect(200);
+    assert!(list.text.contains("data-until=\""), "{}", list.text);
+    let path = format!("/portal/leads/{id}");
+    let page = mary.get(&path).await.expect(200);
+    for hidden in ["Roses", "rose@"] {
+        assert!(!page.text.contains(hidden), "{hidden}: {}", page.text);
+    }
+    let accept = format!("{path}/accept");
+    mary.post(&accept, &page, &[]).await.expect(303);
+    let page = mary.get(&path).await.expect(200);
+    assert!(page.text.contains("rose@roses.example"), "{}", page.text);
+    let progress = format!("{path}/progress");
+    mary.post(&progress, &page, &[("stage", "qualified")])
+        .await
+        .expect(303);
+    let page = mary.get(&path).await.expect(200);
+    assert!(page.text.contains("qualified"), "{}", page.text);
+    // An offer that was not answered in time passes on, and its page says so.
+    let late =
+        json!({ "company": { "name": "Tulips Ltd", "country": "GB", "domain": "tulips.example" } });
+    let late = desk.bring(late).await.expect(201);
+    member(world, late.str("partner"), "late@partner.example").await;
+    let mut slow = Browser::new(world);
+    slow.sign_in("late@partner.example").await;
+    let path = format!("/portal/leads/{}", late.str("id"));
+    let page = slow.get(&path).await.expect(200);
+    world.advance_days(5).await;
+    let accept = format!("{path}/accept");
+    let refused = slow.post(&accept, &page, &[]).await;
+    assert_eq!(refused.status.as_u16(), 409, "{}", refused.text);
 }

@@ -37,7 +37,11 @@ pub(super) async fn list(page: Page) -> Result<Response, Failure> {
     let found = items(&answer, "items");
     let body = if found.is_empty() {
         let step = page.t("deal-register");
-        empty(&page.t("deals-none"), &page.t("deals-none-what"), Some(("/portal/deals/new", &step)))
+        empty(
+            &page.t("deals-none"),
+            &page.t("deals-none-what"),
+            Some(("/portal/deals/new", &step)),
+        )
     } else {
         let columns = [
             words(page.t("deal-name")),
@@ -86,7 +90,11 @@ async fn new_form(page: &Page, draft: &Draft<'_>) -> Result<Markup, Failure> {
     let choices: Vec<(String, String)> = items(&places, "items")
         .iter()
         .map(|place| {
-            let name = format!("{} ({})", text(place, "program_name"), text(place, "program_currency"));
+            let name = format!(
+                "{} ({})",
+                text(place, "program_name"),
+                text(place, "program_currency")
+            );
             (text(place, "program").to_owned(), name)
         })
         .collect();
@@ -95,13 +103,28 @@ async fn new_form(page: &Page, draft: &Draft<'_>) -> Result<Markup, Failure> {
     }
     let texts = &page.text;
     let label = |id: &str| page.t(id);
-    let [program, what, customer, country, domain] =
-        ["program", "deal-name", "deal-customer", "deal-country", "deal-domain"].map(label);
+    let [program, what, customer, country, domain] = [
+        "program",
+        "deal-name",
+        "deal-customer",
+        "deal-country",
+        "deal-domain",
+    ]
+    .map(label);
     let [amount, close, about, lines] =
         ["deal-amount", "deal-close", "deal-about", "deal-lines"].map(label);
-    let [country_hint, domain_hint, amount_hint, lines_hint] =
-        ["deal-country-hint", "deal-domain-hint", "deal-amount-hint", "deal-lines-hint"].map(label);
-    let only = if choices.len() == 1 { choices[0].0.as_str() } else { "" };
+    let [country_hint, domain_hint, amount_hint, lines_hint] = [
+        "deal-country-hint",
+        "deal-domain-hint",
+        "deal-amount-hint",
+        "deal-lines-hint",
+    ]
+    .map(label);
+    let only = if choices.len() == 1 {
+        choices[0].0.as_str()
+    } else {
+        ""
+    };
     let fields = html! {
         (select(texts, draft, Field::text("program", &program).required().value(only), &choices))
         (field(texts, draft, Field::text("name", &what).required()))
@@ -113,7 +136,14 @@ async fn new_form(page: &Page, draft: &Draft<'_>) -> Result<Markup, Failure> {
         (field(texts, draft, Field::text("expected_close", &close).kind("date")))
         (area(texts, draft, Field::text("description", &about)))
     };
-    Ok(form(page, "/portal/deals", None, &page.t("deal-hand-in"), draft, fields))
+    Ok(form(
+        page,
+        "/portal/deals",
+        None,
+        &page.t("deal-hand-in"),
+        draft,
+        fields,
+    ))
 }
 
 /// A registration as the API takes it; the currency is the program's.
@@ -126,7 +156,11 @@ fn registration(form: &Form, places: &Value) -> Value {
         body["currency"] = text(place, "program_currency").into();
     }
     if let Some(lines) = form.get("product_lines") {
-        let lines: Vec<&str> = lines.split(',').map(str::trim).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> = lines
+            .split(',')
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
         body["product_lines"] = lines.into();
     }
     body
@@ -140,7 +174,10 @@ pub(super) async fn create(sent: Sent) -> Result<Response, Failure> {
         ..Change::post("/v1/deals", body)
     };
     match page.api.change(change).await {
-        Ok(deal) => Ok(go(&format!("/portal/deals/{}?done=deal_registered", text(&deal, "id")))),
+        Ok(deal) => Ok(go(&format!(
+            "/portal/deals/{}?done=deal_registered",
+            text(&deal, "id")
+        ))),
         Err(Failure::Problem(told)) => {
             let body = new_form(&page, &Draft::refused(&form, &told)).await?;
             Ok(page.refuse(&page.t("deal-register"), body))
@@ -157,14 +194,32 @@ pub(super) async fn show(page: Page, Path(id): Path<String>) -> Result<Response,
 
 async fn shown(page: &Page, id: &str, draft: &Draft<'_>) -> Result<(String, Markup), Failure> {
     let id = part(id);
-    let (deal, timeline) = (format!("/v1/deals/{id}"), format!("/v1/deals/{id}/timeline"));
+    let (deal, timeline) = (
+        format!("/v1/deals/{id}"),
+        format!("/v1/deals/{id}/timeline"),
+    );
     let (deal, timeline) = try_join!(page.api.get(&deal), page.api.get(&timeline))?;
     let pairs = [
-        (page.t("deal-customer"), html! { (text(&deal, "/customer/name")) }),
-        (page.t("deal-amount"), money(&page.text, text(&deal, "amount"), text(&deal, "currency"))),
-        (page.t("deal-handed-in"), time(&page.text, text(&deal, "submitted_at"))),
-        (page.t("deal-protected"), time(&page.text, text(&deal, "protected_until"))),
-        (page.t("deal-close"), day(&page.text, text(&deal, "expected_close"))),
+        (
+            page.t("deal-customer"),
+            html! { (text(&deal, "/customer/name")) },
+        ),
+        (
+            page.t("deal-amount"),
+            money(&page.text, text(&deal, "amount"), text(&deal, "currency")),
+        ),
+        (
+            page.t("deal-handed-in"),
+            time(&page.text, text(&deal, "submitted_at")),
+        ),
+        (
+            page.t("deal-protected"),
+            time(&page.text, text(&deal, "protected_until")),
+        ),
+        (
+            page.t("deal-close"),
+            day(&page.text, text(&deal, "expected_close")),
+        ),
     ];
     let findings = items(&deal, "findings");
     let body = html! {
@@ -213,7 +268,14 @@ fn version(deal: &Value) -> String {
 fn acts(page: &Page, deal: &Value) -> Markup {
     let (state, version) = (text(deal, "state"), version(deal));
     let place = |what: &str| format!("/portal/deals/{}/{what}", text(deal, "id"));
-    let is_open = ["draft", "submitted", "in_review", "needs_information", "approved"].contains(&state);
+    let is_open = [
+        "draft",
+        "submitted",
+        "in_review",
+        "needs_information",
+        "approved",
+    ]
+    .contains(&state);
     html! {
         p.actions {
             @if state == "draft" {
@@ -258,7 +320,10 @@ fn of_timeline(page: &Page, timeline: &Value) -> Markup {
     }
 }
 
-pub(super) async fn act(Path((id, what)): Path<(String, String)>, sent: Sent) -> Result<Response, Failure> {
+pub(super) async fn act(
+    Path((id, what)): Path<(String, String)>,
+    sent: Sent,
+) -> Result<Response, Failure> {
     let Sent { page, form } = sent;
     page.partner()?;
     let (verb, body) = match what.as_str() {
@@ -274,7 +339,10 @@ pub(super) async fn act(Path((id, what)): Path<(String, String)>, sent: Sent) ->
         ..Change::post(&path, body)
     };
     match page.api.change(change).await {
-        Ok(_) => Ok(go(&format!("/portal/deals/{}?done=deal_changed", part(&id)))),
+        Ok(_) => Ok(go(&format!(
+            "/portal/deals/{}?done=deal_changed",
+            part(&id)
+        ))),
         Err(Failure::Problem(told)) if what == "answer" && told.status.as_u16() == 422 => {
             let (title, body) = shown(&page, &id, &Draft::refused(&form, &told)).await?;
             Ok(page.refuse(&title, body))

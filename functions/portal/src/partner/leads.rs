@@ -102,7 +102,10 @@ pub(super) async fn show(page: Page, Path(id): Path<String>) -> Result<Response,
         .collect();
     let mut pairs = vec![
         (page.t("lead-size"), html! { (text(&lead, "size")) }),
-        (page.t("lead-country"), html! { (text(&lead, "country")) " " (text(&lead, "region")) }),
+        (
+            page.t("lead-country"),
+            html! { (text(&lead, "country")) " " (text(&lead, "region")) },
+        ),
         (page.t("lead-lines"), html! { (lines.join(", ")) }),
         (page.t("lead-need"), html! { (text(&lead, "need")) }),
         (page.t("lead-left"), left(&page, &lead)),
@@ -127,7 +130,14 @@ pub(super) async fn show(page: Page, Path(id): Path<String>) -> Result<Response,
 }
 
 /// A form that asks for one choice.
-fn choose(page: &Page, lead: &Value, verb: &str, name: &str, family: &str, codes: &[&str]) -> Markup {
+fn choose(
+    page: &Page,
+    lead: &Value,
+    verb: &str,
+    name: &str,
+    family: &str,
+    codes: &[&str],
+) -> Markup {
     let action = format!("/portal/leads/{}/{verb}", text(lead, "id"));
     let choices: Vec<(String, String)> = codes
         .iter()
@@ -167,7 +177,10 @@ fn acts(page: &Page, lead: &Value) -> Markup {
     }
 }
 
-pub(super) async fn act(Path((id, what)): Path<(String, String)>, sent: Sent) -> Result<Response, Failure> {
+pub(super) async fn act(
+    Path((id, what)): Path<(String, String)>,
+    sent: Sent,
+) -> Result<Response, Failure> {
     let Sent { page, form } = sent;
     page.partner()?;
     let body = match what.as_str() {
