@@ -342,7 +342,7 @@ fn the_application_template_is_understood_whole() {
     ]);
     let app = app_template(APP_TEMPLATE, &outputs, &BTreeMap::new()).unwrap();
     let functions = app.functions().unwrap();
-    assert_eq!(functions.len(), 20);
+    assert_eq!(functions.len(), 21);
     let clockwork = functions
         .iter()
         .find(|function| function.package == "clockwork")
