@@ -143,6 +143,15 @@ fn hidden(page: &Answer, action: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Where the first form leads whose place begins so.
+fn hidden_action(page: &Answer, beginning: &str) -> String {
+    let (_, rest) = page
+        .text
+        .split_once(&format!("action=\"{beginning}"))
+        .unwrap();
+    format!("{beginning}{}", rest.split('"').next().unwrap())
+}
+
 fn place(answer: &Answer) -> &str {
     answer.headers[header::LOCATION].to_str().unwrap()
 }
@@ -516,6 +525,33 @@ async fn the_first_operator_is_invited_by_the_configuration() {
             .count(),
         1
     );
+    // Whose scopes another admin takes away is not let in by the old invitation.
+    let own = hidden_action(&page, "/console/operators/opr_");
+    let grace = [
+        ("name", "Grace"),
+        ("email", "grace@vendor.example"),
+        ("scopes", "admin"),
+    ];
+    again
+        .post("/console/operators", &page, &grace)
+        .await
+        .expect(303);
+    let mut other = Browser::new(&world);
+    other.sign_in("grace@vendor.example").await;
+    let page = other.get("/console/operators").await.expect(200);
+    other.post(&own, &page, &[]).await.expect(303);
+    let mails = || world.instance.cloud().outbox().mails().len();
+    let before = mails();
+    founder
+        .send(
+            Method::POST,
+            "/sign-in",
+            Some(&[("email", "founder@vendor.example")]),
+        )
+        .await
+        .expect(200);
+    world.settle().await;
+    assert_eq!(mails(), before);
 }
 
 #[tokio::test]

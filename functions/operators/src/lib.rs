@@ -123,7 +123,8 @@ async fn find(
         ("Idempotency-Key" = Option<String>, Header, description = "Repeats are answered as the first time, for 30 days")),
     request_body = schema::OperatorPatchBody,
     responses((status = 200, description = "The operator, its version as `ETag`", body = schema::OperatorView),
-        (status = 422, description = "`wrong_state`: it would be yourself who loses `admin`")))]
+        (status = 409, description = "`wrong_state`: it would be yourself who loses `admin`"),
+        (status = 412, description = "`version_stale`")))]
 async fn amend(
     State(app): State<App>,
     operator: Operator,

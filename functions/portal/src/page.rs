@@ -9,7 +9,7 @@ use tributary::edge::{App, Operator, PartnerPrincipal, Principal};
 use tributary::operators::model::Scope;
 use tributary::sessions::{self, Entered};
 
-use crate::api::Api;
+use crate::api::{Api, part};
 use crate::components::layout;
 use crate::cookies;
 use crate::failure::Failure;
@@ -71,6 +71,13 @@ impl Page {
     pub fn once(&self) -> String {
         let bytes: [u8; 16] = self.app.entropy.bytes();
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Where a list goes on, as the rest of a query of the API; empty on its first page.
+    #[must_use]
+    pub fn cursor(&self) -> String {
+        let cursor = self.query.get("cursor");
+        cursor.map_or_else(String::new, |cursor| format!("&cursor={}", part(cursor)))
     }
 
     /// A text.

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use tributary::clock::Clock;
-use tributary::edge::{ApiKey, App, Cache, Config, Entropy, Keyring, Parts, Queues};
+use tributary::edge::{
+    ApiKey, App, Cache, Config, Entropy, Keyring, Parts, Queues, keyring_document,
+};
 use tributary::ids::{Fresh, KeyId};
 use tributary::operators::model::{SCOPES, Scope, Scopes};
 use tributary::table::Table;
@@ -40,6 +42,14 @@ pub struct CreateOperator {
     /// Store in this table with the AWS credentials of the environment instead
     #[arg(long, value_name = "NAME", conflicts_with = "data")]
     table: Option<String>,
+    /// The secret that holds the deployment's keyring; `PREFIX/keyring` of a table `PREFIX-main` unless told
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "TRIBUTARY_KEYRING_SECRET",
+        requires = "table"
+    )]
+    keyring: Option<String>,
 }
 
 /// `dlq …`
@@ -99,7 +109,7 @@ pub async fn operator(command: OperatorCommand) -> Result<(), Failed> {
         .collect::<Result<Vec<Scope>, String>>()?;
     let key = new_key();
     let app = match &options.table {
-        Some(table) => deployed(table).await?,
+        Some(table) => deployed(table, options.keyring.clone()).await?,
         None => Instance::open(Settings {
             data: Some(options.data.clone()),
             ..Settings::in_memory(Clock::System)
@@ -129,11 +139,18 @@ fn new_key() -> ApiKey {
     )
 }
 
-/// An application on a deployed table that only stores operators: it has no queues, and seals nothing.
-async fn deployed(table: &str) -> Result<App, Failed> {
+/// An application on a deployed table that only stores operators: it has no queues. The keyring is the deployment's,
+/// because by it an operator is found who signs in.
+async fn deployed(table: &str, keyring: Option<String>) -> Result<App, Failed> {
     let aws = aws_config::defaults(aws_config::BehaviorVersion::latest())
         .load()
         .await;
+    let beside = table.strip_suffix("-main");
+    let secret = keyring.or(beside.map(|prefix| format!("{prefix}/keyring")));
+    let document = keyring_document(&aws, secret)
+        .await
+        .map_err(|error| format!("the keyring cannot be read: {error}"))?
+        .ok_or("name the secret that holds the deployment's keyring: --keyring")?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let config = Config::read(|name| (name == "TRIBUTARY_MAIN_TABLE").then(|| table.to_owned()))?;
     Ok(App::new(Parts {
@@ -144,7 +161,7 @@ async fn deployed(table: &str) -> Result<App, Failed> {
         clock: Clock::System,
         entropy: Entropy::System,
         config,
-        keyring: None.into(),
+        keyring: Some(Keyring::read(&document)?).into(),
         cache: Cache::default(),
     }))
 }

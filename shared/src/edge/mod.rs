@@ -32,5 +32,5 @@ pub use page::{Cursor, Limit, MAX_PAGE};
 pub use problem::{ALL_CODES, Code, FieldError, Problem, ProblemBody, codes};
 pub use queues::{Queue, Queues, SEND_BATCH};
 pub use reply::{Paper, Reply, versioned};
-pub use serve::{Needs, batch_failures, finish, run, run_with_mail, serve};
+pub use serve::{Needs, batch_failures, finish, keyring_document, run, run_with_mail, serve};
 pub use telemetry::{count, init as init_telemetry};

@@ -171,7 +171,7 @@ async fn from_environment(
     let aws = aws_from_environment()?;
     let dynamodb = aws_sdk_dynamodb::Client::new(&aws);
     let main = Table::new(dynamodb.clone(), &config.main_table);
-    let document = keyring_document(&aws);
+    let document = keyring_document(&aws, None);
     let warm = tokio::time::timeout(std::time::Duration::from_millis(WARM_UP_MS), async {
         if !config.main_table.is_empty() {
             // Whatever it answers, the connection stands.
@@ -234,12 +234,20 @@ fn aws_from_environment() -> Result<SdkConfig, lambda_runtime::Error> {
 }
 
 /// `TRIBUTARY_KEYRING_FILE` (a path, for functions run by cargo-lambda) or `TRIBUTARY_KEYRING_SECRET`
-/// (the name or ARN of a Secrets Manager secret). A function that is told neither uses no keyring.
-async fn keyring_document(aws: &SdkConfig) -> Result<Option<String>, lambda_runtime::Error> {
+/// (the name or ARN of a Secrets Manager secret), or else the secret that is named. A function that is told none uses
+/// no keyring.
+///
+/// # Errors
+/// A file that cannot be read, a secret that is not there.
+pub async fn keyring_document(
+    aws: &SdkConfig,
+    unless_told: Option<String>,
+) -> Result<Option<String>, lambda_runtime::Error> {
     if let Ok(path) = std::env::var("TRIBUTARY_KEYRING_FILE") {
         return Ok(Some(std::fs::read_to_string(path)?));
     }
-    let Ok(secret) = std::env::var("TRIBUTARY_KEYRING_SECRET") else {
+    let told = std::env::var("TRIBUTARY_KEYRING_SECRET").ok();
+    let Some(secret) = told.or(unless_told) else {
         return Ok(None);
     };
     let answer = aws_sdk_secretsmanager::Client::new(aws)

@@ -187,18 +187,22 @@ async fn identity(
     person: Person,
     email: &str,
 ) -> Result<Option<Identity>, SessionError> {
-    let known = match known(app, person).await? {
-        Some(known) => known,
-        None if first_operator(app, email).map(Person::Operator) == Some(person) => {
-            return Ok(Some(Identity {
+    if let Some(known) = known(app, person).await? {
+        return Ok((compared(&known.email) == compared(email)).then_some(known.identity));
+    }
+    match (person, first_operator(app, email)) {
+        // Invited only before it has come: one whose scopes were taken away is not let in by the invitation.
+        (Person::Operator(id), Some(first))
+            if id == first && operators::known(app, id).await?.is_none() =>
+        {
+            Ok(Some(Identity {
                 person,
                 name: compared(email),
                 partner: None,
-            }));
+            }))
         }
-        None => return Ok(None),
-    };
-    Ok((compared(&known.email) == compared(email)).then_some(known.identity))
+        _ => Ok(None),
+    }
 }
 
 /// A person as it stands, who may enter.

@@ -13,14 +13,12 @@ use crate::page::Page;
 
 pub(super) async fn list(page: Page) -> Result<Response, Failure> {
     let partner = page.partner()?.id;
-    let cursor = page
-        .query
-        .get("cursor")
-        .map(|cursor| format!("&cursor={}", part(cursor)));
-    let cursor = cursor.unwrap_or_default();
     let answer = page
         .api
-        .get(&format!("/v1/conversions?partner={partner}{cursor}"))
+        .get(&format!(
+            "/v1/conversions?partner={partner}{}",
+            page.cursor()
+        ))
         .await?;
     let found = items(&answer, "items");
     let body = if found.is_empty() {

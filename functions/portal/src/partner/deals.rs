@@ -30,9 +30,7 @@ const ACTS: [&str; 3] = ["submit", "withdraw", "extend"];
 
 pub(super) async fn list(page: Page) -> Result<Response, Failure> {
     let partner = page.partner()?.id;
-    let cursor = page.query.get("cursor");
-    let cursor = cursor.map(|cursor| format!("&cursor={}", part(cursor)));
-    let path = format!("/v1/deals?partner={partner}{}", cursor.unwrap_or_default());
+    let path = format!("/v1/deals?partner={partner}{}", page.cursor());
     let answer = page.api.get(&path).await?;
     let found = items(&answer, "items");
     let body = if found.is_empty() {

@@ -34,9 +34,7 @@ const PROGRESS: [&str; 3] = ["working", "qualified", "proposal"];
 
 pub(super) async fn list(page: Page) -> Result<Response, Failure> {
     let partner = page.partner()?.id;
-    let cursor = page.query.get("cursor");
-    let cursor = cursor.map(|cursor| format!("&cursor={}", part(cursor)));
-    let path = format!("/v1/leads?partner={partner}{}", cursor.unwrap_or_default());
+    let path = format!("/v1/leads?partner={partner}{}", page.cursor());
     let answer = page.api.get(&path).await?;
     let found = items(&answer, "items");
     let body = if found.is_empty() {

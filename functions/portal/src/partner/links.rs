@@ -25,11 +25,7 @@ pub(super) async fn list(page: Page) -> Result<Response, Failure> {
 
 async fn shown(page: &Page, draft: &Draft<'_>) -> Result<Markup, Failure> {
     let partner = page.partner()?.id;
-    let cursor = page
-        .query
-        .get("cursor")
-        .map(|cursor| format!("&cursor={}", part(cursor)));
-    let links = format!("/v1/links?partner={partner}{}", cursor.unwrap_or_default());
+    let links = format!("/v1/links?partner={partner}{}", page.cursor());
     let coupons = format!("/v1/coupons?partner={partner}");
     let programs = format!("/v1/partners/{partner}/enrolments?limit={MAX_PROGRAMS}");
     let (links, coupons, programs) = try_join!(
