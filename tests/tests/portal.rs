@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, header};
 use serde_json::json;
 use tributary::clock::Clock;
+use tributary::table::{Key, Update};
 use tributary_local::capacity::Recorded;
 use tributary_local::connector::Service;
 use tributary_local::instance::{Instance, Settings};
@@ -552,6 +553,30 @@ async fn the_first_operator_is_invited_by_the_configuration() {
         .expect(200);
     world.settle().await;
     assert_eq!(mails(), before);
+}
+
+#[tokio::test]
+async fn the_installed_operator_of_a_store_from_before_signs_in_after_the_next_start() {
+    let world = World::start().await;
+    let own = world.get("/v1/me").await.str("operator").to_owned();
+    let stored = Update::at(Key::new(format!("OPR#{own}"), "OPERATOR"))
+        .remove("scopes")
+        .remove("version");
+    let app = world.instance.app();
+    app.main.update(stored).await.unwrap().unwrap();
+    let mut ada = Browser::new(&world);
+    ada.send(Method::POST, "/sign-in", Some(&[("email", FIRST)]))
+        .await
+        .expect(200);
+    world.settle().await;
+    assert_eq!(world.instance.cloud().outbox().mails().len(), 0);
+    world
+        .instance
+        .operator_key(Some(&world.key), None)
+        .await
+        .unwrap();
+    ada.sign_in(FIRST).await;
+    ada.get("/console/operators").await.expect(200);
 }
 
 #[tokio::test]

@@ -193,8 +193,8 @@ pub async fn install(
     key: &ApiKey,
     scopes: Scopes,
 ) -> Result<(), OperatorError> {
-    if store::find_key(&app.main, key.id).await?.is_some() {
-        return Ok(());
+    if let Some(record) = store::find_key(&app.main, key.id).await? {
+        return may_sign_in(app, record).await;
     }
     let operator = OperatorRecord {
         id: app.fresh(),
@@ -218,6 +218,30 @@ pub async fn install(
     match app.main.transact(&ops).await {
         Ok(()) => Ok(()),
         Err(table::TransactError::Refused(_)) => Err(OperatorError::Exists),
+        Err(table::TransactError::Table(error)) => Err(error.into()),
+    }
+}
+
+/// Lets an operator sign in who was installed before operators could: it has no scopes of its own and was never
+/// changed.
+async fn may_sign_in(app: &App, key: KeyRecord) -> Result<(), OperatorError> {
+    let Holder::Operator(id) = key.holder else {
+        return Ok(());
+    };
+    let found = store::find_operator(&app.main, id).await?;
+    let untouched =
+        |found: &OperatorRecord| found.version == 1 && found.scopes == Scopes::default();
+    let Some(before) = found.filter(untouched) else {
+        return Ok(());
+    };
+    let operator = OperatorRecord {
+        scopes: key.scopes,
+        version: before.version + 1,
+        ..before
+    };
+    match app.main.transact(&entered(app, &operator)?).await {
+        // Refused, another did so at the same moment.
+        Ok(()) | Err(table::TransactError::Refused(_)) => Ok(()),
         Err(table::TransactError::Table(error)) => Err(error.into()),
     }
 }
